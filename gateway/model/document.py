@@ -1,0 +1,120 @@
+"""What the gateway needs to know of a business document, whatever its syntax.
+
+The codec that reads these facts is ``gateway/ubl/invoice.py``; everything here is a plain value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
+
+
+class Severity(StrEnum):
+    """How bad a finding is: a fatal one refuses the document."""
+
+    FATAL = "fatal"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong with a document: what, where, how to mend."""
+
+    rule: str
+    """Rule identifier: ``XSD``, ``XML``, later ``BR-CO-15``."""
+    severity: Severity = Severity.FATAL
+    location: str = ""
+    """XPath of the place, with line number if only that is known."""
+    message: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostalAddress:
+    """Where a letter goes, as the document says it. Empty text where it says nothing."""
+
+    name: str = ""
+    attention: str = ""
+    street: str = ""
+    additional: str = ""
+    extra_line: str = ""
+    postal_code: str = ""
+    city: str = ""
+    region: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2."""
+
+    @property
+    def deliverable(self) -> bool:
+        """A letter needs a name, a city, and a street or box or a postal code of its own."""
+        return bool(self.name and self.city and (self.street or self.additional or self.postal_code))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """Seller or buyer as the document names it."""
+
+    name: str = ""
+    legal_name: str = ""
+    endpoint: ParticipantId | None = None
+    identifiers: tuple[tuple[str, str], ...] = ()
+    """Other identifiers as (scheme or ``""``, value): party ids, legal id, in document order."""
+    legal_id: str = ""
+    legal_id_scheme: str = ""
+    vat_id: str = ""
+    email: str = ""
+    telephone: str = ""
+    contact: str = ""
+    address: PostalAddress = field(default_factory=PostalAddress)
+
+    @property
+    def country(self) -> str:
+        return self.address.country
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.legal_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The facts of one invoice or credit note that routing, envelope and lists need."""
+
+    document_type: DocumentTypeId
+    process: ProcessId
+    number: str
+    issue_date: date | None
+    due_date: date | None
+    currency: str
+    amount: Decimal | None
+    """Amount due for payment (BT-115)."""
+    seller: Company
+    buyer: Company
+
+    @property
+    def kind(self) -> str:
+        """``Invoice`` or ``CreditNote``."""
+        return self.document_type.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """The Peppol business envelope (SBDH) of one document. Source: Business Message Envelope 2.0, section 4."""
+
+    sender: ParticipantId
+    receiver: ParticipantId
+    document_type: DocumentTypeId
+    process: ProcessId
+    country_c1: str
+    instance_id: str
+    created: str
+    """``CreationDateAndTime``, xs:dateTime with zone, as written."""
+    standard: str = ""
+    type_version: str = ""
+    type: str = ""
+    mls_to: str = ""
+    mls_type: str = ""

@@ -1,0 +1,207 @@
+"""The sockets that the exchange plugs into; the adapters below and beside it fit them.
+
+Rule for every signature: an answer is a value, failing to get an answer is an exception from
+``gateway/errors.py``. Each socket has one contract test that runs over every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
+from gateway.model.lifecycle import Event, State
+from gateway.model.message import (
+    Direction,
+    Evidence,
+    Message,
+    Outgoing,
+    Parcel,
+    Participant,
+    PayloadKind,
+    TimelineEntry,
+)
+from gateway.model.relation import Endpoint, Reachable, Unreachable
+from gateway.model.signals import Handover, Receipt
+
+
+class Clock(Protocol):
+    """Where time comes from; tests bring their own."""
+
+    def now(self) -> datetime:
+        """The present, in UTC, aware."""
+        ...
+
+
+class Lookup(Protocol):
+    """The relation search on the network."""
+
+    async def find(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        """Ask whether and where the participant takes this document. Raises ``LookupUnavailable``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A transport's success: the receipt and what was sent to earn it."""
+
+    receipt: Receipt
+    soap: bytes
+    """The SOAP envelope as sent."""
+    milliseconds: float
+
+
+class Transport(Protocol):
+    """A way to another access point."""
+
+    async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+        """Send once and check the receipt.
+
+        Raises ``PeerUnavailable`` (no valid answer; ``sent`` tells if the octets may be there),
+        ``InvalidAnswer`` (an answer that proves nothing), ``PeerRefused`` (an ebMS error).
+        """
+        ...
+
+
+class Channel(Protocol):
+    """A way to somebody who is not on the network, or from us to C4."""
+
+    name: str
+    confirms: bool
+    """True when a handover means that the far side has it."""
+
+    def serves(self, parcel: Parcel) -> str:
+        """Empty text when this channel can take the parcel, else the reason why not, in one sentence."""
+        ...
+
+    async def dispatch(self, parcel: Parcel) -> Handover:
+        """Hand the parcel over; the same parcel twice is one handover.
+
+        Raises ``ChannelUnavailable`` (later) or ``ChannelRefused`` (never).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A new document for ``Store.add_once``, with everything that belongs in the same commit."""
+
+    message: Message
+    payloads: dict[PayloadKind, bytes]
+    evidence: tuple[Evidence, ...] = ()
+    entry: TimelineEntry
+    fingerprint: str = ""
+    """What must be equal for a repeat to be the same: body digest (out), digest of the signed part (in)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What ``add_once`` found: the document that is stored, and whether it is this one."""
+
+    message: Message
+    new: bool
+    same: bool
+    """False when an earlier document has the same key but another fingerprint."""
+    receipt: bytes = b""
+    """Inbound: the stored receipt, to be sent byte for byte."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which documents a list shows. Empty fields do not narrow."""
+
+    direction: Direction | None = None
+    states: tuple[State, ...] = ()
+    query: str = ""
+    """Matched against number, names, participants, ids."""
+    unacknowledged: bool = False
+    limit: int = 50
+    cursor: str = ""
+
+
+class Store(Protocol):
+    """Durable things. Every read names the account; what belongs to another account does not exist for it."""
+
+    async def add_once(self, arrival: Arrival) -> Added:
+        """Commit a new document, or find the one with the same key.
+
+        Key outbound: account and idempotency key, where there is one. Key inbound: the sender's seat id and
+        MessageId. When this returns, the document is on disk. Raises ``StoreUnavailable``.
+        """
+        ...
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Message]:
+        """Take due documents (state workable, ``next_attempt`` reached, no live lease), oldest first.
+
+        Each claim counts up ``attempts``: the fencing number for ``record``.
+        """
+        ...
+
+    async def record(
+        self, message: Message, event: Event, evidence: Sequence[Evidence] = (), *, keep_lease: bool = False
+    ) -> Message:
+        """Do one step of the lifecycle in one commit: state, timeline row, evidence; the lease ends.
+
+        ``message`` is as claimed; raises ``LostLease`` when state or attempts are no longer the same.
+        """
+        ...
+
+    async def mark_sending(self, message: Message, peer: str) -> Message:
+        """Commit, before the first octet leaves, that C3 may get the message: sets ``sent_octets``."""
+        ...
+
+    async def get(self, account: AccountId, id: DocumentId) -> Message:
+        """One document. Raises ``NotFound``."""
+        ...
+
+    async def find(self, account: AccountId, which: Filter) -> tuple[Sequence[Message], str]:
+        """Documents, newest first, and the cursor of the next page (empty at the end)."""
+        ...
+
+    async def timeline(self, account: AccountId, id: DocumentId) -> Sequence[TimelineEntry]:
+        """Everything that happened to one document, oldest first."""
+        ...
+
+    async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
+        """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
+        ...
+
+    async def evidence(self, account: AccountId, id: DocumentId) -> Sequence[tuple[str, datetime, Evidence]]:
+        """Stored evidence as (name, time, evidence), oldest first."""
+        ...
+
+    async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
+        """The inbound message with this key, or None."""
+        ...
+
+    async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
+        """C4 has it from the inbox; twice is once."""
+        ...
+
+    async def participant(self, id: ParticipantId) -> Participant | None:
+        """One of our own participants, or None."""
+        ...
+
+    async def participants(self, account: AccountId | None = None) -> Sequence[Participant]:
+        """Our own participants, of one account or all."""
+        ...
+
+    async def save_participant(self, participant: Participant) -> None:
+        """Add or replace. Raises ``Conflict`` when it belongs to another account."""
+        ...
+
+    async def remove_participant(self, account: AccountId, id: ParticipantId) -> None:
+        """Remove. Raises ``NotFound``."""
+        ...
+
+    async def account_of_key(self, key_hash: str) -> AccountId | None:
+        """The account of an API key, by the key's hash."""
+        ...
+
+    async def first_account(self, name: str, key_hash: str) -> bool:
+        """Make the first account with its first key if there is none yet; tell whether it was made."""
+        ...

@@ -1,0 +1,1 @@
+"""What the gateway believes: safe XML, keys, certificates, signatures."""

@@ -1,0 +1,130 @@
+"""A private network's authorities: one root, one authority for access points, one for SMPs.
+
+The same shape as the Peppol PKI G3, so that everything that runs here runs there. Used by ``gateway pki`` and
+``gateway network``; never for a real network.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.errors import ConfigurationError
+
+LeafRole = Literal["ap", "smp"]
+_YEARS: Final = timedelta(days=3650)
+_LEAF: Final = timedelta(days=730)
+_CA_FILE: Final[dict[LeafRole, str]] = {"ap": "ap-ca", "smp": "smp-ca"}
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate with its private key."""
+
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey
+
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def new_pki(directory: Path, *, now: datetime, organisation: str = "Private network") -> None:
+    """Make root, ap-ca and smp-ca with their keys in ``directory``; refuses to overwrite."""
+    if (directory / "root.pem").exists():
+        raise ConfigurationError([(str(directory), "holds authorities already; choose another directory")])
+    directory.mkdir(parents=True, exist_ok=True)
+    root = _issue(_name("Private root CA", organisation), None, now, ca_below=1)
+    _save(directory, "root", root)
+    for role, title in (("ap", "Private access point CA"), ("smp", "Private SMP CA")):
+        _save(directory, _CA_FILE[role], _issue(_name(title, organisation), root, now, ca_below=0))  # type: ignore[index]
+
+
+def issue(directory: Path, role: LeafRole, seat: str, *, now: datetime, organisation: str = "Private network") -> Path:
+    """Issue a certificate for the seat; gives the path of ``SEAT.pem`` (key in ``SEAT.key.pem``, mode 0600)."""
+    authority = _load(directory, _CA_FILE[role])
+    unit = "PRIVATE AP" if role == "ap" else "PRIVATE SMP"
+    if (directory / f"{seat}.pem").exists():
+        raise ConfigurationError([(str(directory / f"{seat}.pem"), "exists already")])
+    _save(directory, seat, _issue(_name(seat, organisation, unit), authority, now))
+    return directory / f"{seat}.pem"
+
+
+def _name(common_name: str, organisation: str, unit: str = "") -> x509.Name:
+    parts = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+    ]
+    if unit:
+        parts.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit))
+    return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _issue(subject: x509.Name, issuer: Issued | None, now: datetime, *, ca_below: int | None = None) -> Issued:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    is_ca = ca_below is not None
+    start = now - timedelta(minutes=5)  # clocks of the same network differ a little
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + (_YEARS if is_ca else _LEAF))
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=ca_below), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                key_encipherment=not is_ca,
+                data_encipherment=not is_ca,
+                key_cert_sign=is_ca,
+                crl_sign=is_ca,
+                content_commitment=False,
+                key_agreement=False,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    if issuer:
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
+        )
+    if not is_ca:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=True)
+    return Issued(builder.sign((issuer.key if issuer else key), hashes.SHA256()), key)
+
+
+def _save(directory: Path, name: str, issued: Issued) -> None:
+    (directory / f"{name}.pem").write_bytes(issued.certificate_pem())
+    handle = os.open(directory / f"{name}.key.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(issued.key_pem())
+
+
+def _load(directory: Path, name: str) -> Issued:
+    try:
+        certificate = x509.load_pem_x509_certificate((directory / f"{name}.pem").read_bytes())
+        key = serialization.load_pem_private_key((directory / f"{name}.key.pem").read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            [(str(directory), f"no authority {name} here ({error}); make one with: gateway pki new")]
+        ) from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConfigurationError([(str(directory), f"the key of {name} is not RSA")])
+    return Issued(certificate, key)
