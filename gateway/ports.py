@@ -123,8 +123,20 @@ class Filter:
     cursor: str = ""
 
 
+class Wake(Protocol):
+    """A bell: rung by the store after each commit that made work, waited for by the worker."""
+
+    def set(self) -> None: ...
+
+    def clear(self) -> None: ...
+
+    async def wait(self) -> object: ...
+
+
 class Store(Protocol):
     """Durable things. Every read names the account; what belongs to another account does not exist for it."""
+
+    work: Wake
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key.
@@ -135,7 +147,7 @@ class Store(Protocol):
         ...
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Message]:
-        """Take due documents (state workable, ``next_attempt`` reached, no live lease), oldest first.
+        """Take due documents (state workable, ``next_attempt`` set and reached, no live lease), oldest first.
 
         Each claim counts up ``attempts``: the fencing number for ``record``.
         """
@@ -150,8 +162,12 @@ class Store(Protocol):
         """
         ...
 
-    async def mark_sending(self, message: Message, peer: str) -> Message:
-        """Commit, before the first octet leaves, that C3 may get the message: sets ``sent_octets``."""
+    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
+        """Commit, before the first octet leaves, that C3 may get the message.
+
+        Sets ``sent_octets``, ``peer``, ``receiver`` and channel ``peppol``, and freezes ``part`` as the payload
+        that every retry sends (an earlier part stays). Guarded like ``record``; the lease goes on.
+        """
         ...
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
@@ -179,7 +195,7 @@ class Store(Protocol):
         ...
 
     async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
-        """C4 has it from the inbox; twice is once."""
+        """C4 has it from the inbox: RECEIVED becomes DELIVERED in the same commit; twice is once."""
         ...
 
     async def participant(self, id: ParticipantId) -> Participant | None:

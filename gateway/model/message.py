@@ -78,6 +78,8 @@ class Message:
     sent_octets: bool = False
     """True once the octets may have reached C3: from then on no other channel may take it."""
     next_attempt: datetime | None = None
+    queued_since: datetime | None = None
+    """When it came, or was requeued: the retry window counts from here. Set by the store."""
     created: datetime
     updated: datetime
     idempotency_key: str = ""

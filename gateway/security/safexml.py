@@ -6,13 +6,9 @@ harmless. Source of the rules: OWASP XXE prevention; AS4 profile and UBL need no
 
 from __future__ import annotations
 
-from typing import Final
-
 from lxml import etree
 
 from gateway.errors import PermanentError
-
-MAX_DEPTH: Final = 100
 
 
 class UnsafeXml(PermanentError):

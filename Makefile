@@ -1,0 +1,56 @@
+# Two commands do all set-up on a fresh machine: make demo, make test.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo test check lint types shape bench interop clean help
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/.demo ## a whole four-corner network on loopback, three real invoices (KEEP=1 stays up)
+	@$(BIN)/gateway demo $(if $(KEEP),--keep)
+
+test: .venv/.dev .venv/.debian check ## everything: lint, types, import contracts, tests
+	@$(BIN)/python -m pytest
+
+check: .venv/.dev lint types shape ## lint, types and import contracts
+
+lint: .venv/.dev
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && echo "ruff: clean"
+
+types: .venv/.dev
+	@$(BIN)/mypy
+
+shape: .venv/.dev
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
+	@$(BIN)/python -m benchmarks.gateway
+
+clean: ## remove the virtual environment and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed"; exit 2; }
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	@echo "installing the gateway (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	@echo "installing the gateway with what its tests need (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/.demo
+
+# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would.
+.venv/.debian: | .venv/bin/python
+	@if command -v pdftotext >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "installing poppler-utils"; \
+		(apt-get update -qq && apt-get install -y -qq poppler-utils) >/dev/null 2>&1 || echo "poppler-utils could not be installed: the tests that look at pages are skipped"; \
+	else echo "poppler-utils is not installed and you are not root: the tests that look at pages are skipped"; fi
+	@touch $@

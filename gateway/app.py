@@ -1,0 +1,284 @@
+"""The composition root: the only file that knows everyone.
+
+``open_gateway(config)`` makes the parts, gives each what it needs by constructor, and takes them down in
+reverse order. A test can open several gateways side by side; there is no global state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from cryptography import x509
+
+import gateway.delivery
+import gateway.fallback
+from gateway.as4.http import As4Client, As4Endpoint
+from gateway.as4.limits import Limits
+from gateway.as4.msh import compress
+from gateway.as4.profiles.peppol import PROFILE
+from gateway.config import Config
+from gateway.discovery import ChannelContext, open_channel
+from gateway.errors import ConfigurationError
+from gateway.exchange.inbound import Inbound
+from gateway.exchange.outbound import Outbound
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.worker import Worker
+from gateway.model.identifiers import AccountId, MessageId, ParticipantId
+from gateway.model.message import Participant
+from gateway.model.view import describe
+from gateway.ports import Channel, Clock, Store
+from gateway.security.keys import Identity, load_identity
+from gateway.security.trust import Trust
+from gateway.smp import zone
+from gateway.smp.client import SmpLookup
+from gateway.smp.publisher import Publisher
+from gateway.store import open_store
+from gateway.ubl import sbdh
+
+log = logging.getLogger(__name__)
+
+KEY_PREFIX: Final = "gwk_"
+FIRST_ACCOUNT: Final = AccountId("main")
+CHANNELS: Final = ("email", "print")
+"""Fallback channels in the order in which they are tried: the cheaper and quicker one first."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """One running access point: what the edges (API, CLI, server) may use."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    outbound: Outbound
+    inbound: Inbound
+    worker: Worker
+    lookup: SmpLookup
+    endpoint: As4Endpoint
+    publisher: Publisher | None
+    started: datetime
+    first_key: str
+    """The API key of the first account, when this start made it: to be shown once."""
+
+    async def publish(self, participant: Participant) -> None:
+        """Add one of our own participants: stored, then published in our SMP and registered in the private SML."""
+        await self.store.save_participant(participant)
+        if self.config.smp.zone_file:
+            await asyncio.to_thread(
+                zone.register,
+                self.config.smp.zone_file,
+                participant.id,
+                smp_url(self.config),
+                self.config.network.sml_zone,
+            )
+
+    async def unpublish(self, account: AccountId, id: ParticipantId) -> None:
+        """Take the participant off the network and out of the store."""
+        await self.store.remove_participant(account, id)
+        if self.config.smp.zone_file:
+            await asyncio.to_thread(zone.unregister, self.config.smp.zone_file, id)
+
+
+@asynccontextmanager
+async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncIterator[Gateway]:
+    """Put a gateway together. Raises :class:`ConfigurationError` with every problem of files and keys at once."""
+    clock = clock or SystemClock()
+    parts = read_files(config)
+    context = ChannelContext(base=config.base, describe=describe, clock=clock)
+    fallbacks, deliveries = _channels(config, context)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_store(config.store.database, config.store.payloads, clock=clock, base=config.base)
+        )
+        first_key = await _first_key(store, config)
+        http = await stack.enter_async_context(open_http())
+        lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock))
+        retry = RetryPolicy(
+            first=config.sending.first_retry, longest=config.sending.longest_pause, window=config.sending.retry_for
+        )
+        outbound = Outbound(
+            store=store,
+            lookup=lookup,
+            transport=As4Client(http, identity=parts.access_point, trust=parts.trust, profile=PROFILE, clock=clock),
+            channels=fallbacks,
+            clock=clock,
+            retry=retry,
+            pack=compress,
+            message_id=lambda: MessageId(f"{uuid.uuid4()}@{config.operator.seat_id.lower()}.as4"),
+            country=config.operator.country,
+        )
+        inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry)
+        worker = Worker(
+            store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry, at_once=config.sending.at_once
+        )
+        endpoint = As4Endpoint(
+            identity=parts.access_point,
+            trust=parts.trust,
+            profile=PROFILE,
+            limits=Limits(max_message=config.as4.max_message),
+            clock=clock,
+            unwrap=sbdh.unwrap,
+            accept=inbound.receive,
+        )
+        publisher = parts.smp and Publisher(
+            identity=parts.smp, endpoint_url=config.as4.public_url, certificate=parts.access_point.der, clock=clock
+        )
+        yield Gateway(
+            config=config,
+            clock=clock,
+            store=store,
+            outbound=outbound,
+            inbound=inbound,
+            worker=worker,
+            lookup=lookup,
+            endpoint=endpoint,
+            publisher=publisher or None,
+            started=clock.now(),
+            first_key=first_key,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """What the configuration names as files, loaded and checked."""
+
+    trust: Trust
+    access_point: Identity
+    smp: Identity | None
+
+
+def read_files(config: Config) -> Files:
+    """Load anchors, certificates and keys; raises :class:`ConfigurationError` with every problem at once."""
+    problems: list[tuple[str, str]] = []
+    trust = Trust(
+        _anchors(config.network.ap_trust, "network.ap_trust", problems),
+        _anchors(config.network.smp_trust, "network.smp_trust", problems),
+    )
+    access_point = _identity(config.as4.certificate, config.as4.key, "as4", problems)
+    if access_point and access_point.common_name != config.operator.seat_id:
+        text = f"is {config.operator.seat_id}, but the certificate is of {access_point.common_name}"
+        problems.append(("operator.seat_id", text))
+    smp = _identity(config.smp.certificate, config.smp.key, "smp", problems) if config.smp.enabled else None
+    if problems or access_point is None:
+        raise ConfigurationError(problems)
+    return Files(trust=trust, access_point=access_point, smp=smp)
+
+
+def read_trust(config: Config) -> Trust:
+    """Only the anchors: what ``gateway lookup`` needs. Raises :class:`ConfigurationError`."""
+    problems: list[tuple[str, str]] = []
+    trust = Trust(
+        _anchors(config.network.ap_trust, "network.ap_trust", problems),
+        _anchors(config.network.smp_trust, "network.smp_trust", problems),
+    )
+    if problems:
+        raise ConfigurationError(problems)
+    return trust
+
+
+@asynccontextmanager
+async def open_http() -> AsyncIterator[aiohttp.ClientSession]:
+    """One pool of kept connections to other access points; no redirects, no proxy of the environment, no cookies."""
+    connector = aiohttp.TCPConnector(limit=200, limit_per_host=16, keepalive_timeout=60)
+    async with aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as http:
+        yield http
+
+
+@asynccontextmanager
+async def open_lookup(config: Config, trust: Trust, clock: Clock) -> AsyncIterator[SmpLookup]:
+    """The relation search on its own, as ``gateway lookup`` uses it without a running node."""
+    network = config.network
+    async with SmpLookup.open(
+        trust=trust,
+        zone=network.sml_zone,
+        dns_servers=tuple((a.host, a.port) for a in network.dns_servers),
+        allow_http=network.allow_http,
+        allow_loopback=network.allow_loopback,
+        clock=clock,
+    ) as lookup:
+        yield lookup
+
+
+def smp_url(config: Config) -> str:
+    """The base URL under which our SMP is registered."""
+    return (config.smp.public_url or f"http://{config.smp.listen}").rstrip("/")
+
+
+def hash_key(key: str) -> str:
+    """What the store keeps of an API key. Keys are 256 random bits, so one SHA-256 is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+async def _first_key(store: Store, config: Config) -> str:
+    """Make the first account and its key at the first start; the key is also left in ``api.key_file``."""
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    if not await store.first_account(FIRST_ACCOUNT, hash_key(key)):
+        return ""
+    if config.api.key_file:
+        config.api.key_file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(config.api.key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(key + "\n")
+    return key
+
+
+def _channels(config: Config, context: ChannelContext) -> tuple[dict[str, Channel], dict[str, Channel]]:
+    """Open fallback channels and deliveries; every problem of every section at once."""
+    problems: list[tuple[str, str]] = []
+    fallbacks: dict[str, Channel] = {}
+    deliveries: dict[str, Channel] = {}
+    wanted = [(fallbacks, gateway.fallback, name, name, getattr(config, name)) for name in CHANNELS]
+    for name, table in config.delivery.items():
+        wanted.append((deliveries, gateway.delivery, f"delivery.{name}", name, table))
+    for into, package, path, name, table in wanted:
+        if table is None:
+            continue
+        try:
+            into[name] = open_channel(package, path, table, context)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return fallbacks, deliveries
+
+
+def _anchors(paths: tuple[Path, ...], key: str, problems: list[tuple[str, str]]) -> list[x509.Certificate]:
+    found: list[x509.Certificate] = []
+    for path in paths:
+        try:
+            found.extend(x509.load_pem_x509_certificates(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            problems.append((key, f"{path} cannot be read as PEM certificates: {error}"))
+    return found
+
+
+def _identity(
+    certificate: Path | None, key: Path | None, section: str, problems: list[tuple[str, str]]
+) -> Identity | None:
+    if certificate is None or key is None:
+        problems.append((section, "certificate and key are needed"))
+        return None
+    try:
+        return load_identity(certificate, key, section=section)
+    except ConfigurationError as error:
+        problems.extend(error.problems)
+        return None

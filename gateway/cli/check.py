@@ -1,0 +1,147 @@
+"""``gateway check``: the effective configuration with its origins, then everything it names."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.cli import NO, YES
+from gateway.cli.terminal import as_json, paint, table
+from gateway.config import Config, load
+
+_SECRET: Final = ("password", "secret", "token")
+Verdict = tuple[str, bool, str]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show and check; exit 0 when all is well, 1 when something is not, 2 when the configuration cannot be read."""
+    config = load(arguments.config)
+    settings = list(_settings(config))
+    verdicts = asyncio.run(_verdicts(config))
+    good = all(ok for _, ok, _ in verdicts)
+    if arguments.json:
+        as_json(
+            {
+                "ok": good,
+                "configuration": [{"key": k, "value": v, "origin": o} for k, v, o in settings],
+                "checks": [{"name": n, "ok": ok, "text": t} for n, ok, t in verdicts],
+            }
+        )
+        return YES if good else NO
+    rows = [[k, v, o] for k, v, o in settings]
+    print(table(["key", "value", "origin"], rows, styles=[["bold", "", "dim"] for _ in rows]))
+    for name, ok, text in verdicts:
+        print(f"{paint('✓', 'green') if ok else paint('✗', 'red')} {paint(f'{name:14}', 'bold')} {text}")
+    return YES if good else NO
+
+
+def _settings(config: Config) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
+    for section in dataclasses.fields(config):
+        value = getattr(config, section.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            for key in dataclasses.fields(value):
+                rows.append(_row(config, f"{section.name}.{key.name}", getattr(value, key.name)))
+        elif section.name not in ("base", "origins") and value is not None:
+            rows.extend(_row(config, f"{section.name}.{path}", leaf) for path, leaf in _leaves(value))
+    return rows
+
+
+def _leaves(table_: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table_.items():
+        here = f"{path}.{key}" if path else key
+        found.extend(_leaves(value, here) if isinstance(value, Mapping) else [(here, value)])
+    return found
+
+
+def _row(config: Config, path: str, value: object) -> tuple[str, str, str]:
+    key = path.rpartition(".")[2]
+    hidden = any(word in key for word in _SECRET) and not key.endswith("_file")
+    shown = "(hidden)" if hidden and value else _shown(value)
+    return path, shown, config.origins.get(path, "default")
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(_shown(v) for v in value) or "–"
+    if isinstance(value, timedelta):
+        return str(value)
+    return str(value)
+
+
+async def _verdicts(config: Config) -> list[Verdict]:
+    return [_keys(config), _clock(), _database(config), _disk(config), await _dns(config)]
+
+
+def _keys(config: Config) -> Verdict:
+    from gateway.app import SystemClock, read_files
+    from gateway.errors import ConfigurationError, Untrusted
+    from gateway.security.trust import Role
+
+    try:
+        files = read_files(config)
+        believed = [files.trust.believe(files.access_point.der, Role.ACCESS_POINT, SystemClock().now())]
+        if files.smp:
+            believed.append(files.trust.believe(files.smp.der, Role.SMP, SystemClock().now()))
+    except ConfigurationError as error:
+        return "keys", False, "; ".join(f"{p}: {t}" for p, t in error.problems)
+    except Untrusted as error:
+        return "keys", False, f"{error}. {error.remedy}"
+    text = ", ".join(f"{b.common_name} ({b.role}) until {b.expires:%Y-%m-%d}" for b in believed)
+    if config.network.revocation == "crl":
+        text += "; revocation lists are not asked by this version"
+    return "keys", True, text
+
+
+def _clock() -> Verdict:
+    year = time.gmtime().tm_year
+    return "clock", year >= 2026, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+
+
+def _database(config: Config) -> Verdict:
+    path = config.base / config.store.database.removeprefix("sqlite:")
+    place = path.parent
+    while not place.exists():
+        place = place.parent
+    if not os.access(path if path.exists() else place, os.W_OK):
+        return "database", False, f"{path} cannot be written; check owner and mode"
+    return "database", True, f"{path} {'exists' if path.exists() else 'will be made at the first start'}"
+
+
+def _disk(config: Config) -> Verdict:
+    place = Path(config.store.payloads)
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    needed = 10 * config.as4.max_message
+    return "disk", free > needed, f"{free / 1e9:.1f} GB free at {place}; {needed / 1e9:.1f} GB wanted"
+
+
+async def _dns(config: Config) -> Verdict:
+    from gateway.app import SystemClock, open_lookup, read_trust
+    from gateway.errors import ConfigurationError, LookupUnavailable
+    from gateway.model.identifiers import ParticipantId
+    from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
+
+    nobody = ParticipantId.parse("0007:0000000000")
+    try:
+        async with open_lookup(config, read_trust(config), SystemClock()) as lookup:
+            await lookup.find(nobody, BILLING_INVOICE, BILLING_PROCESS)
+    except LookupUnavailable as error:
+        return "DNS", False, f"{error}. {error.remedy}"
+    except ConfigurationError:
+        return "DNS", False, "not asked, because the trust anchors cannot be read"
+    return "DNS", True, f"the zone {config.network.sml_zone} answers"

@@ -1,0 +1,138 @@
+"""Commands that talk to a running node through its API: ``send``, ``list``, ``show``, ``requeue``, ``inbox``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from gateway.cli import NO, NOT_NOW, WRONG, YES
+from gateway.cli.api_client import ApiClient
+from gateway.cli.terminal import as_json, paint, say, table
+
+_MARKS: Final = {
+    "delivered": ("✓", "green"),
+    "queued": ("…", "yellow"),
+    "needs_attention": ("!", "yellow"),
+    "failed": ("✗", "red"),
+}
+_EXIT: Final = {"delivered": YES, "queued": YES, "needs_attention": NOT_NOW, "failed": NO}
+
+
+def send(arguments: argparse.Namespace) -> int:
+    """Submit a file; with ``--wait`` the exit code tells the outcome."""
+    try:
+        octets = sys.stdin.buffer.read() if str(arguments.file) == "-" else arguments.file.read_bytes()
+    except OSError as error:
+        say(f"✗ {arguments.file} cannot be read: {error.strerror}")
+        return WRONG
+    client = ApiClient.of(arguments)
+    query = urlencode({"route": arguments.route, "wait": arguments.wait})
+    headers = {"Content-Type": "application/xml"}
+    if arguments.key:
+        headers["Idempotency-Key"] = arguments.key
+    document = client.call("POST", f"/v1/documents?{query}", body=octets, headers=headers, timeout=arguments.wait + 30)
+    if arguments.json:
+        as_json(document)
+    else:
+        _print_document(document)
+    if arguments.wait and document["status"] == "queued":
+        return NOT_NOW
+    return _EXIT[document["status"]]
+
+
+def list_documents(arguments: argparse.Namespace) -> int:
+    """A table of documents; ``--json`` prints one object a line."""
+    wanted = {
+        "direction": arguments.direction,
+        "state": arguments.state,
+        "q": arguments.search,
+        "limit": min(max(arguments.limit, 1), 200),
+    }
+    query = urlencode({k: v for k, v in wanted.items() if v})
+    page = ApiClient.of(arguments).call("GET", f"/v1/documents?{query}")
+    return _print_list(page["items"], arguments.json)
+
+
+def inbox(arguments: argparse.Namespace) -> int:
+    """What waits for us; ``--ack ID`` says that we have it."""
+    client = ApiClient.of(arguments)
+    if arguments.ack:
+        document = client.call("POST", f"/v1/inbox/{quote(arguments.ack, safe='')}/ack")
+        as_json(document) if arguments.json else _print_document(document)
+        return YES
+    return _print_list(client.call("GET", "/v1/inbox?state=new")["items"], arguments.json)
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """One document and everything that happened to it."""
+    client = ApiClient.of(arguments)
+    path = f"/v1/documents/{quote(arguments.id, safe='')}"
+    document = client.call("GET", path)
+    rows = client.call("GET", f"{path}/timeline")["items"]
+    if arguments.json:
+        as_json({**document, "timeline": rows})
+    else:
+        _print_document(document)
+        print(timeline_table(rows))
+    return _EXIT[document["status"]]
+
+
+def requeue(arguments: argparse.Namespace) -> int:
+    """Back to work under the same ids."""
+    document = ApiClient.of(arguments).call("POST", f"/v1/documents/{quote(arguments.id, safe='')}/requeue")
+    as_json(document) if arguments.json else _print_document(document)
+    return YES
+
+
+def timeline_table(rows: list[dict[str, Any]]) -> str:
+    """The timeline as people read it."""
+    return table(
+        ["time", "event", "what happened"],
+        [[(row["time"] or "")[11:23], row["event"], _story(row)] for row in rows],
+        styles=[["dim", "bold", ""] for _ in rows],
+    )
+
+
+def _story(row: dict[str, Any]) -> str:
+    parts = [row["reason"] or ""]
+    for step in row["detail"].get("steps", []):
+        parts.append(f"[{step['asked']} → {step['answer']}, {step['milliseconds']:.0f} ms]")
+    if row["next_attempt"]:
+        parts.append(f"(next attempt {row['next_attempt'][:19].replace('T', ' ')} UTC)")
+    return " ".join(parts)
+
+
+def _print_list(items: list[dict[str, Any]], json_wanted: bool) -> int:
+    if json_wanted:
+        for item in items:
+            as_json(item)
+        return YES
+    rows = [
+        [
+            _MARKS[d["status"]][0],
+            d["created"][:16].replace("T", " "),
+            "in" if d["direction"] == "in" else "out",
+            d["number"] or "",
+            (d["sender_name"] if d["direction"] == "in" else d["receiver_name"]) or d["receiver"] or "",
+            f"{d['amount']['value']} {d['amount']['currency']}" if d["amount"] else "",
+            d["channel"] or "",
+            d["state"],
+            d["id"],
+        ]
+        for d in items
+    ]
+    heads = ["", "created", "", "number", "counterpart", "amount", "way", "state", "id"]
+    styles = [[_MARKS[d["status"]][1], "dim", "dim", "bold", "", "", "", "", "dim"] for d in items]
+    print(table(heads, rows, styles=styles, right=frozenset({5})) if rows else "No documents.")
+    return YES
+
+
+def _print_document(document: dict[str, Any]) -> None:
+    mark, colour = _MARKS[document["status"]]
+    title = f"{document['number'] or document['id']}  {document['state']}"
+    print(f"{paint(mark, colour)} {paint(title, 'bold')}  {document['reason'] or ''}")
+    for name in ("id", "channel", "sender", "receiver", "message_id", "attempts", "next_attempt", "sha256"):
+        if document[name] not in (None, "", 0):
+            print(f"  {paint(f'{name:13}', 'dim')} {document[name]}")

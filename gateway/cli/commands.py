@@ -1,0 +1,164 @@
+"""The command tree: arguments, help and examples. Each command's work stands in its own module."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from gateway.cli import NO, NOT_NOW, WRONG
+from gateway.cli.terminal import as_json, paint, say
+from gateway.errors import ConfigurationError, GatewayError, InvalidAddress
+
+_EXAMPLES: Final = {
+    "demo": "gateway demo --keep",
+    "serve": "gateway serve --config config.toml",
+    "send": "gateway send invoice.xml --wait 30",
+    "list": "gateway list --state FAILED",
+    "show": "gateway show 3f0c…",
+    "requeue": "gateway requeue 3f0c…",
+    "inbox": "gateway inbox --ack 3f0c…",
+    "lookup": "gateway lookup 0007:5567212047",
+    "validate": "gateway validate invoice.xml",
+    "check": "gateway check",
+    "pki": "gateway pki new pki && gateway pki issue pki --role ap --seat POP000101",
+    "network": "gateway network new market --gateways 3 && gateway network up market",
+    "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
+}
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, do, and turn errors into exit codes with a text that says what to do."""
+    arguments = _parser().parse_args(words)
+    module, _, function = arguments.work.partition(":")
+    try:
+        return int(getattr(importlib.import_module(f"gateway.cli.{module}"), function)(arguments))
+    except ConfigurationError as error:
+        return _explain_configuration(error, arguments.json)
+    except GatewayError as error:
+        if arguments.json:
+            as_json({"error": type(error).__name__, "message": str(error), "remedy": error.remedy})
+        say(f"{paint('✗', 'red', to=sys.stderr)} {error}\n  {error.remedy}")
+        return NOT_NOW if error.temporary else WRONG if isinstance(error, InvalidAddress) else NO
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _explain_configuration(error: ConfigurationError, json_wanted: bool) -> int:
+    if json_wanted:
+        as_json({"error": "ConfigurationError", "problems": [{"path": p, "message": t} for p, t in error.problems]})
+    say(f"{paint('✗', 'red', to=sys.stderr)} The configuration cannot be used:")
+    for path, text in error.problems:
+        say(f"  {paint(path, 'bold', to=sys.stderr)}: {text}")
+    say(f"  {error.remedy}")
+    return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway", description="AS4/Peppol access point: every invoice leaves by the most electronic way."
+    )
+    parser.add_argument("--version", "-V", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    demo = _add(commands, "demo", "demo:run", "a whole four-corner network on loopback, three real invoices")
+    demo.add_argument("--keep", action="store_true", help="stay up until Ctrl-C")
+    demo.add_argument(
+        "--dir", type=Path, metavar="DIR", help="where the network's files go (default: a new var/demo-…)"
+    )
+
+    _add(commands, "serve", "serve:run", "run the node")
+
+    send = _add(commands, "send", "client:send", "hand a document to a running node", client=True)
+    send.add_argument(
+        "file", type=Path, metavar="FILE", help="UBL Invoice or CreditNote, or a whole SBD; - reads stdin"
+    )
+    send.add_argument("--route", choices=("auto", "peppol", "email", "print"), default="auto")
+    send.add_argument("--key", metavar="KEY", help="idempotency key: the same key never makes a second document")
+    send.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="wait for the outcome")
+
+    listing = _add(commands, "list", "client:list_documents", "documents, newest first", client=True)
+    listing.add_argument("--direction", choices=("in", "out"))
+    listing.add_argument("--state", metavar="STATE")
+    listing.add_argument("--search", metavar="TEXT", help="number, name, participant or id")
+    listing.add_argument("--limit", type=int, default=20)
+
+    show = _add(commands, "show", "client:show", "one document with its timeline", client=True)
+    show.add_argument("id", metavar="ID")
+    requeue = _add(commands, "requeue", "client:requeue", "put a failed document back to work", client=True)
+    requeue.add_argument("id", metavar="ID")
+    inbox = _add(
+        commands, "inbox", "client:inbox", "documents that wait for us; fetch or acknowledge them", client=True
+    )
+    inbox.add_argument("--ack", metavar="ID")
+
+    lookup = _add(commands, "lookup", "lookup:run", "relation search from this machine, no server needed")
+    lookup.add_argument("participant", metavar="PARTICIPANT", help="for example 0007:5567212047")
+    lookup.add_argument("--document-type", metavar="T", help="default: Peppol BIS Billing 3 invoice")
+    lookup.add_argument("--process", metavar="P")
+
+    validate = _add(commands, "validate", "validate:run", "check documents (UBL 2.1 schemas)")
+    validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+    _add(commands, "check", "check:run", "the effective configuration, and everything it names")
+
+    pki = commands.add_parser("pki", help="a private network's authorities and certificates")
+    actions = pki.add_subparsers(metavar="ACTION", required=True)
+    new = _add(actions, "new", "pki:new", "make root, access point and SMP authorities", example="pki")
+    new.add_argument("dir", type=Path, metavar="DIR")
+    issue = _add(actions, "issue", "pki:issue", "issue a certificate", example="pki")
+    issue.add_argument("dir", type=Path, metavar="DIR")
+    issue.add_argument("--role", choices=("ap", "smp"), required=True)
+    issue.add_argument("--seat", required=True, metavar="SEAT", help="for example POP000101")
+
+    network = commands.add_parser("network", help="a whole private market on loopback")
+    actions = network.add_subparsers(metavar="ACTION", required=True)
+    new = _add(actions, "new", "network:new", "make authorities, zone and gateways", example="network")
+    new.add_argument("dir", type=Path, metavar="DIR")
+    new.add_argument("--gateways", type=int, default=2, metavar="N")
+    up = _add(actions, "up", "network:up", "run it until Ctrl-C", example="network")
+    up.add_argument("dir", type=Path, metavar="DIR")
+
+    participant = commands.add_parser("participant", help="our own participants")
+    actions = participant.add_subparsers(metavar="ACTION", required=True)
+    add = _add(
+        actions, "add", "participant:add", "publish in our SMP and the private SML", client=True, example="participant"
+    )
+    add.add_argument("participant", metavar="PARTICIPANT")
+    add.add_argument("--name", default="")
+    add.add_argument("--country", default="")
+    add.add_argument("--delivery", default="default", metavar="NAME", help="a [delivery.NAME] section")
+    remove = _add(
+        actions, "remove", "participant:remove", "take it off the network", client=True, example="participant"
+    )
+    remove.add_argument("participant", metavar="PARTICIPANT")
+    _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    work: str,
+    text: str,
+    *,
+    client: bool = False,
+    example: str = "",
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {_EXAMPLES[example or name]}"
+    )
+    command.set_defaults(work=work)
+    command.add_argument("--config", type=Path, metavar="PATH", help="default: $GATEWAY_CONFIG, else ./config.toml")
+    command.add_argument("--json", action="store_true", help="JSON on stdout, texts on stderr")
+    if client:
+        command.add_argument("--url", metavar="URL", help="the node's API (default: [api] of the configuration)")
+        command.add_argument(
+            "--token", metavar="KEY", help="API key (default: $GATEWAY_TOKEN, else the key file of [api])"
+        )
+    return command

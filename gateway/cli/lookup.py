@@ -1,0 +1,102 @@
+"""``gateway lookup``: the relation search from this machine, with every step it took."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from gateway.cli import NO, NOT_NOW, YES
+from gateway.cli.terminal import as_json, paint, table
+from gateway.config import Config, load
+from gateway.errors import LookupUnavailable
+from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
+from gateway.model.relation import Reachable, Step, Unreachable
+from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
+from gateway.model.view import moment
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, show each step, and give the verdict as exit code: 0 positive, 1 negative, 3 could not find out."""
+    config = load(arguments.config)
+    participant = ParticipantId.parse(arguments.participant)
+    document_type = DocumentTypeId.parse(arguments.document_type) if arguments.document_type else BILLING_INVOICE
+    process = ProcessId.parse(arguments.process) if arguments.process else BILLING_PROCESS
+    answer = asyncio.run(_find(config, participant, document_type, process))
+    if arguments.json:
+        as_json(_as_value(participant, answer))
+    else:
+        _show(participant, answer)
+    return YES if isinstance(answer, Reachable) else NO if isinstance(answer, Unreachable) else NOT_NOW
+
+
+async def _find(
+    config: Config, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+) -> Reachable | Unreachable | LookupUnavailable:
+    from gateway.app import SystemClock, open_lookup, read_trust
+
+    async with open_lookup(config, read_trust(config), SystemClock()) as lookup:
+        try:
+            return await lookup.find(participant, document_type, process)
+        except LookupUnavailable as error:
+            return error
+
+
+def _as_value(participant: ParticipantId, answer: Reachable | Unreachable | LookupUnavailable) -> dict[str, Any]:
+    from gateway.exchange.step import describe_steps
+
+    value: dict[str, Any] = {
+        "verdict": "indeterminate",
+        "participant": participant.value,
+        "smp": None,
+        "endpoint": None,
+        "document_types": [],
+        "reason": str(answer),
+        "evidence": describe_steps(answer.steps),
+    }
+    if isinstance(answer, LookupUnavailable):
+        return {**value, "remedy": answer.remedy}
+    value |= {"smp": answer.smp or None, "document_types": [str(d) for d in answer.document_types]}
+    if isinstance(answer, Unreachable):
+        return {**value, "verdict": "negative", "reason": answer.text, "code": str(answer.reason)}
+    endpoint = answer.endpoint
+    return {
+        **value,
+        "verdict": "positive",
+        "reason": f"{participant.value} takes this document at {endpoint.seat}",
+        "document_type": str(answer.document_type),
+        "process": str(answer.process),
+        "endpoint": {
+            "url": endpoint.url,
+            "seat": endpoint.seat,
+            "certificate": _pem(endpoint.certificate),
+            "transport_profile": endpoint.transport_profile,
+            "expires": moment(endpoint.expires),
+        },
+    }
+
+
+def _pem(der: bytes) -> str:
+    import ssl
+
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+def _show(participant: ParticipantId, answer: Reachable | Unreachable | LookupUnavailable) -> None:
+    print(_steps(answer.steps))
+    if isinstance(answer, Reachable):
+        print(f"{paint('✓ positive', 'green', 'bold')}  {participant.value} takes this document")
+        expires = f", valid until {answer.endpoint.expires:%Y-%m-%d}" if answer.endpoint.expires else ""
+        print(f"  access point  {answer.endpoint.seat} at {answer.endpoint.url}{expires}")
+        for document_type in answer.document_types:
+            print(f"  takes         {paint(str(document_type), 'dim')}")
+    elif isinstance(answer, Unreachable):
+        print(f"{paint('✗ negative', 'red', 'bold')}  {answer.text}")
+    else:
+        print(f"{paint('? indeterminate', 'yellow', 'bold')}  {answer}\n  {answer.remedy}")
+
+
+def _steps(steps: tuple[Step, ...]) -> str:
+    rows = [[str(i), s.asked, s.where, s.answer, f"{s.milliseconds:.1f}"] for i, s in enumerate(steps, 1)]
+    styles = [["dim", "", "", "bold", "dim"] for _ in rows]
+    return table(["", "asked", "whom", "answer", "ms"], rows, styles=styles, right=frozenset({4}))

@@ -1,0 +1,58 @@
+"""``gateway network``: a whole private market on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import UTC, datetime
+
+from gateway.cli import YES
+from gateway.cli.terminal import as_json, paint, table
+
+
+def new(arguments: argparse.Namespace) -> int:
+    """Make the files."""
+    from gateway.network.market import new_market
+
+    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC))
+    if arguments.json:
+        as_json({"directory": str(market.directory), "gateways": [m.name for m in market.members]})
+    else:
+        print(f"{paint('✓', 'green')} {market.directory}: {len(market.members)} gateways, one PKI, one SML zone")
+        print(f"  run it with: gateway network up {market.directory}")
+    return YES
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Run it until Ctrl-C or SIGTERM."""
+    from gateway.network.market import read_market
+
+    market = read_market(arguments.dir)
+
+    async def stay() -> None:
+        import signal
+
+        from gateway.network.running import run_market
+
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with run_market(market):
+            if arguments.json:
+                gateways = [
+                    {"name": m.name, "as4": f"http://{m.as4}/as4", "api": f"http://{m.api}", "smp": f"http://{m.smp}"}
+                    | {"config": str(m.config), "key_file": str(m.key_file)}
+                    for m in market.members
+                ]
+                as_json({"ready": True, "dns": f"{market.dns[0]}:{market.dns[1]}", "gateways": gateways})
+            else:
+                rows = [[m.name, m.seat, m.as4, m.api, m.smp, str(m.config)] for m in market.members]
+                print(table(["gateway", "seat", "AS4", "API", "SMP", "configuration"], rows))
+                print(
+                    f"{paint('ready', 'green', 'bold')}  SML zone at {market.dns[0]}:{market.dns[1]}; Ctrl-C ends it",
+                    flush=True,
+                )
+            await stop.wait()
+
+    asyncio.run(stay())
+    return YES

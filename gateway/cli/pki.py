@@ -1,0 +1,35 @@
+"""``gateway pki``: authorities and certificates of a private network."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import UTC, datetime
+
+from gateway.cli import YES
+from gateway.cli.terminal import as_json
+from gateway.errors import InvalidAddress
+
+
+def new(arguments: argparse.Namespace) -> int:
+    """Make root, access point and SMP authorities."""
+    from gateway.security.authority import new_pki
+
+    new_pki(arguments.dir, now=datetime.now(UTC))
+    made = [str(arguments.dir / f"{name}.pem") for name in ("root", "ap-ca", "smp-ca")]
+    as_json({"made": made}) if arguments.json else print("\n".join(made))
+    return YES
+
+
+def issue(arguments: argparse.Namespace) -> int:
+    """Issue one certificate with its key."""
+    from gateway.security.authority import issue as issue_certificate
+
+    if not re.fullmatch(r"P[A-Z]{2}[0-9]{6}", arguments.seat):
+        raise InvalidAddress(
+            f"{arguments.seat} is not a seat id", remedy="Write P, two capital letters, six digits: POP000101."
+        )
+    path = issue_certificate(arguments.dir, arguments.role, arguments.seat, now=datetime.now(UTC))
+    key = path.with_suffix(".key.pem")
+    as_json({"certificate": str(path), "key": str(key)}) if arguments.json else print(f"{path}\n{key}")
+    return YES

@@ -1,0 +1,20 @@
+"""The configuration: ``config.toml`` and the environment become one frozen :class:`Config`."""
+
+from gateway.config.reading import load, read_section
+from gateway.config.sections import Api, As4, Config, Network, Operator, Sending, Smp, StoreSection
+from gateway.config.values import Address, ByteSize
+
+__all__ = [
+    "Address",
+    "Api",
+    "As4",
+    "ByteSize",
+    "Config",
+    "Network",
+    "Operator",
+    "Sending",
+    "Smp",
+    "StoreSection",
+    "load",
+    "read_section",
+]

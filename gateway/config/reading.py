@@ -1,0 +1,224 @@
+"""TOML and environment to :class:`Config`: every problem at once, each with its path and how to mend it.
+
+A key is overridden by ``GATEWAY__SECTION__KEY``. Unknown keys are problems, with the nearest known key named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from gateway.config.sections import Api, As4, Config, Network, Operator, Sending, Smp, StoreSection
+from gateway.config.values import Address, ByteSize, read_address, read_duration, read_size
+from gateway.errors import ConfigurationError
+
+_S = TypeVar("_S")
+_PREFIX: Final = "GATEWAY__"
+_SECTIONS: Final[dict[str, type]] = {
+    "operator": Operator,
+    "network": Network,
+    "as4": As4,
+    "api": Api,
+    "smp": Smp,
+    "store": StoreSection,
+    "sending": Sending,
+}
+_PLUG_IN_TABLES: Final = ("email", "print", "scan")
+_SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
+
+Problems = list[tuple[str, str]]
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read ``path`` (else ``$GATEWAY_CONFIG``, else ``./config.toml``); raises :class:`ConfigurationError`."""
+    file = path or Path(environ.get("GATEWAY_CONFIG") or "config.toml")
+    try:
+        table: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            [(str(file), "there is no such file; copy the project's config.toml and adapt it")]
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([(str(file), f"cannot be read: {error}")]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([(str(file), f"is not TOML: {error}")]) from None
+    origins = {key: str(file) for key in _flat(table)}
+    _override(table, environ, origins)
+    return read_config(table, file.resolve().parent, origins)
+
+
+def read_config(table: Mapping[str, Any], base: Path, origins: Mapping[str, str]) -> Config:
+    """Make the configuration of an already parsed table; raises :class:`ConfigurationError`."""
+    problems: Problems = []
+    values: dict[str, Any] = {}
+    for name, content in table.items():
+        if name in _SECTIONS:
+            if not isinstance(content, dict):
+                problems.append((name, f"is a section; write [{name}]"))
+                continue
+            values[name] = read_section(_SECTIONS[name], content, name, base, problems)
+        elif name in _PLUG_IN_TABLES and isinstance(content, dict):
+            values[name] = content
+        elif name == "delivery" and isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
+            values[name] = {"default": {"kind": "inbox"}, **content}
+        else:
+            problems.append((name, _unknown(name, [*_SECTIONS, *_PLUG_IN_TABLES, "delivery"])))
+    for name, section in _SECTIONS.items():  # paths of a section that is absent still start at the base
+        if name not in table:
+            values[name] = read_section(section, {}, name, base, problems)
+    if not problems:
+        config = Config(base=base, origins=dict(origins), **values)
+        problems = _contradictions(config)
+        if not problems:
+            return config
+    raise ConfigurationError(problems)
+
+
+def read_section(kind: type[_S], table: Mapping[str, Any], path: str, base: Path, problems: Problems) -> _S | None:
+    """Read one table into its dataclass; problems are added to the list, and then the answer is None."""
+    hints = typing.get_type_hints(kind)
+    known = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    before = len(problems)
+    for key, value in table.items():
+        if key not in known:
+            problems.append((f"{path}.{key}", _unknown(key, list(known))))
+            continue
+        try:
+            values[key] = _convert(hints[key], value, base)
+        except ValueError as error:
+            problems.append((f"{path}.{key}", str(error)))
+    for key, field in known.items():
+        if key in values or key in table:
+            continue
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            problems.append((f"{path}.{key}", "is missing"))
+        elif isinstance(field.default, Path):
+            values[key] = base / field.default
+    return kind(**values) if len(problems) == before else None
+
+
+def _convert(hint: Any, value: Any, base: Path) -> Any:
+    if hint is ByteSize:
+        return read_size(value)
+    if hint is timedelta:
+        return read_duration(value)
+    if hint is Address:
+        return read_address(value)
+    if hint is Path:
+        return base / Path(_text(value)).expanduser()
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in arguments:
+            raise ValueError(f'"{value}" is not one of {", ".join(map(str, arguments))}')
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError('must be a list, for example ["one", "two"]')
+        return tuple(_convert(arguments[0], item, base) for item in value)
+    if origin is types.UnionType:  # only "X | None": empty text means none
+        return None if value == "" else _convert(next(a for a in arguments if a is not type(None)), value, base)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise ValueError("must be true or false, without quotes")
+        return value
+    if hint is int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("must be a whole number, without quotes")
+        return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text in quotes")
+    return value
+
+
+def _override(table: dict[str, Any], environ: Mapping[str, str], origins: dict[str, str]) -> None:
+    for name, text in sorted(environ.items()):
+        if not name.startswith(_PREFIX):
+            continue
+        *sections, key = name[len(_PREFIX) :].lower().split("__")
+        place = table
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                break
+        if isinstance(place, dict) and key and sections:
+            place[key] = _from_environment(text)
+            origins[".".join([*sections, key])] = f"environment {name}"
+
+
+def _from_environment(text: str) -> Any:
+    """Lists, numbers and truth values as TOML writes them; everything else is text."""
+    if re.fullmatch(r"true|false|-?\d+|\[.*\]", text, re.DOTALL):
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> list[str]:
+    keys: list[str] = []
+    for key, value in table.items():
+        here = f"{path}.{key}" if path else key
+        keys.extend(_flat(value, here) if isinstance(value, dict) else [here])
+    return keys
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"is unknown; did you mean {near[0]}?" if near else f"is unknown; known are {', '.join(sorted(known))}"
+
+
+def _contradictions(config: Config) -> Problems:
+    """What each key allows but all of them together do not."""
+    problems: Problems = []
+    network, private = config.network, config.network.kind == "private"
+    if not _SEAT.fullmatch(config.operator.seat_id):
+        problems.append(("operator.seat_id", "must be the CN of the access point certificate, for example POP000101"))
+    if not re.fullmatch(r"[A-Z]{2}", config.operator.country):
+        problems.append(("operator.country", "must be two capital letters, for example SE"))
+    if private:
+        for key in ("ap_trust", "smp_trust", "sml_zone"):
+            if not getattr(network, key):
+                problems.append((f"network.{key}", "is needed in a private network"))
+    else:
+        problems.append(
+            ("network.kind", "this version cannot ask revocation lists yet, so it serves private networks only")
+        )
+        for key in ("allow_http", "allow_loopback"):
+            if getattr(network, key):
+                problems.append((f"network.{key}", "is for private networks only"))
+        if network.revocation == "off":
+            problems.append(("network.revocation", "off is for private networks only"))
+    if not config.as4.public_url.startswith("https://") and not (
+        network.allow_http and config.as4.public_url.startswith("http://")
+    ):
+        problems.append(
+            ("as4.public_url", "must begin with https:// (http:// with network.allow_http in a private network)")
+        )
+    for section, needed in (("as4", True), ("smp", config.smp.enabled)):
+        for key in ("certificate", "key"):
+            if needed and getattr(getattr(config, section), key) is None:
+                problems.append((f"{section}.{key}", "is missing"))
+    if config.sending.first_retry.total_seconds() <= 0 or config.sending.retry_for < config.sending.first_retry:
+        problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
+    if not 1 <= config.sending.at_once <= 256:
+        problems.append(("sending.at_once", "must be between 1 and 256"))
+    if not 1_000_000 <= config.as4.max_message <= 250_000_000:
+        problems.append(("as4.max_message", "must be between 1 MB and 250 MB"))
+    if not config.store.database.startswith("sqlite:"):
+        problems.append(("store.database", "must begin with sqlite: (PostgreSQL is not built yet)"))
+    return problems

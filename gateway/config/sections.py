@@ -1,0 +1,111 @@
+"""Every section of ``config.toml``; the project's own ``config.toml`` explains each key.
+
+Sections that name a plug-in (``email``, ``print``, ``scan``, ``delivery.NAME``) stay tables here: the module of
+that name reads its own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from gateway.config.values import Address, ByteSize
+
+Kind = Literal["peppol-production", "peppol-test", "private"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who runs this gateway."""
+
+    name: str = "Example Operator"
+    seat_id: str = ""
+    country: str = "SE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The network we belong to, and whom we believe in it."""
+
+    kind: Kind = "private"
+    ap_trust: tuple[Path, ...] = ()
+    smp_trust: tuple[Path, ...] = ()
+    sml_zone: str = ""
+    dns_servers: tuple[Address, ...] = ()
+    smp_port: int = 443
+    revocation: Literal["crl", "off"] = "crl"
+    allow_http: bool = False
+    allow_loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class As4:
+    """The public AS4 endpoint and our access point certificate."""
+
+    listen: Address = Address("127.0.0.1", 8080)
+    public_url: str = "http://127.0.0.1:8080/as4"
+    certificate: Path | None = None
+    key: Path | None = None
+    max_message: ByteSize = ByteSize(100_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The private side: API and health."""
+
+    listen: Address = Address("127.0.0.1", 8081)
+    key_file: Path | None = Path("var/api.key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smp:
+    """The SMP in which our own participants are published."""
+
+    enabled: bool = False
+    listen: Address = Address("127.0.0.1", 8082)
+    public_url: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+    sml_url: str = ""
+    zone_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSection:
+    """Where documents are kept."""
+
+    database: str = "sqlite:var/gateway.db"
+    payloads: Path = Path("var/payloads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """How long and how often the worker tries."""
+
+    retry_for: timedelta = timedelta(days=5)
+    first_retry: timedelta = timedelta(minutes=1)
+    longest_pause: timedelta = timedelta(hours=1)
+    at_once: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
+
+    base: Path
+    operator: Operator = field(default_factory=Operator)
+    network: Network = field(default_factory=Network)
+    as4: As4 = field(default_factory=As4)
+    api: Api = field(default_factory=Api)
+    smp: Smp = field(default_factory=Smp)
+    store: StoreSection = field(default_factory=StoreSection)
+    sending: Sending = field(default_factory=Sending)
+    email: Mapping[str, object] | None = None
+    print: Mapping[str, object] | None = None
+    scan: Mapping[str, object] | None = None
+    delivery: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: {"default": {"kind": "inbox"}})
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """TOML path of each key to where its value came from."""

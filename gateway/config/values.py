@@ -1,0 +1,53 @@
+"""Values that people write in a configuration: sizes, times, addresses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NewType
+
+ByteSize = NewType("ByteSize", int)
+"""A number of bytes; written ``"100 MB"``, ``"64 KiB"`` or a bare number."""
+
+_SIZES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Host and port to listen on or to connect to; written ``"127.0.0.1:8080"`` or ``"[::1]:8080"``."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_size(value: object) -> ByteSize:
+    """Read a size; raises ``ValueError`` with a text that shows how to write it."""
+    text = str(value).strip()
+    match = re.fullmatch(r"(\d{1,15})\s*([A-Za-z]*)", text)
+    unit = match.group(2).upper() if match else None
+    if not match or unit not in _SIZES:
+        raise ValueError(f'"{text}" is not a size; write for example "100 MB"')
+    return ByteSize(int(match.group(1)) * _SIZES[unit])
+
+
+def read_duration(value: object) -> timedelta:
+    """Read a time span; raises ``ValueError`` with a text that shows how to write it."""
+    text = str(value).strip()
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)\s*(second|minute|hour|day)s?", text)
+    if not match:
+        raise ValueError(f'"{text}" is not a time span; write for example "5 days", "1 minute" or "30 seconds"')
+    return timedelta(seconds=float(match.group(1)) * _TIMES[match.group(2)])
+
+
+def read_address(value: object) -> Address:
+    """Read host and port; raises ``ValueError`` with a text that shows how to write it."""
+    text = str(value).strip()
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", text)
+    if not match or int(match.group(3)) > 65535:
+        raise ValueError(f'"{text}" is not an address; write for example "127.0.0.1:8080"')
+    return Address(match.group(1) or match.group(2), int(match.group(3)))

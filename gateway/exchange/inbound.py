@@ -1,0 +1,186 @@
+"""Inbound: take responsibility for what another access point sent, and hand it on to C4.
+
+``receive`` is called with a message that was read and verified and with the receipt that will answer it; it
+commits both before it returns, so the receipt never leaves before the message is safe. Handing on to C4 is
+never part of the request: the worker does it from the committed row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.step import Outcome
+from gateway.exchange.threads import in_thread_if_large
+from gateway.model.document import Company, Facts
+from gateway.model.identifiers import DocumentId, DocumentTypeId, InstanceId, ParticipantId, ProcessId
+from gateway.model.lifecycle import Event, State
+from gateway.model.message import (
+    Direction,
+    Evidence,
+    Message,
+    Parcel,
+    Participant,
+    PayloadKind,
+    Received,
+    TimelineEntry,
+)
+from gateway.model.services import serves
+from gateway.model.signals import NOT_SERVICED, EbmsCode
+from gateway.ports import Arrival, Channel, Clock, Store
+from gateway.ubl import invoice
+
+log = logging.getLogger(__name__)
+
+PULLED: Final = "inbox"
+"""The delivery by which C4 fetches documents itself: the worker has nothing to do, the acknowledgement delivers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """Everything that happens to a document between C2 and C4."""
+
+    store: Store
+    deliveries: Mapping[str, Channel]
+    """Ways to C4 by the name of their ``[delivery.NAME]`` section."""
+    clock: Clock
+    retry: RetryPolicy
+
+    async def receive(self, received: Received, receipt: bytes) -> bytes:
+        """Commit the message with its receipt and give the receipt to answer with.
+
+        (1) The test service is answered and not stored. (2) The receiver is ours and takes this document.
+        (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId).
+        (4) A repeat with the same signed part gets the stored receipt, octet for octet; a repeat with another
+        part is refused. Raises ``InvalidMessage`` or ``StoreUnavailable``.
+        """
+        if received.is_test:
+            return receipt
+        envelope = received.envelope
+        participant = await self.store.participant(envelope.receiver)
+        if participant is None or not serves(participant, envelope.document_type, envelope.process):
+            what = "receiver" if participant is None else "document type and process"
+            raise InvalidMessage(
+                EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
+            )
+        facts = await in_thread_if_large(len(received.document), _facts, received.document)
+        added = await self.store.add_once(self._arrival(received, receipt, participant, facts))
+        if not added.same:
+            raise InvalidMessage(
+                EbmsCode.OTHER,
+                "This MessageId was used before for another message; a new message needs a new id.",
+                text=f"{received.message_id} of {received.verification.seat} came again with other content",
+            )
+        if not added.new:
+            log.info("repeated", extra={"message_id": received.message_id, "document": added.message.id})
+        return added.receipt or receipt
+
+    async def deliver(self, message: Message) -> Outcome:
+        """RECEIVED: hand the parcel to C4 by the participant's delivery."""
+        name = await self._delivery_name(message)
+        channel = self.deliveries.get(name)
+        if channel is None or channel.name == PULLED:
+            # The configuration changed since the document came: it waits in the inbox, which always exists.
+            event = Event(name="Postponed", reason="Waits in the inbox until it is acknowledged", channel=PULLED)
+            return Outcome(message=message, event=event)
+        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
+        facts = await in_thread_if_large(len(octets), _facts, octets)
+        try:
+            parcel = Parcel(id=message.id, message=message, facts=facts or _bare(message), document=octets, page=b"")
+            handover = await channel.dispatch(parcel)
+        except TemporaryError as error:
+            return Outcome(message=message, event=self.retry.after(message, str(error), self.clock.now()))
+        except ChannelRefused as error:
+            return Outcome(
+                message=message, event=Event(name="GaveUp", reason=str(error), detail={"remedy": error.remedy})
+            )
+        event = Event(
+            name="Delivered", reason=handover.text, channel=channel.name, detail={"reference": handover.reference}
+        )
+        return Outcome(message=message, event=event)
+
+    async def _delivery_name(self, message: Message) -> str:
+        participant = await self.store.participant(ParticipantId.parse(message.receiver))
+        return participant.delivery if participant else "default"
+
+    def _arrival(self, received: Received, receipt: bytes, participant: Participant, facts: Facts | None) -> Arrival:
+        envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
+        channel = self.deliveries.get(participant.delivery)
+        pulled = channel is None or channel.name == PULLED
+        message = Message(
+            id=DocumentId(uuid.uuid4().hex),
+            account=participant.account,
+            direction=Direction.IN,
+            state=State.RECEIVED,
+            channel="peppol",
+            reason=f"{seat} sent it over the network",
+            sender=envelope.sender.value,
+            receiver=envelope.receiver.value,
+            document_type=str(envelope.document_type),
+            process=str(envelope.process),
+            message_id=received.message_id,
+            instance_id=InstanceId(envelope.instance_id),
+            conversation_id=received.conversation_id,
+            peer=seat,
+            sha256=hashlib.sha256(received.document).hexdigest(),
+            size=len(received.document),
+            next_attempt=None if pulled else now,
+            created=now,
+            updated=now,
+        )
+        if facts is not None:
+            message = replace(
+                message,
+                number=facts.number,
+                issue_date=facts.issue_date,
+                due_date=facts.due_date,
+                amount=facts.amount,
+                currency=facts.currency,
+                seller_name=facts.seller.shown_name,
+                buyer_name=facts.buyer.shown_name,
+            )
+        waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
+        return Arrival(
+            message=message,
+            payloads={PayloadKind.DOCUMENT: received.document, PayloadKind.PART: received.part},
+            evidence=(
+                Evidence(kind="request-envelope", media_type="application/soap+xml", octets=received.soap),
+                Evidence(kind="receipt", media_type="application/soap+xml", octets=receipt),
+            ),
+            entry=TimelineEntry(
+                time=now,
+                event="Received",
+                reason=f"Verified, signed by {seat}; our receipt answered it; {waits}",
+                detail={"chain": list(received.verification.chain), "revocation": received.verification.revocation},
+            ),
+            fingerprint=hashlib.sha256(received.part).hexdigest(),
+        )
+
+
+def _facts(octets: bytes) -> Facts | None:
+    """The facts where it is an invoice that we understand; any other document is carried without them."""
+    try:
+        return invoice.read(octets)
+    except InvalidDocument:
+        return None
+
+
+def _bare(message: Message) -> Facts:
+    """What the envelope alone says of a document that we do not understand."""
+    return Facts(
+        document_type=DocumentTypeId.parse(message.document_type),
+        process=ProcessId.parse(message.process),
+        number=message.number,
+        issue_date=None,
+        due_date=None,
+        currency="",
+        amount=None,
+        seller=Company(),
+        buyer=Company(),
+    )

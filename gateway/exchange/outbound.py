@@ -1,0 +1,327 @@
+"""Outbound: accept a document from C1, find its way, send it or divert it to another channel.
+
+The three verbs are the three states a person can ask about: ``submit`` makes the promise (ACCEPTED), ``send``
+keeps it over the network, ``dispatch`` keeps it by mail or letter. Identity (MessageId, envelope id) is minted
+at acceptance and never again; the octets of the envelope are frozen before the first of them leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway.errors import (
+    ChannelRefused,
+    Conflict,
+    InvalidAnswer,
+    LookupUnavailable,
+    PeerRefused,
+    PeerUnavailable,
+    TemporaryError,
+)
+from gateway.exchange import relations
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.threads import in_thread_if_large
+from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
+from gateway.model.document import Envelope, Facts
+from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
+from gateway.model.lifecycle import Event, State
+from gateway.model.message import (
+    Direction,
+    Evidence,
+    Message,
+    Outgoing,
+    Parcel,
+    PayloadKind,
+    Route,
+    TimelineEntry,
+)
+from gateway.model.relation import Reachable
+from gateway.model.signals import EbmsCode
+from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Store, Transport
+from gateway.ubl import page, sbdh
+from gateway.ubl.candidates import candidates
+from gateway.ubl.submission import Submission, read_submission
+
+log = logging.getLogger(__name__)
+
+_TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """Everything that happens to a document between C1 and C3, or C1 and the letter box."""
+
+    store: Store
+    lookup: Lookup
+    transport: Transport
+    channels: Mapping[str, Channel]
+    """Fallback channels by name, in the order in which they are tried."""
+    clock: Clock
+    retry: RetryPolicy
+    pack: Callable[[bytes], bytes]
+    """Makes the part of an envelope (gzip), as the transport profile wants it."""
+    message_id: Callable[[], MessageId]
+    country: str
+    """Country of C1 where the document names none."""
+
+    async def submit(
+        self,
+        account: AccountId,
+        octets: bytes,
+        *,
+        route: Route = Route.AUTO,
+        idempotency_key: str = "",
+        links: Mapping[str, str] | None = None,
+    ) -> Added:
+        """Accept a document: checked, given its identity and committed when this returns.
+
+        The same idempotency key with the same body gives the document of the first time. Raises
+        ``InvalidDocument`` with findings, ``Conflict`` (same key, other body; or a sender that belongs to
+        another account), ``StoreUnavailable``.
+        """
+        submission = await in_thread_if_large(len(octets), read_submission, octets)
+        facts, envelope = submission.facts, submission.envelope
+        sender = envelope.sender if envelope else _sender(facts)
+        if sender is not None:
+            ours = await self.store.participant(sender)
+            if ours is not None and ours.account != account:
+                raise Conflict(f"The sender {sender.value} belongs to another account")
+        now = self.clock.now()
+        receiver = envelope.receiver if envelope else facts.buyer.endpoint
+        message = Message(
+            id=DocumentId(uuid.uuid4().hex),
+            account=account,
+            direction=Direction.OUT,
+            state=State.ACCEPTED,
+            route=route,
+            sender=sender.value if sender else "",
+            receiver=receiver.value if receiver else "",
+            document_type=str(facts.document_type),
+            process=str(facts.process),
+            number=facts.number,
+            issue_date=facts.issue_date,
+            due_date=facts.due_date,
+            amount=facts.amount,
+            currency=facts.currency,
+            seller_name=facts.seller.shown_name,
+            buyer_name=facts.buyer.shown_name,
+            message_id=self.message_id(),
+            instance_id=InstanceId(envelope.instance_id if envelope else str(uuid.uuid4())),
+            conversation_id=str(uuid.uuid4()),
+            sha256=hashlib.sha256(octets).hexdigest(),
+            size=len(octets),
+            next_attempt=now,
+            created=now,
+            updated=now,
+            idempotency_key=idempotency_key,
+            links=dict(links or {}),
+        )
+        arrival = Arrival(
+            message=message,
+            payloads={PayloadKind.DOCUMENT: octets},
+            entry=TimelineEntry(time=now, event="Accepted", reason=f"{facts.kind} {facts.number} is valid and stored"),
+            fingerprint=f"{route} {message.sha256}",
+        )
+        added = await self.store.add_once(arrival)
+        if not added.same:
+            raise Conflict(
+                "This idempotency key was used for another document",
+                remedy="Use a new key for each document; repeat a key only with the very same body and route.",
+            )
+        return added
+
+    async def resend(self, message: Message, *, key: str = "") -> Added:
+        """Accept the stored content anew: a document with ids of its own that links to the old one.
+
+        A repeat with the same ``key`` gives the document of the first time, so a second click is no second
+        invoice. Raises as :meth:`submit`.
+        """
+        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
+        # The arrow keeps these keys apart from those of companies, which are ASCII.
+        once = f"resend → {message.id} {key}"
+        links = {"resend_of": message.id}
+        return await self.submit(message.account, octets, route=message.route, idempotency_key=once, links=links)
+
+    async def send(self, message: Message) -> Outcome:
+        """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""
+        submission = await self._read(message)
+        if message.route in (Route.EMAIL, Route.PRINT):
+            reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
+            return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
+        facts, envelope = submission.facts, submission.envelope
+        wanted = [envelope.receiver] if envelope else [c.participant for c in candidates(facts.buyer)]
+        try:
+            answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
+        except LookupUnavailable as error:
+            event = self.retry.after(message, f"The relation search got no answer: {error}", self.clock.now())
+            event = replace(event, detail={"steps": describe_steps(error.steps), "remedy": error.remedy})
+            return Outcome(message=message, event=event, evidence=lookup_evidence(error.steps))
+        evidence = lookup_evidence(answer.steps)
+        if isinstance(answer, Reachable) and (message.sender or envelope):
+            outcome = await self._transmit(message, submission, answer)
+            return replace(outcome, evidence=(*evidence, *outcome.evidence))
+        detail: dict[str, object] = {"steps": describe_steps(answer.steps)}
+        no = answer.text if isinstance(answer, relations.NoRelation) else "the seller has no identifier on the network"
+        if message.sent_octets:
+            # The octets may be with C3 already: a registration that vanished since is no reason for paper.
+            event = self.retry.after(message, f"The receiver is no longer found: {no}", self.clock.now())
+        elif message.route is Route.PEPPOL:
+            reason = f"Only the network was asked for, and {no}"
+            event = Event(name="Rejected", reason=reason, channel="peppol")
+        else:
+            event = self._divert(message, submission, f"not on the network: {no}")
+        return Outcome(message=message, event=replace(event, detail=detail), evidence=evidence)
+
+    async def dispatch(self, message: Message) -> Outcome:
+        """DIVERTED: make the readable page and hand the parcel to the chosen channel."""
+        submission = await self._read(message)
+        channel = self.channels.get(message.channel)
+        if channel is None:
+            event = self._divert(message, submission, f"the channel {message.channel} is switched off")
+            return Outcome(message=message, event=event)
+        try:
+            language = page.language_of(submission.facts)
+            rendered = await asyncio.to_thread(page.render, submission.document, submission.facts, language=language)
+            handover = await channel.dispatch(_parcel(message, submission, rendered, language))
+        except TemporaryError as error:
+            return Outcome(
+                message=message, event=_explained(self.retry.after(message, str(error), self.clock.now()), error)
+            )
+        except ChannelRefused as error:
+            if message.route in (Route.EMAIL, Route.PRINT):
+                event = Event(name="Rejected", reason=f"{_CHANNEL_WORDS[message.route]} was refused: {error}")
+            else:
+                reason = f"{message.reason}; {_CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
+                event = self._divert(message, submission, reason, after=message.channel)
+            return Outcome(message=message, event=_explained(event, error))
+        name = channel.name
+        event = Event(name="Dispatched", reason=handover.text, channel=name, detail={"reference": handover.reference})
+        kept = handover.evidence or handover.text.encode()
+        return Outcome(
+            message=message, event=event, evidence=(Evidence(kind=name, media_type="text/plain", octets=kept),)
+        )
+
+    async def _transmit(self, message: Message, submission: Submission, found: Reachable) -> Outcome:
+        """Freeze the octets, send them, and read the answer."""
+        envelope = submission.envelope or self._envelope(message, submission.facts, found)
+        sbd = submission.sbd or await in_thread_if_large(message.size, sbdh.wrap, submission.document, envelope)
+        part = await in_thread_if_large(len(sbd), self.pack, sbd)
+        message = await self.store.mark_sending(
+            message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
+        )
+        outgoing = Outgoing(
+            message_id=message.message_id,
+            conversation_id=message.conversation_id,
+            timestamp=message.created,
+            envelope=envelope,
+            part=await self.store.payload(message.id, PayloadKind.PART),
+        )
+        try:
+            delivery = await self.transport.send(outgoing, found.endpoint)
+        except PeerUnavailable as error:
+            event = self.retry.after(message, str(error), self.clock.now(), sent=error.sent)
+            return Outcome(message=message, event=_explained(event, error))
+        except InvalidAnswer as error:
+            event = self.retry.after(message, str(error), self.clock.now(), sent=True)
+            return Outcome(message=message, event=_explained(event, error))
+        except PeerRefused as error:
+            return self._refused(message, error)
+        reason = (
+            f"{found.participant.value} is on the network at {found.endpoint.seat}; "
+            f"its signed receipt came after {delivery.milliseconds:.0f} ms"
+        )
+        event = Event(name="Sent", reason=reason, channel="peppol", peer=found.endpoint.seat, sent_octets=True)
+        return Outcome(
+            message=message,
+            event=event,
+            evidence=(
+                Evidence(kind="request-envelope", media_type="application/soap+xml", octets=delivery.soap),
+                Evidence(kind="receipt", media_type="application/soap+xml", octets=delivery.receipt.octets),
+            ),
+        )
+
+    def _refused(self, message: Message, error: PeerRefused) -> Outcome:
+        evidence = (
+            (Evidence(kind="error", media_type="application/soap+xml", octets=error.octets),) if error.octets else ()
+        )
+        repeated = message.attempts > 1 and (
+            error.code == EbmsCode.DUPLICATE_DETECTED
+            or (error.code == EbmsCode.OTHER and "duplicate" in error.detail.lower())
+        )
+        if error.code in _TEMPORARY_CODES:
+            event = self.retry.after(message, f"The other access point answered {error}", self.clock.now(), sent=True)
+        elif repeated:
+            # It has the message from an earlier attempt whose receipt was lost: no proof, and no reason to send anew.
+            event = Event(name="LostTrack", reason=f"The receiver has it already, its receipt was lost: {error}")
+        else:
+            event = Event(name="Rejected", reason=f"The receiver's access point refused it: {error}", channel="peppol")
+        return Outcome(message=message, event=_explained(event, error), evidence=evidence)
+
+    def _divert(
+        self, message: Message, submission: Submission, reason: str, *, only: str = "", after: str = ""
+    ) -> Event:
+        """Choose the next channel that can take the document; none left is the end, with every reason named."""
+        names = [only] if only else list(self.channels)
+        if after in names:
+            names = names[names.index(after) + 1 :]
+        parcel = _parcel(message, submission, b"", page.language_of(submission.facts))
+        reasons = [reason]
+        for name in names:
+            channel = self.channels.get(name)
+            refusal = channel.serves(parcel) if channel else "it is switched off"
+            if not refusal:
+                return Event(
+                    name="Diverted", reason=f"{_CHANNEL_WORDS[name]} because {'; '.join(reasons)}", channel=name
+                )
+            reasons.append(f"no {_CHANNEL_WORDS[name].lower()}: {refusal}")
+        return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}")
+
+    def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
+        return Envelope(
+            sender=ParticipantId.parse(message.sender),
+            receiver=found.participant,
+            document_type=found.document_type,
+            process=found.process,
+            country_c1=facts.seller.country or self.country,
+            instance_id=message.instance_id,
+            created=f"{message.created:%Y-%m-%dT%H:%M:%SZ}",
+            standard=facts.document_type.namespace,
+            type_version=facts.document_type.version,
+            type=facts.document_type.name,
+        )
+
+    async def _read(self, message: Message) -> Submission:
+        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
+        return await in_thread_if_large(len(octets), read_submission, octets)
+
+
+_CHANNEL_WORDS: Final = {"email": "E-mail", "print": "Letter"}
+
+
+def _sender(facts: Facts) -> ParticipantId | None:
+    if facts.seller.endpoint:
+        return facts.seller.endpoint
+    found: Sequence[ParticipantId] = [c.participant for c in candidates(facts.seller)]
+    return found[0] if found else None
+
+
+def _parcel(message: Message, submission: Submission, rendered: bytes, language: str) -> Parcel:
+    return Parcel(
+        id=message.id,
+        message=message,
+        facts=submission.facts,
+        document=submission.document,
+        page=rendered,
+        language=language,
+    )
+
+
+def _explained(event: Event, error: Exception) -> Event:
+    remedy = getattr(error, "remedy", "")
+    return replace(event, detail={**event.detail, "error": type(error).__name__, "remedy": remedy})

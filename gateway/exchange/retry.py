@@ -1,0 +1,45 @@
+"""When to try again: doubling pauses inside a window, then an end.
+
+Source: AS4 reception awareness leaves number and interval to the parties; the window is ``sending.retry_for``.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.model.lifecycle import Event
+from gateway.model.message import Direction, Message
+
+_JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Pauses of ``first``, then twice as long each time up to ``longest``, for as long as ``window``."""
+
+    first: timedelta
+    longest: timedelta
+    window: timedelta
+
+    def after(self, message: Message, reason: str, now: datetime, *, sent: bool = False) -> Event:
+        """What follows a failed attempt: ``Postponed``, or the end of the window.
+
+        At the end a document whose octets may have arrived is ``LostTrack`` (never another channel), any other
+        ``GaveUp``.
+        """
+        may_have_arrived = sent or message.sent_octets
+        due = now + self._pause(message.attempts)
+        if due <= (message.queued_since or message.created) + self.window:
+            return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent)
+        days = f"{self.window.total_seconds() / 86400:g} days"
+        if may_have_arrived and message.direction is Direction.OUT:
+            text = f"No valid receipt within {days}; the receiver may have it. Last: {reason}"
+            return Event(name="LostTrack", reason=text, sent_octets=True)
+        return Event(name="GaveUp", reason=f"Not possible within {days}. Last: {reason}")
+
+    def _pause(self, attempts: int) -> timedelta:
+        pause = min(self.first * 2 ** min(max(attempts, 1) - 1, 30), self.longest)
+        return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing

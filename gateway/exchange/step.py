@@ -1,0 +1,38 @@
+"""What a step of the worker gives back, and evidence made of values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.model.lifecycle import Event
+from gateway.model.message import Evidence, Message
+from gateway.model.relation import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened to a claimed document: recorded by the worker in one commit."""
+
+    message: Message
+    """As claimed, or as changed by ``Store.mark_sending``."""
+    event: Event
+    evidence: tuple[Evidence, ...] = ()
+
+
+def lookup_evidence(steps: Sequence[Step]) -> tuple[Evidence, ...]:
+    """The steps of a relation search as evidence: what was asked and answered, and each signed answer as it came."""
+    if not steps:
+        return ()
+    table = json.dumps({"steps": describe_steps(steps)}, ensure_ascii=False, indent=1).encode()
+    signed = (Evidence(kind="smp", media_type="application/xml", octets=s.octets) for s in steps if s.octets)
+    return (Evidence(kind="lookup", media_type="application/json", octets=table), *signed)
+
+
+def describe_steps(steps: Sequence[Step]) -> list[dict[str, object]]:
+    """Steps as JSON values, as ``gateway lookup --json`` and the timeline show them."""
+    return [
+        {"asked": s.asked, "where": s.where, "answer": s.answer, "milliseconds": round(s.milliseconds, 1)}
+        for s in steps
+    ]

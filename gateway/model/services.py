@@ -1,0 +1,46 @@
+"""Which documents a participant of ours takes.
+
+Used by the SMP (what it publishes) and by the receiving side (what it accepts), so that both always agree.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.model.identifiers import WILDCARD_SCHEME, DocumentTypeId, ProcessId
+from gateway.model.message import Participant
+
+_BILLING: Final = "urn:cen.eu:en16931:2017#compliant#urn:fdc:peppol.eu:2017:poacc:billing:3.0"
+_UBL: Final = "urn:oasis:names:specification:ubl:schema:xsd"
+
+BILLING_PROCESS: Final = ProcessId("urn:fdc:peppol.eu:2017:poacc:billing:01:1.0")
+BILLING_INVOICE: Final = DocumentTypeId.of(f"{_UBL}:Invoice-2", "Invoice", _BILLING, "2.1")
+BILLING_CREDIT_NOTE: Final = DocumentTypeId.of(f"{_UBL}:CreditNote-2", "CreditNote", _BILLING, "2.1")
+
+DEFAULT_SERVICES: Final = ((BILLING_INVOICE, BILLING_PROCESS), (BILLING_CREDIT_NOTE, BILLING_PROCESS))
+"""What a participant takes that names nothing else: Peppol BIS Billing 3 invoices and credit notes."""
+
+
+def services_of(participant: Participant) -> tuple[tuple[DocumentTypeId, ProcessId], ...]:
+    """The pairs that the participant takes, as registered (a wildcard keeps its ``*``)."""
+    if not participant.document_types:
+        return DEFAULT_SERVICES
+    return tuple((DocumentTypeId.parse(t), ProcessId.parse(p)) for t, p in participant.document_types)
+
+
+def serves(participant: Participant, document_type: DocumentTypeId, process: ProcessId) -> bool:
+    """True when the participant takes this document in this process, by exact or wildcard registration."""
+    return any(
+        process == known_process and _covers(known, document_type) for known, known_process in services_of(participant)
+    )
+
+
+def _covers(registered: DocumentTypeId, concrete: DocumentTypeId) -> bool:
+    if registered == concrete:
+        return True
+    return (
+        registered.scheme == concrete.scheme == WILDCARD_SCHEME
+        and registered.customization.endswith("*")
+        and (registered.syntax, registered.version) == (concrete.syntax, concrete.version)
+        and concrete.customization.startswith(registered.customization[:-1])
+    )

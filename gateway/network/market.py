@@ -1,0 +1,173 @@
+"""Make a market's files: one PKI, one SML zone, N gateways with a configuration each.
+
+Every gateway is a directory that ``gateway serve --config DIR/gatewayN/config.toml`` can run on its own; the
+market only starts them all together with the DNS server of the zone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import ConfigurationError
+from gateway.security.authority import issue, new_pki
+from gateway.smp import zone
+
+ZONE: Final = "sml.test"
+_FIRST_PORT: Final = 18400
+_FILE: Final = "market.json"
+MOST_GATEWAYS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One gateway of the market."""
+
+    name: str
+    seat: str
+    directory: Path
+    as4: str
+    api: str
+    smp: str
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "config.toml"
+
+    @property
+    def key_file(self) -> Path:
+        return self.directory / "var" / "api.key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Where everything of one market is."""
+
+    directory: Path
+    dns: tuple[str, int]
+    members: tuple[Member, ...]
+
+    @property
+    def zone_file(self) -> Path:
+        return self.directory / "zone.json"
+
+
+def new_market(directory: Path, gateways: int, *, now: datetime, extra: Mapping[int, str] | None = None) -> Market:
+    """Make the files of a market in an empty or new directory.
+
+    ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first). Raises
+    :class:`ConfigurationError` when the directory is in use or the number is out of range.
+    """
+    if not 1 <= gateways <= MOST_GATEWAYS:
+        raise ConfigurationError([("--gateways", f"must be between 1 and {MOST_GATEWAYS}")])
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigurationError([(str(directory), "is not empty; choose a new directory")])
+    pki = directory / "pki"
+    new_pki(pki, now=now)
+    ports = free_ports()
+    dns = ("127.0.0.1", next(ports))
+    members = []
+    for number in range(1, gateways + 1):
+        member = Member(
+            name=f"gateway{number}",
+            seat=f"POP{number:06}",
+            directory=directory / f"gateway{number}",
+            as4=f"127.0.0.1:{next(ports)}",
+            api=f"127.0.0.1:{next(ports)}",
+            smp=f"127.0.0.1:{next(ports)}",
+        )
+        _make_member(member, pki, number, dns, (extra or {}).get(number, ""), now)
+        members.append(member)
+    market = Market(directory=directory, dns=dns, members=tuple(members))
+    zone.create(market.zone_file, ZONE)
+    described = {
+        "dns": f"{dns[0]}:{dns[1]}",
+        "gateways": [{"name": m.name, "seat": m.seat, "as4": m.as4, "api": m.api, "smp": m.smp} for m in members],
+    }
+    (directory / _FILE).write_text(json.dumps(described, indent=2) + "\n")
+    return market
+
+
+def read_market(directory: Path) -> Market:
+    """Read a market's files; raises :class:`ConfigurationError` when there is none."""
+    try:
+        described = json.loads((directory / _FILE).read_text())
+        host, _, port = described["dns"].rpartition(":")
+        members = tuple(Member(directory=directory / g["name"], **g) for g in described["gateways"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            [(str(directory), f"is no market; make one with: gateway network new {directory}")]
+        ) from None
+    return Market(directory=directory, dns=(host, int(port)), members=members)
+
+
+def free_ports() -> Iterator[int]:
+    """Ports of loopback on which nobody listens now, from a fixed start so that they look alike each time."""
+    for port in range(_FIRST_PORT, 60_000):
+        with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+            try:
+                probe.bind(("127.0.0.1", port))
+                datagram.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port
+
+
+def _make_member(member: Member, pki: Path, number: int, dns: tuple[str, int], extra: str, now: datetime) -> None:
+    member.directory.mkdir(parents=True)
+    smp_seat = f"PSP{number:06}"
+    for role, seat in (("ap", member.seat), ("smp", smp_seat)):
+        issue(pki, role, seat, now=now)  # type: ignore[arg-type]
+        for suffix in (".pem", ".key.pem"):
+            shutil.move(pki / f"{seat}{suffix}", member.directory / f"{seat}{suffix}")
+    member.config.write_text(_CONFIG.format(m=member, smp_seat=smp_seat, dns=f"{dns[0]}:{dns[1]}", zone=ZONE) + extra)
+
+
+_CONFIG: Final = """\
+# {m.name} of a private market on loopback; every key is explained in the project's own config.toml.
+[operator]
+name = "Operator {m.seat}"
+seat_id = "{m.seat}"
+country = "SE"
+
+[network]
+kind = "private"
+ap_trust = ["../pki/ap-ca.pem", "../pki/root.pem"]
+smp_trust = ["../pki/smp-ca.pem", "../pki/root.pem"]
+sml_zone = "{zone}"
+dns_servers = ["{dns}"]
+revocation = "off"
+allow_http = true
+allow_loopback = true
+
+[as4]
+listen = "{m.as4}"
+public_url = "http://{m.as4}/as4"
+certificate = "{m.seat}.pem"
+key = "{m.seat}.key.pem"
+
+[api]
+listen = "{m.api}"
+key_file = "var/api.key"
+
+[smp]
+enabled = true
+listen = "{m.smp}"
+certificate = "{smp_seat}.pem"
+key = "{smp_seat}.key.pem"
+zone_file = "../zone.json"
+
+[store]
+database = "sqlite:var/gateway.db"
+payloads = "var/payloads"
+
+[sending]
+retry_for = "1 hour"
+first_retry = "5 seconds"
+"""

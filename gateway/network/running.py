@@ -1,0 +1,74 @@
+"""Run a market: the DNS server of its zone here, each gateway as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import IO, Any, Final
+
+from gateway.errors import TemporaryError
+from gateway.network.market import Market, Member
+from gateway.smp.zone_server import serve_zone
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 15.0
+
+
+class DidNotStart(TemporaryError):
+    """A gateway of the market did not start."""
+
+    remedy = "Read its log in the market's directory; often another program holds one of the ports."
+
+
+@asynccontextmanager
+async def run_market(market: Market, started: Callable[[Member], None] = lambda _: None) -> AsyncIterator[None]:
+    """Everything listens inside the block; at its end each gateway drains and ends."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serve_zone(market.zone_file, market.dns))
+        processes = []
+        for member in market.members:
+            log = stack.enter_context((member.directory / "log.jsonl").open("ab"))
+            processes.append(await stack.enter_async_context(_process(member, log)))
+        for member, process in zip(market.members, processes, strict=True):
+            await _ready(member, process)
+            started(member)
+        yield
+
+
+@asynccontextmanager
+async def _process(member: Member, log: IO[bytes]) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "serve", "--json", "--config", str(member.config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        start_new_session=True,  # Ctrl-C is for us; we tell the gateways to drain
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+async def _ready(member: Member, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            line = await process.stdout.readline()
+            ready: dict[str, Any] = json.loads(line)
+    except (TimeoutError, ValueError):
+        raise DidNotStart(f"{member.name} did not start; see {member.directory / 'log.jsonl'}") from None
+    return ready

@@ -1,0 +1,118 @@
+"""Runs one node: the public AS4 site, the private API site, the SMP site and the worker, until it is told to stop.
+
+A signal (SIGTERM, SIGINT) drains: listening stops, requests in hand are answered, claimed documents finish
+their step, then the process ends with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from gateway.app import Gateway, open_gateway
+from gateway.config import Config
+from gateway.config.values import Address
+from gateway.smp.server import SmpServer
+from gateway.web.api import application
+
+log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS: Final = 30.0
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+Announce = Callable[[dict[str, object]], None]
+
+
+async def serve(config: Config, announce: Announce) -> None:
+    """Serve until a signal. ``announce`` gets the addresses once everything listens.
+
+    Raises ``ConfigurationError`` before anything listens, ``OSError`` when an address is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_gateway(config) as gateway:
+        runners: list[web.AppRunner] = []
+        try:
+            ready = await _listen(gateway, runners)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(gateway.worker.run())
+                announce(ready)
+                await stop.wait()
+                log.info("draining")
+                for runner in runners:
+                    await runner.cleanup()
+                runners.clear()
+                gateway.worker.stop()
+        finally:
+            for runner in runners:
+                await runner.cleanup()
+    log.info("stopped")
+
+
+async def _listen(gateway: Gateway, runners: list[web.AppRunner]) -> dict[str, object]:
+    """Open every site and give the object that says where they are."""
+    config = gateway.config
+    path = urlsplit(config.as4.public_url).path or "/as4"
+    as4 = web.Application(client_max_size=config.as4.max_message)
+    as4.router.add_route("*", path, gateway.endpoint.handle)
+    ready: dict[str, object] = {"ready": True}
+    ready["as4"] = f"http://{await _open(as4, config.as4.listen, runners)}{path}"
+    ready["api"] = f"http://{await _open(application(gateway), config.api.listen, runners)}"
+    if gateway.publisher:
+        smp = SmpServer(gateway.publisher, gateway.store.participant).application()
+        ready["smp"] = f"http://{await _open(smp, config.smp.listen, runners)}"
+    if gateway.first_key:
+        ready["api_key"] = gateway.first_key
+    return ready
+
+
+async def _open(app: web.Application, address: Address, runners: list[web.AppRunner]) -> Address:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75)
+    await runner.setup()
+    runners.append(runner)
+    site = web.TCPSite(runner, address.host, address.port, backlog=1024)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    return Address(str(host), int(port))
+
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, text, and what the line was given (ids, never payload or keys)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+        }
+        line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_as_json(level: int = logging.INFO) -> None:
+    """Send every log line to stderr as JSON."""
+    writer = logging.StreamHandler(sys.stderr)
+    writer.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[writer], force=True)
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)

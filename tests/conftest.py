@@ -1,0 +1,77 @@
+"""Fixtures of every test: a clock that stands still, a private PKI, and no way out of loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.security.authority import issue, new_pki
+from gateway.security.keys import Identity, load_identity
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A clock that moves only when a test moves it."""
+
+    time: datetime = field(default_factory=lambda: datetime(2026, 11, 25, 12, 0, tzinfo=UTC))
+
+    def now(self) -> datetime:
+        return self.time
+
+    def forward(self, **span: float) -> None:
+        self.time += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """A private network's authorities with two access points and one SMP."""
+
+    directory: Path
+
+    def identity(self, seat: str) -> Identity:
+        return load_identity(self.directory / f"{seat}.pem", self.directory / f"{seat}.key.pem", section="test")
+
+    def pem(self, name: str) -> Path:
+        return self.directory / f"{name}.pem"
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    directory = tmp_path_factory.mktemp("pki")
+    now = datetime(2026, 11, 25, 11, 0, tzinfo=UTC)
+    new_pki(directory, now=now)
+    for role, seat in (("ap", "POP000001"), ("ap", "POP000002"), ("smp", "PSP000001"), ("smp", "PSP000002")):
+        issue(directory, role, seat, now=now)  # type: ignore[arg-type]
+    return Pki(directory)
+
+
+@pytest.fixture(autouse=True)
+def no_way_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that tries to reach anything but loopback fails at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            try:
+                loopback = ipaddress.ip_address(address[0]).is_loopback
+            except ValueError:
+                loopback = address[0] == "localhost"
+            if not loopback:
+                raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield

@@ -1,0 +1,55 @@
+"""The only XML parser: what it refuses, and that it never opens anything."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.security.safexml import UnsafeXml, parse
+
+
+def test_ordinary_xml_is_parsed() -> None:
+    assert parse(b'<?xml version="1.0" encoding="UTF-8"?><a b="1">\xc3\xa5</a>').text == "å"
+
+
+def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("money")
+    document = f'<!DOCTYPE a [<!ENTITY e SYSTEM "file://{secret}">]><a>&e;</a>'.encode()
+    with pytest.raises(UnsafeXml, match="DOCTYPE"):
+        parse(document)
+
+
+def test_an_entity_bomb_is_refused_at_once() -> None:
+    levels = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))
+    document = f'<!DOCTYPE a [<!ENTITY l0 "x">{levels}]><a>&l11;</a>'.encode()
+    started = time.process_time()
+    with pytest.raises(UnsafeXml):
+        parse(document)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"   ", b"text", b"<a>", b"<a></b>", b"<a/><b/>", b"\x00<a/>", b"<a>\xff</a>", b"<a>" * 300 + b"</a>" * 300],
+)
+def test_what_is_not_well_formed_or_too_deep_is_refused_with_a_reason(octets: bytes) -> None:
+    with pytest.raises(UnsafeXml) as caught:
+        parse(octets)
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize("octets", [b"<a><!-- x --></a>", b"<a><?x y?></a>", b"<!-- x --><a/>", b"<a/><?x y?>"])
+def test_comments_and_instructions_are_refused_where_they_could_hide_text(octets: bytes) -> None:
+    parse(octets)
+    with pytest.raises(UnsafeXml):
+        parse(octets, comments=False)
+
+
+def test_a_large_text_is_read_only_where_it_was_asked_for() -> None:
+    octets = b"<a>" + b"x" * 11_000_000 + b"</a>"
+    with pytest.raises(UnsafeXml):
+        parse(octets)
+    assert len(parse(octets, huge=True).text or "") == 11_000_000
