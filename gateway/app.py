@@ -24,10 +24,9 @@ from cryptography import x509
 
 import gateway.delivery
 import gateway.fallback
+from gateway.as4.gzipped import compress
 from gateway.as4.http import As4Client, As4Endpoint
 from gateway.as4.limits import Limits
-from gateway.as4.msh import compress
-from gateway.as4.profiles.peppol import PROFILE
 from gateway.config import Config
 from gateway.discovery import ChannelContext, open_channel
 from gateway.errors import ConfigurationError
@@ -118,7 +117,7 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
         outbound = Outbound(
             store=store,
             lookup=lookup,
-            transport=As4Client(http, identity=parts.access_point, trust=parts.trust, profile=PROFILE, clock=clock),
+            transport=As4Client(identity=parts.access_point, trust=parts.trust, clock=clock, session=http),
             channels=fallbacks,
             clock=clock,
             retry=retry,
@@ -133,14 +132,17 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
         endpoint = As4Endpoint(
             identity=parts.access_point,
             trust=parts.trust,
-            profile=PROFILE,
-            limits=Limits(max_message=config.as4.max_message),
+            limits=Limits(message=config.as4.max_message),
             clock=clock,
             unwrap=sbdh.unwrap,
             accept=inbound.receive,
         )
         publisher = parts.smp and Publisher(
-            identity=parts.smp, endpoint_url=config.as4.public_url, certificate=parts.access_point.der, clock=clock
+            identity=parts.smp,
+            smp_url=smp_url(config),
+            endpoint_url=config.as4.public_url,
+            certificate=parts.access_point.der,
+            description=config.operator.name,
         )
         yield Gateway(
             config=config,

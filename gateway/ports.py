@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
@@ -130,13 +130,16 @@ class Wake(Protocol):
 
     def clear(self) -> None: ...
 
-    async def wait(self) -> object: ...
+    async def wait(self) -> Literal[True]: ...
 
 
 class Store(Protocol):
     """Durable things. Every read names the account; what belongs to another account does not exist for it."""
 
-    work: Wake
+    @property
+    def work(self) -> Wake:
+        """Rung after each commit that made work."""
+        ...
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key.
@@ -165,8 +168,8 @@ class Store(Protocol):
     async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
         """Commit, before the first octet leaves, that C3 may get the message.
 
-        Sets ``sent_octets``, ``peer``, ``receiver`` and channel ``peppol``, and freezes ``part`` as the payload
-        that every retry sends (an earlier part stays). Guarded like ``record``; the lease goes on.
+        Sets ``sent_octets``, ``peer`` and ``receiver``, and freezes ``part`` as the payload that every retry sends
+        (an earlier part stays). Guarded like ``record``; the lease goes on.
         """
         ...
 

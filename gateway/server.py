@@ -66,7 +66,7 @@ async def _listen(gateway: Gateway, runners: list[web.AppRunner]) -> dict[str, o
     config = gateway.config
     path = urlsplit(config.as4.public_url).path or "/as4"
     as4 = web.Application(client_max_size=config.as4.max_message)
-    as4.router.add_route("*", path, gateway.endpoint.handle)
+    gateway.endpoint.add_to(as4.router, path)
     ready: dict[str, object] = {"ready": True}
     ready["as4"] = f"http://{await _open(as4, config.as4.listen, runners)}{path}"
     ready["api"] = f"http://{await _open(application(gateway), config.api.listen, runners)}"

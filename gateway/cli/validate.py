@@ -35,7 +35,9 @@ def check(path: Path, octets: bytes) -> dict[str, Any]:
     findings: tuple[Finding, ...] = ()
     document_type = None
     try:
-        document_type = str(read_submission(octets).facts.document_type)
+        submission = read_submission(octets)
+        known = submission.facts or submission.envelope
+        document_type = str(known.document_type) if known else None
     except InvalidDocument as error:
         findings = error.findings or (Finding(rule="XML", message=str(error)),)
     return {

@@ -18,7 +18,7 @@ from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, Temp
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.step import Outcome
 from gateway.exchange.threads import in_thread_if_large
-from gateway.model.document import Company, Facts
+from gateway.model.document import Facts, bare_facts
 from gateway.model.identifiers import DocumentId, DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -92,7 +92,14 @@ class Inbound:
         octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
         facts = await in_thread_if_large(len(octets), _facts, octets)
         try:
-            parcel = Parcel(id=message.id, message=message, facts=facts or _bare(message), document=octets, page=b"")
+            parcel = Parcel(
+                id=message.id,
+                message=message,
+                facts=facts
+                or bare_facts(DocumentTypeId.parse(message.document_type), ProcessId.parse(message.process)),
+                document=octets,
+                page=b"",
+            )
             handover = await channel.dispatch(parcel)
         except TemporaryError as error:
             return Outcome(message=message, event=self.retry.after(message, str(error), self.clock.now()))
@@ -169,18 +176,3 @@ def _facts(octets: bytes) -> Facts | None:
         return invoice.read(octets)
     except InvalidDocument:
         return None
-
-
-def _bare(message: Message) -> Facts:
-    """What the envelope alone says of a document that we do not understand."""
-    return Facts(
-        document_type=DocumentTypeId.parse(message.document_type),
-        process=ProcessId.parse(message.process),
-        number=message.number,
-        issue_date=None,
-        due_date=None,
-        currency="",
-        amount=None,
-        seller=Company(),
-        buyer=Company(),
-    )

@@ -28,7 +28,7 @@ from gateway.exchange import relations
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.threads import in_thread_if_large
 from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
-from gateway.model.document import Envelope, Facts
+from gateway.model.document import Envelope, Facts, bare_facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -86,7 +86,7 @@ class Outbound:
         another account), ``StoreUnavailable``.
         """
         submission = await in_thread_if_large(len(octets), read_submission, octets)
-        facts, envelope = submission.facts, submission.envelope
+        facts, envelope = facts_of(submission), submission.envelope
         sender = envelope.sender if envelope else _sender(facts)
         if sender is not None:
             ours = await self.store.participant(sender)
@@ -154,7 +154,7 @@ class Outbound:
         if message.route in (Route.EMAIL, Route.PRINT):
             reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
             return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
-        facts, envelope = submission.facts, submission.envelope
+        facts, envelope = facts_of(submission), submission.envelope
         wanted = [envelope.receiver] if envelope else [c.participant for c in candidates(facts.buyer)]
         try:
             answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
@@ -186,8 +186,9 @@ class Outbound:
             event = self._divert(message, submission, f"the channel {message.channel} is switched off")
             return Outcome(message=message, event=event)
         try:
-            language = page.language_of(submission.facts)
-            rendered = await asyncio.to_thread(page.render, submission.document, submission.facts, language=language)
+            facts = facts_of(submission)
+            language = page.language_of(facts)
+            rendered = await asyncio.to_thread(page.render, submission.document, facts=facts, language=language)
             handover = await channel.dispatch(_parcel(message, submission, rendered, language))
         except TemporaryError as error:
             return Outcome(
@@ -201,7 +202,7 @@ class Outbound:
                 event = self._divert(message, submission, reason, after=message.channel)
             return Outcome(message=message, event=_explained(event, error))
         name = channel.name
-        event = Event(name="Dispatched", reason=handover.text, channel=name, detail={"reference": handover.reference})
+        event = Event(name="Dispatched", reason=handover.text, detail={"reference": handover.reference})
         kept = handover.evidence or handover.text.encode()
         return Outcome(
             message=message, event=event, evidence=(Evidence(kind=name, media_type="text/plain", octets=kept),)
@@ -209,9 +210,9 @@ class Outbound:
 
     async def _transmit(self, message: Message, submission: Submission, found: Reachable) -> Outcome:
         """Freeze the octets, send them, and read the answer."""
-        envelope = submission.envelope or self._envelope(message, submission.facts, found)
-        sbd = submission.sbd or await in_thread_if_large(message.size, sbdh.wrap, submission.document, envelope)
-        part = await in_thread_if_large(len(sbd), self.pack, sbd)
+        envelope = submission.envelope or self._envelope(message, facts_of(submission), found)
+        part = await in_thread_if_large(message.size, self._part, submission.document, envelope)
+        sent_before = message.sent_octets
         message = await self.store.mark_sending(
             message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
         )
@@ -225,7 +226,10 @@ class Outbound:
         try:
             delivery = await self.transport.send(outgoing, found.endpoint)
         except PeerUnavailable as error:
-            event = self.retry.after(message, str(error), self.clock.now(), sent=error.sent)
+            # Only this attempt's mark is taken back when nothing left; an earlier one stays.
+            before = replace(message, sent_octets=sent_before)
+            event = self.retry.after(before, str(error), self.clock.now(), sent=error.sent)
+            event = replace(event, sent_octets=sent_before or error.sent)
             return Outcome(message=message, event=_explained(event, error))
         except InvalidAnswer as error:
             event = self.retry.after(message, str(error), self.clock.now(), sent=True)
@@ -267,6 +271,8 @@ class Outbound:
         self, message: Message, submission: Submission, reason: str, *, only: str = "", after: str = ""
     ) -> Event:
         """Choose the next channel that can take the document; none left is the end, with every reason named."""
+        if submission.facts is None:
+            return Event(name="GaveUp", reason=f"{reason}; only invoices and credit notes can be mailed or printed")
         names = [only] if only else list(self.channels)
         if after in names:
             names = names[names.index(after) + 1 :]
@@ -281,6 +287,9 @@ class Outbound:
                 )
             reasons.append(f"no {_CHANNEL_WORDS[name].lower()}: {refusal}")
         return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}")
+
+    def _part(self, document: bytes, envelope: Envelope) -> bytes:
+        return self.pack(sbdh.wrap(document, envelope))
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
@@ -304,6 +313,14 @@ class Outbound:
 _CHANNEL_WORDS: Final = {"email": "E-mail", "print": "Letter"}
 
 
+def facts_of(submission: Submission) -> Facts:
+    """The document's facts; what its envelope says where it is no invoice that we understand."""
+    if submission.facts is not None:
+        return submission.facts
+    assert submission.envelope is not None  # a bare document that is no invoice is refused at the door
+    return bare_facts(submission.envelope.document_type, submission.envelope.process)
+
+
 def _sender(facts: Facts) -> ParticipantId | None:
     if facts.seller.endpoint:
         return facts.seller.endpoint
@@ -315,7 +332,7 @@ def _parcel(message: Message, submission: Submission, rendered: bytes, language:
     return Parcel(
         id=message.id,
         message=message,
-        facts=submission.facts,
+        facts=facts_of(submission),
         document=submission.document,
         page=rendered,
         language=language,

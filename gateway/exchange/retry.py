@@ -33,7 +33,7 @@ class RetryPolicy:
         may_have_arrived = sent or message.sent_octets
         due = now + self._pause(message.attempts)
         if due <= (message.queued_since or message.created) + self.window:
-            return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent)
+            return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)
         days = f"{self.window.total_seconds() / 86400:g} days"
         if may_have_arrived and message.direction is Direction.OUT:
             text = f"No valid receipt within {days}; the receiver may have it. Last: {reason}"
@@ -41,5 +41,5 @@ class RetryPolicy:
         return Event(name="GaveUp", reason=f"Not possible within {days}. Last: {reason}")
 
     def _pause(self, attempts: int) -> timedelta:
-        pause = min(self.first * 2 ** min(max(attempts, 1) - 1, 30), self.longest)
-        return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing
+        doubled: int = 2 ** min(max(attempts, 1) - 1, 30)
+        return min(self.first * doubled, self.longest) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing

@@ -118,3 +118,18 @@ class Envelope:
     type: str = ""
     mls_to: str = ""
     mls_type: str = ""
+
+
+def bare_facts(document_type: DocumentTypeId, process: ProcessId, number: str = "") -> Facts:
+    """What the envelope alone says of a document that is neither invoice nor credit note."""
+    return Facts(
+        document_type=document_type,
+        process=process,
+        number=number,
+        issue_date=None,
+        due_date=None,
+        currency="",
+        amount=None,
+        seller=Company(),
+        buyer=Company(),
+    )

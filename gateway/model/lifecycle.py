@@ -49,8 +49,8 @@ class Event:
     channel: str = ""
     """Set when the event decides the channel."""
     peer: str = ""
-    sent_octets: bool = False
-    """The octets may have reached the other side."""
+    sent_octets: bool | None = None
+    """Whether the octets may have reached the other side by now; None leaves what is known."""
     next_attempt: datetime | None = None
     detail: dict[str, object] = field(default_factory=dict)
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtensionOID
@@ -81,7 +81,10 @@ class Trust:
         known = self._cache.get(key)
         if known and known.checked_at <= at < min(known.checked_at + RECHECK_AFTER, known.expires):
             return known
-        believed = self._check(der, role, at)
+        try:
+            believed = self._check(der, role, at)
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # fields are parsed late, each when it is looked at
+            raise Untrusted("The certificate is damaged or of an unknown kind") from None
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
         self._cache[key] = believed

@@ -1,0 +1,262 @@
+"""AS4 on the wire: the client that sends and the endpoint that receives, on aiohttp. [I/O]
+
+HTTP facts become errors of ours here and nowhere else. Messages above ``Limits.inline`` are worked on in a thread;
+smaller ones cost less than the hand-over would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from gateway import __version__
+from gateway.as4.limits import LIMITS, Limits
+from gateway.as4.msh import Receiving, Sending, Unwrap
+from gateway.as4.namespaces import SOAP_TYPE
+from gateway.as4.profiles import Profile
+from gateway.as4.profiles.peppol import PROFILE
+from gateway.errors import (
+    InvalidAnswer,
+    InvalidMessage,
+    PeerUnavailable,
+    PermanentError,
+    StateError,
+    TemporaryError,
+    UnreadableRequest,
+)
+from gateway.model.message import Outgoing, Received
+from gateway.model.relation import Endpoint
+from gateway.model.signals import EbmsCode
+from gateway.ports import Clock, Delivery
+from gateway.security.keys import Identity
+from gateway.security.trust import Trust
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+Accept = Callable[[Received, bytes], Awaitable[bytes]]
+"""Takes responsibility for a message: (received, our receipt) -> the receipt to answer with, maybe an earlier one.
+
+Raises ``InvalidMessage`` (the answer is an ebMS error) or ``TemporaryError`` (the answer is 503).
+"""
+
+_SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
+_RETRY_AFTER: Final = "60"
+_NOT_REACHED: Final = (
+    aiohttp.ClientConnectorError,  # refused, unreachable, name unknown, TLS not agreed
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+"""Failures that come before the first octet of the request."""
+
+
+async def _work(octets: int, limits: Limits, job: Callable[[], _T]) -> _T:
+    """Do CPU work here when it is short, else in a thread."""
+    return job() if octets <= limits.inline else await asyncio.to_thread(job)
+
+
+class As4Client:
+    """Sends messages: a :class:`~gateway.ports.Transport`. Connections are kept and shared."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        trust: Trust,
+        clock: Clock,
+        profile: Profile = PROFILE,
+        limits: Limits = LIMITS,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._identity = identity
+        self._trust = trust
+        self._clock = clock
+        self._profile = profile
+        self._limits = limits
+        self._session = session
+        self._owned = session is None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, unless the session was given."""
+        if self._owned and self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+        """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
+        started = time.perf_counter()
+        sending = Sending(
+            outgoing,
+            endpoint,
+            identity=self._identity,
+            trust=self._trust,
+            clock=self._clock,
+            profile=self._profile,
+            limits=self._limits,
+        )
+        request = await _work(len(outgoing.part), self._limits, sending.request)
+        try:
+            status, content_type, body = await self._post(endpoint.url, request.content_type, request.body)
+        except _NOT_REACHED as error:
+            raise PeerUnavailable(f"{endpoint.url} cannot be reached: {error}", sent=False) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            text = str(error) or type(error).__name__
+            raise PeerUnavailable(f"{endpoint.url} gave no answer: {text}", sent=True) from None
+        receipt = sending.close(status, content_type, body)
+        return Delivery(receipt=receipt, soap=request.soap, milliseconds=(time.perf_counter() - started) * 1000)
+
+    async def _post(self, url: str, content_type: str, body: bytes) -> tuple[int, str, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(keepalive_timeout=30.0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+            )
+        async with self._session.post(
+            url,
+            data=body,
+            headers={
+                "Content-Type": content_type,
+                "Accept-Encoding": "identity",
+                "User-Agent": f"access-point-gateway/{__version__}",
+            },
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=self._limits.total, connect=self._limits.connect),
+        ) as response:
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise InvalidAnswer("The answer is compressed although that was not asked for")
+            answer = bytearray()
+            async for chunk in response.content.iter_any():
+                answer += chunk
+                if len(answer) > self._limits.answer:
+                    raise InvalidAnswer(f"The answer is larger than {self._limits.answer} octets")
+            return response.status, response.headers.get("Content-Type", ""), bytes(answer)
+
+
+class As4Endpoint:
+    """Receives messages: two aiohttp handlers for one path."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        trust: Trust,
+        clock: Clock,
+        unwrap: Unwrap,
+        accept: Accept,
+        profile: Profile = PROFILE,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._identity = identity
+        self._trust = trust
+        self._clock = clock
+        self._unwrap = unwrap
+        self._accept = accept
+        self._profile = profile
+        self._limits = limits
+
+    def add_to(self, router: web.UrlDispatcher, path: str) -> None:
+        """Serve ``path``."""
+        router.add_post(path, self.post)
+        router.add_get(path, self.get)
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Say what stands here."""
+        return _line(
+            200, f"AS4 access point {self._identity.common_name} ({self._profile.name}); messages come by POST."
+        )
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
+        try:
+            body = await self._body(request)
+            receiving = Receiving(
+                request.headers.get("Content-Type", ""),
+                body,
+                identity=self._identity,
+                trust=self._trust,
+                now=self._clock.now(),
+                unwrap=self._unwrap,
+                profile=self._profile,
+                limits=self._limits,
+            )
+            return _signal(await self._answer(receiving, len(body)))
+        except UnreadableRequest as error:
+            _log.info("refused a request with HTTP %d: %s", error.status, error)
+            return _line(error.status, error.peer_text, close=True)
+        except TemporaryError as error:
+            _log.warning("cannot take a message now: %s", error)
+            return _busy(error.peer_text)
+        except StateError:
+            _log.exception("a fault of ours while a message was read")
+            return _busy(TemporaryError.peer_text)
+
+    async def _answer(self, receiving: Receiving, octets: int) -> bytes:
+        try:
+            received, receipt = await _work(octets, self._limits, lambda: (receiving.read(), receiving.receipt()))
+            return receipt if received.is_test else await self._accept(received, receipt)
+        except InvalidMessage as error:
+            _log.info("refused a message with %s: %s", error.code, error)
+            return receiving.error(error)
+        except UnreadableRequest:
+            raise
+        except PermanentError as error:
+            _log.warning("refused a message: %s", error)
+            return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
+
+    async def _body(self, request: web.Request) -> bytes:
+        """Take the body in within size and time; raises ``UnreadableRequest``."""
+        limits = self._limits
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnreadableRequest("Content-Encoding is not accepted", status=415)
+        if (request.content_length or 0) > limits.message:
+            raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(limits.idle) as deadline:
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > limits.message:
+                        raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+                    slowest = started + limits.grace + len(body) / limits.rate
+                    deadline.reschedule(min(clock() + limits.idle, slowest))
+        except TimeoutError:
+            raise UnreadableRequest("The body came too slowly", status=408) from None
+        except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
+            raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+        return bytes(body)
+
+
+def _signal(octets: bytes) -> web.Response:
+    return web.Response(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
+
+
+def _line(status: int, text: str, *, close: bool = False) -> web.Response:
+    response = web.Response(status=status, text=" ".join(text.split()) + "\n")
+    if close:
+        response.force_close()
+    return response
+
+
+def _busy(text: str) -> web.Response:
+    response = _line(503, text)
+    response.headers["Retry-After"] = _RETRY_AFTER
+    return response

@@ -1,0 +1,79 @@
+"""What an outsider may make us read: every size, count, depth and time of the AS4 side, in one table.
+
+A breach of the outer gates is answered with 400, 408 or 413 and no ebMS signal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * _KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Octets, counts and seconds. The defaults fit every honest Peppol message that is known."""
+
+    # On the wire
+    message: int = 100 * _MIB
+    """One request body."""
+    answer: int = _MIB
+    """One answer to a message of ours: a receipt has about 7 KiB."""
+    inline: int = _MIB
+    """Above this a message is worked on in a thread, so that the event loop goes on."""
+
+    # Time, for a request body
+    idle: float = 30.0
+    """Seconds without an octet."""
+    grace: float = 30.0
+    """Seconds before the minimum rate counts."""
+    rate: int = 10 * _KIB
+    """Octets a second that a body must keep on average after the grace."""
+
+    # Time, for a message of ours
+    connect: float = 5.0
+    total: float = 120.0
+
+    # MIME
+    content_type: int = 2 * _KIB
+    boundary: int = 70
+    parts: int = 10
+    """An invoice has two: the SOAP envelope and the gzipped document."""
+    part_headers: int = 32
+    part_header_octets: int = 8 * _KIB
+
+    # SOAP part
+    soap: int = 256 * _KIB
+    """Usual are 10 to 20 KiB."""
+    depth: int = 32
+    elements: int = 2000
+    attributes: int = 32
+    """Of one element."""
+    namespaces: int = 200
+    """Declarations in the whole envelope: canonicalising is slow with many."""
+
+    # Security header
+    tokens: int = 4
+    prefixes: int = 32
+    """Names in one PrefixList."""
+    certificate: int = 16 * _KIB
+
+    xml_part: int = 20 * _MIB
+    """An uncompressed part whose signature is over its canonical XML has to be parsed and canonicalised."""
+
+    # Header values
+    value: int = 1000
+    """Characters of one value in eb:Messaging; the longest that Peppol knows has some 530."""
+    message_id: int = 255
+    properties: int = 64
+
+    # Decompression
+    inflated: int = 400 * _MIB
+    ratio: int = 200
+    """How many times larger than the gzip octets, once beyond ``ratio_free``."""
+    ratio_free: int = _MIB
+
+
+LIMITS: Final = Limits()

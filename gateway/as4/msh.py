@@ -1,0 +1,366 @@
+"""One message exchange between two access points, without a wire: octets in, values out, and back.
+
+``Sending`` makes a request and judges the answer to it; ``Receiving`` reads a request and makes the answer. Source:
+AS4 profile 5.1 (one-way push, synchronous receipt), Peppol AS4 profile 2.0.3. Storing, retrying and delivering are
+the exchange's; the wire is ``http.py``'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Final, NoReturn
+
+from gateway.as4 import ebms, mime, soap
+from gateway.as4.gzipped import inflate
+from gateway.as4.limits import LIMITS, Limits
+from gateway.as4.namespaces import SHA256
+from gateway.as4.profiles import Profile
+from gateway.as4.profiles.peppol import PROFILE
+from gateway.as4.rules import Payload, check_envelope, check_profile, match_parts
+from gateway.as4.wss.encryption import Encryption, open_parts, read_encryption
+from gateway.as4.wss.signature import Demand, Signed, read_header, verify
+from gateway.as4.wss.write import Signature, seal, sign, write_envelope
+from gateway.errors import (
+    GatewayError,
+    InvalidAnswer,
+    InvalidMessage,
+    PeerRefused,
+    PeerUnavailable,
+    PermanentError,
+    StateError,
+)
+from gateway.model.document import Envelope
+from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, ProcessId
+from gateway.model.message import Outgoing, Received, Verification
+from gateway.model.relation import Endpoint
+from gateway.model.signals import EbmsCode, Receipt
+from gateway.ports import Clock
+from gateway.security.keys import Identity
+from gateway.security.trust import Trust
+
+Unwrap = Callable[[bytes], tuple[Envelope, bytes]]
+"""Reads a business envelope: octets -> (header, octets of the document). Raises ``PermanentError``."""
+
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*@[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+_DIGEST_METHOD, _DIGEST_VALUE = "{*}DigestMethod", "{*}DigestValue"
+
+
+def new_message_id(seat: str, unique: uuid.UUID | None = None) -> MessageId:
+    """Make an ebMS MessageId ``uuid@seat.as4``, plain enough for every known stack."""
+    domain = re.sub(r"[^a-z0-9]+", "-", seat.lower()).strip("-") or "seat"
+    return MessageId(f"{unique or uuid.uuid4()}@{domain}.as4")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What goes on the wire, and the SOAP envelope in it as evidence."""
+
+    content_type: str
+    body: bytes
+    soap: bytes
+
+
+class Sending:
+    """A message of ours to one access point.
+
+    The same ``Outgoing`` gives the same signed octets every time, so that a retry is the same message; only the
+    encryption is fresh.
+    """
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        endpoint: Endpoint,
+        *,
+        identity: Identity,
+        trust: Trust,
+        clock: Clock,
+        profile: Profile = PROFILE,
+        limits: Limits = LIMITS,
+    ) -> None:
+        if len(outgoing.message_id) > limits.message_id or not _PLAIN_ID.fullmatch(outgoing.message_id):
+            raise StateError(f"“{outgoing.message_id[:80]}” cannot be the id of a message of ours")
+        self._outgoing = outgoing
+        self._endpoint = endpoint
+        self._identity = identity
+        self._trust = trust
+        self._clock = clock
+        self._profile = profile
+        self._limits = limits
+        self._content_id = f"part.{outgoing.message_id}"
+
+    @cached_property
+    def _messaging(self) -> str:
+        return ebms.write_user_message(
+            self._outgoing,
+            from_party=self._identity.common_name,
+            to_party=self._endpoint.seat,
+            content_id=self._content_id,
+            profile=self._profile,
+        )
+
+    @cached_property
+    def _signature(self) -> Signature:
+        return sign(self._messaging, self._identity, (self._content_id, self._outgoing.part))
+
+    def request(self) -> Request:
+        """Sign, encrypt and pack. Raises ``Untrusted`` when the endpoint's certificate cannot be used at all."""
+        sealed = seal(
+            self._outgoing.part,
+            self._content_id,
+            self._endpoint.certificate,
+            content_key=os.urandom(self._profile.algorithms.cipher_key_octets),
+            iv=os.urandom(12),
+        )
+        envelope = write_envelope(self._messaging, sealed.text + self._signature.text)
+        content_type, body = mime.write_message(
+            envelope,
+            self._content_id,
+            sealed.octets,
+            boundary=f"as4-{os.urandom(16).hex()}",
+            root_id=f"soap.{self._outgoing.message_id}",
+        )
+        return Request(content_type=content_type, body=body, soap=envelope)
+
+    def close(self, status: int, content_type: str, body: bytes) -> Receipt:
+        """Judge the answer; gives the receipt, or raises.
+
+        ``PeerRefused``: an ebMS error. ``InvalidAnswer``: a receipt that proves nothing. ``PeerUnavailable``: no
+        signal at all. The HTTP status decides nothing, since access points send signals with any.
+        """
+        envelope = self._open(status, content_type, body)
+        signal = None if envelope.messaging is None else ebms.read_signal(envelope.messaging)
+        failures = () if signal is None else [e for e in signal.errors if e.severity != "warning"]
+        if signal is None or not (failures or signal.receipt is not None):
+            raise PeerUnavailable(f"HTTP {status} without a receipt or an error", sent=True)
+        if failures:
+            self._refused(envelope, signal, failures[0], body)
+        signed = self._verify(envelope)
+        self._compare(signal)
+        return Receipt(
+            message_id=MessageId(signal.message_id),
+            ref_to=self._outgoing.message_id,
+            signer=signed.signer.common_name,
+            received_at=self._clock.now(),
+            octets=body,
+        )
+
+    def _open(self, status: int, content_type: str, body: bytes) -> soap.Envelope:
+        if not body.strip():
+            raise PeerUnavailable(f"HTTP {status} with an empty body", sent=True)
+        try:
+            if content_type.lower().lstrip().startswith("multipart/related"):
+                body = mime.read_message(content_type, body, self._limits).soap
+            return soap.read_envelope(body, self._limits)
+        except GatewayError as error:
+            raise PeerUnavailable(f"HTTP {status} without a readable SOAP envelope: {error}", sent=True) from None
+
+    def _refused(self, envelope: soap.Envelope, signal: ebms.Signal, problem: ebms.Problem, body: bytes) -> NoReturn:
+        if signal.ref_to not in ("", self._outgoing.message_id):
+            raise InvalidAnswer(f"An ebMS error ({problem.code}) about another message")
+        try:
+            self._verify(envelope)
+            signed = True
+        except InvalidAnswer:
+            signed = False
+        raise PeerRefused(problem.code, problem.detail, signed=signed, octets=body)
+
+    def _verify(self, envelope: soap.Envelope) -> Signed:
+        """Messaging and Body are signed by the addressee: its very certificate, or one of the same name."""
+        demand = Demand(
+            trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._clock.now()
+        )
+        try:
+            header = read_header(envelope, demand)
+            signed = verify(envelope, header, (), demand)
+        except InvalidMessage as error:
+            raise InvalidAnswer(f"The signature of the answer is not acceptable: {error}") from None
+        if signed.signer.der != self._endpoint.certificate and signed.signer.common_name != self._endpoint.seat:
+            raise InvalidAnswer(f"The answer is signed by {signed.signer.common_name}, not by {self._endpoint.seat}")
+        return signed
+
+    def _compare(self, signal: ebms.Signal) -> None:
+        """The receipt is about this message and repeats each of our digests; foreign additions are let be."""
+        if signal.ref_to != self._outgoing.message_id:
+            raise InvalidAnswer("The receipt acknowledges another message")
+        acknowledged: dict[str, tuple[str, str]] = {}
+        for reference in signal.receipt or ():
+            method, value = reference.find(_DIGEST_METHOD), reference.findtext(_DIGEST_VALUE) or ""
+            uri = reference.get("URI", "")
+            if uri in acknowledged:
+                raise InvalidAnswer("The receipt names a reference twice")
+            acknowledged[uri] = ("" if method is None else method.get("Algorithm", ""), "".join(value.split()))
+        for uri, digest in self._signature.references:
+            if acknowledged.get(uri) != (SHA256, digest):
+                raise InvalidAnswer(f"The receipt does not repeat the digest of {uri}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A request past every gate: what was verified, and what is needed to answer it."""
+
+    envelope: soap.Envelope
+    parts: tuple[mime.Part, ...]
+    signed: Signed
+    encryption: Encryption | None
+    user: ebms.UserMessage
+    payload: Payload | None
+
+
+class Receiving:
+    """A message of another access point to us: one request, one answer."""
+
+    def __init__(
+        self,
+        content_type: str,
+        body: bytes,
+        *,
+        identity: Identity,
+        trust: Trust,
+        now: datetime,
+        unwrap: Unwrap,
+        profile: Profile = PROFILE,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._content_type = content_type
+        self._body = body
+        self._identity = identity
+        self._trust = trust
+        self._now = now
+        self._unwrap = unwrap
+        self._profile = profile
+        self._limits = limits
+        self._message_id = ""
+        self._signed: Signed | None = None
+
+    def read(self) -> Received:
+        """Verify, decrypt, inflate and unwrap, in this order only.
+
+        Raises ``UnreadableRequest`` (an HTTP status is the answer) or ``InvalidMessage`` (``error()`` is).
+        """
+        # (1) MIME and SOAP within their limits.
+        message = mime.read_message(self._content_type, self._body, self._limits)
+        envelope = soap.read_envelope(message.soap, self._limits)
+        # (2) Signature and trust; no private key is used before this holds.
+        opened = self._verify(envelope, message.parts)
+        # (3) Decrypt, compare with the signed digest, inflate.
+        part, octets = self._open(opened)
+        # (4) Profile and parties, then the business envelope.
+        user = opened.user
+        check_profile(user, self._profile, seat=self._identity.common_name, signer=opened.signed.signer.common_name)
+        business, document = _no_envelope(), b""
+        if not user.is_test:
+            business, document = self._unwrapped(octets)
+            check_envelope(user, business, self._profile)
+        self._signed = opened.signed
+        return Received(
+            message_id=MessageId(user.message_id),
+            conversation_id=user.conversation_id,
+            timestamp=user.timestamp,
+            from_party=user.from_parties[0].value,
+            to_party=user.to_parties[0].value,
+            is_test=user.is_test,
+            envelope=business,
+            document=document,
+            part=part,
+            compressed=opened.payload is not None and opened.payload.compressed,
+            soap=message.soap,
+            verification=_verification(opened.signed, self._now),
+        )
+
+    def receipt(self) -> bytes:
+        """The signed receipt of the message that ``read()`` gave: it repeats the references of its signature."""
+        if self._signed is None:
+            raise StateError("There is no receipt for a message that was not read and verified")
+        messaging = ebms.write_receipt(
+            message_id=new_message_id(self._identity.common_name),
+            ref_to=self._message_id,
+            now=self._now,
+            references=[reference.element for reference in self._signed.references],
+        )
+        return write_envelope(messaging, sign(messaging, self._identity).text)
+
+    def error(self, error: InvalidMessage) -> bytes:
+        """A signed error signal, about this message as far as its id could be read."""
+        messaging = ebms.write_error(
+            message_id=new_message_id(self._identity.common_name),
+            ref_to=self._message_id,
+            now=self._now,
+            code=error.code,
+            detail=error.detail,
+        )
+        return write_envelope(messaging, sign(messaging, self._identity).text)
+
+    def _verify(self, envelope: soap.Envelope, parts: tuple[mime.Part, ...]) -> _Opened:
+        if envelope.messaging is None:
+            raise InvalidMessage(EbmsCode.INVALID_HEADER, "There is no eb:Messaging header")
+        self._message_id = ebms.glimpse_message_id(envelope.messaging, self._limits)
+        content_ids = tuple(part.content_id for part in parts)
+        if "" in content_ids or len(set(content_ids)) != len(content_ids):
+            raise InvalidMessage(EbmsCode.MIME_INCONSISTENCY, "A part has no Content-ID, or two have the same")
+        if ebms.glimpse_hrefs(envelope.messaging) != set(content_ids):
+            raise InvalidMessage(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PayloadInfo and the MIME parts do not correspond")
+        demand = Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._now)
+        header = read_header(envelope, demand)
+        encryption = read_encryption(
+            envelope, header, content_ids, identity=self._identity, algorithms=self._profile.algorithms
+        )
+        signed = verify(envelope, header, content_ids, demand)
+        user = ebms.read_user_message(envelope.messaging, self._limits)
+        if len(envelope.body) or (envelope.body.text or "").strip():
+            raise InvalidMessage(EbmsCode.VALUE_INCONSISTENT, "The SOAP Body must be empty")
+        payload = match_parts(user, content_ids, self._profile)
+        return _Opened(envelope, parts, signed, encryption, user, payload)
+
+    def _open(self, opened: _Opened) -> tuple[bytes, bytes]:
+        """The part as signed, and the business envelope's octets."""
+        if opened.payload is None or opened.encryption is None:
+            return b"", b""
+        octets = open_parts(
+            opened.encryption,
+            opened.parts,
+            opened.signed.parts,
+            identity=self._identity,
+            algorithms=self._profile.algorithms,
+            limits=self._limits,
+        )[opened.payload.content_id]
+        return octets, inflate(octets, self._limits) if opened.payload.compressed else octets
+
+    def _unwrapped(self, octets: bytes) -> tuple[Envelope, bytes]:
+        try:
+            return self._unwrap(octets)
+        except PermanentError as error:
+            detail = error.detail if isinstance(error, InvalidMessage) else f"The business envelope: {error}"
+            raise InvalidMessage(EbmsCode.OTHER, detail) from error
+
+
+def _verification(signed: Signed, at: datetime) -> Verification:
+    return Verification(
+        signer=signed.signer.der,
+        seat=signed.signer.common_name,
+        chain=signed.signer.chain,
+        covered=tuple((r.uri, base64.b64encode(r.digest).decode()) for r in signed.references),
+        checked_at=at,
+        revocation="off",
+    )
+
+
+def _no_envelope() -> Envelope:
+    """What stands in for the business envelope of a test message, which has none."""
+    nobody = ParticipantId("")
+    return Envelope(
+        sender=nobody,
+        receiver=nobody,
+        document_type=DocumentTypeId(""),
+        process=ProcessId(""),
+        country_c1="",
+        instance_id="",
+        created="",
+    )

@@ -1,0 +1,124 @@
+"""The relation search as the exchange uses it: :class:`gateway.ports.Lookup` over DNS and SMP. [I/O]
+
+Searches are :mod:`gateway.smp.search`'s; here they are remembered for a while and never made twice at once.
+Positive answers are kept for 15 minutes at most and never beyond the end of endpoint or certificate, negative ones
+for a minute, failures not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.errors import LookupUnavailable
+from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
+from gateway.model.relation import Reachable, Step, Unreachable
+from gateway.ports import Clock
+from gateway.security.trust import Trust
+from gateway.security.weburl import WebRules
+from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
+from gateway.smp.memory import Memory, SingleFlight
+from gateway.smp.resolver import Resolver
+from gateway.smp.search import Search, Surroundings, aged, read_types
+
+POSITIVE_FOR: Final = timedelta(minutes=15)
+NEGATIVE_FOR: Final = timedelta(seconds=60)
+_REMEMBERED: Final = 10_000
+
+_Question = tuple[ParticipantId, DocumentTypeId, ProcessId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Everything that a participant says it takes; not signed, so for people only."""
+
+    participant: ParticipantId
+    smp: str
+    document_types: tuple[DocumentTypeId, ...]
+    steps: tuple[Step, ...]
+
+
+class SmpLookup:
+    """Finds participants on one network. Made by :meth:`open`."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        trust: Trust,
+        zone: str,
+        clock: Clock,
+        dns_servers: Sequence[tuple[str, int]] = (),
+        allow_http: bool = False,
+        allow_loopback: bool = False,
+        timeouts: Timeouts | None = None,
+    ) -> AsyncIterator[SmpLookup]:
+        """Open the search for one network; no ``dns_servers`` means the system's.
+
+        Raises :class:`~gateway.errors.ConfigurationError` when a DNS server cannot be used.
+        """
+        rules = WebRules(allow_http=allow_http, allow_loopback=allow_loopback)
+        resolver = Resolver(dns_servers)
+        async with open_fetcher(rules, timeouts) as fetcher:
+            yield cls(fetcher, resolver, trust, zone=zone, clock=clock)
+
+    def __init__(self, fetcher: Fetcher, resolver: Resolver, trust: Trust, *, zone: str, clock: Clock) -> None:
+        self._around = Surroundings(fetcher=fetcher, resolver=resolver, trust=trust, zone=zone)
+        self._clock = clock
+        self._known: Memory[_Question, Reachable | Unreachable] = Memory(_REMEMBERED)
+        self._flights: SingleFlight[_Question, Reachable | Unreachable] = SingleFlight()
+
+    async def find(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        """Ask whether and where the participant takes this document.
+
+        Raises ``LookupUnavailable``, which carries the steps, whenever the network does not say yes or no.
+        """
+        question = (participant, document_type, process)
+        known = self._known.get(question, self._clock.now())
+        if known is not None:
+            return replace(known, steps=tuple(aged(step) for step in known.steps))
+        return await self._flights.run(question, lambda: self._search(question))
+
+    async def document_types(self, participant: ParticipantId) -> Listing | Unreachable:
+        """List what the participant takes, without asking for any of it. Raises ``LookupUnavailable``."""
+        search = self._begin(participant)
+        try:
+            smp = await search.locate()
+            if isinstance(smp, Unreachable):
+                return smp
+            group = await search.group(smp)
+        except LookupUnavailable as error:
+            raise _with_steps(error, search) from None
+        if isinstance(group, Unreachable):
+            return group
+        return Listing(participant=participant, smp=smp, document_types=read_types(group), steps=tuple(search.steps))
+
+    def _begin(self, participant: ParticipantId) -> Search:
+        return Search(around=self._around, participant=participant, now=self._clock.now())
+
+    async def _search(self, question: _Question) -> Reachable | Unreachable:
+        participant, document_type, process = question
+        search = self._begin(participant)
+        try:
+            answer = await search.endpoint(document_type, process)
+        except LookupUnavailable as error:
+            raise _with_steps(error, search) from None
+        self._known.put(question, answer, _until(answer, search.now))
+        return answer
+
+
+def _with_steps(error: LookupUnavailable, search: Search) -> LookupUnavailable:
+    return LookupUnavailable(str(error), steps=search.steps, remedy=error.remedy)
+
+
+def _until(answer: Reachable | Unreachable, now: datetime) -> datetime:
+    if isinstance(answer, Unreachable):
+        return now + NEGATIVE_FOR
+    until = now + POSITIVE_FOR
+    return min(until, answer.endpoint.expires) if answer.endpoint.expires else until

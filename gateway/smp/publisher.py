@@ -1,0 +1,93 @@
+"""What our own SMP says about our participants: the list, and the signed metadata of each document type.
+
+Source: Peppol SMP 1.4. Signing costs a private operation, so an answer is signed once for a participant as it stands
+and then kept; a changed participant is another key. Serving is :mod:`gateway.smp.server`'s. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from lxml import etree
+
+from gateway.model.identifiers import TRANSPORT_PROFILE, DocumentTypeId, ProcessId
+from gateway.model.message import Participant
+from gateway.model.services import services_of
+from gateway.security.dsig import sign_enveloped
+from gateway.security.keys import Identity
+from gateway.smp.metadata import ServiceEndpoint, write_group, write_metadata
+
+_KEPT: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Writes the answers of one SMP for the participants of one access point."""
+
+    identity: Identity
+    """The SMP's own certificate and key; its issuer is the SMP authority."""
+    smp_url: str
+    """Public base URL of this SMP."""
+    endpoint_url: str
+    """Public URL of our AS4 endpoint."""
+    certificate: bytes
+    """DER of our access point's certificate: others encrypt for it."""
+    description: str = "Access point"
+    contact_url: str = ""
+    """``https:`` or ``mailto:`` of the technical contact; empty names the SMP itself."""
+    _signed: OrderedDict[tuple[Participant, DocumentTypeId], bytes] = field(
+        default_factory=OrderedDict, repr=False, compare=False
+    )
+
+    def group(self, participant: Participant) -> bytes:
+        """The ServiceGroup, unsigned as the specification has it."""
+        return write_group(participant.id, list(offered(participant)), self.smp_url)
+
+    def metadata(self, participant: Participant, document_type: DocumentTypeId) -> bytes | None:
+        """The SignedServiceMetadata, or None when the participant does not take exactly this document type."""
+        key = (participant, document_type)
+        kept = self._signed.get(key)
+        if kept is not None:
+            return kept
+        processes = offered(participant).get(document_type)
+        if processes is None:
+            return None
+        octets = sign_enveloped(self._unsigned(participant, document_type, processes), self.identity)
+        self._signed[key] = octets
+        while len(self._signed) > _KEPT:
+            self._signed.popitem(last=False)
+        return octets
+
+    def _unsigned(
+        self, participant: Participant, document_type: DocumentTypeId, processes: list[ProcessId]
+    ) -> etree._Element:
+        certificate = x509.load_der_x509_certificate(self.certificate)
+        endpoint = ServiceEndpoint(
+            url=self.endpoint_url,
+            certificate=self.certificate,
+            transport_profile=TRANSPORT_PROFILE,
+            # Nobody can encrypt for us outside the certificate's life.
+            activation=certificate.not_valid_before_utc,
+            expiration=certificate.not_valid_after_utc,
+        )
+        return write_metadata(
+            participant.id,
+            document_type,
+            processes,
+            endpoint,
+            description=self.description,
+            contact_url=self.contact_url or self.smp_url,
+        )
+
+
+def offered(participant: Participant) -> dict[DocumentTypeId, list[ProcessId]]:
+    """The document types that the participant takes, each with its processes, in their order."""
+    found: dict[DocumentTypeId, list[ProcessId]] = {}
+    for kind, process in services_of(participant):
+        of_kind = found.setdefault(kind, [])
+        if process not in of_kind:
+            of_kind.append(process)
+    return found

@@ -1,0 +1,186 @@
+"""Asking DNS for NAPTR records, so that "no" and "no answer" are never the same. [I/O]
+
+Source: RFC 1035, RFC 2308 (negative answers), RFC 6891 (EDNS). NXDOMAIN and an empty NOERROR are the SML's word;
+SERVFAIL, REFUSED, silence, referrals and nonsense are nobody's word and give
+:class:`~gateway.errors.LookupUnavailable`. What the records mean is :mod:`gateway.smp.locator`'s. Answers are not
+kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import dns.asyncquery
+import dns.exception
+import dns.flags
+import dns.inet
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+from dns.rdtypes.IN.NAPTR import NAPTR
+
+from gateway.errors import ConfigurationError, LookupUnavailable
+from gateway.model.relation import Step
+from gateway.smp.locator import Naptr
+
+TRY_SECONDS: Final = 2.0
+"""How long one server may think about one question."""
+TOTAL_SECONDS: Final = 8.0
+_PAUSES: Final = (0.0, 0.15, 0.4)
+"""Pause before each round over all servers; the last round asks over TCP."""
+_EDNS_PAYLOAD: Final = 1232
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One DNS server."""
+
+    host: str
+    port: int = 53
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What DNS says: the records, or that there are none."""
+
+    records: tuple[Naptr, ...]
+    """Empty: DNS says with authority that there are none."""
+    says: str
+    """``NXDOMAIN``, ``no NAPTR record``, or the records in words."""
+    steps: tuple[Step, ...]
+
+
+class Resolver:
+    """Asks several DNS servers in turn until one gives an answer that counts."""
+
+    def __init__(self, servers: Sequence[tuple[str, int]] = (), *, try_seconds: float = TRY_SECONDS) -> None:
+        """``servers`` are IP addresses with ports; none means those of the system.
+
+        Raises :class:`ConfigurationError` for a server that is no IP address, or when the system names none.
+        """
+        self.servers = tuple(_server(host, port) for host, port in servers) or _system_servers()
+        self._try_seconds = try_seconds
+
+    async def naptr(self, name: str) -> Found:
+        """Ask for the NAPTR records of the name; raises ``LookupUnavailable`` when nobody answers."""
+        try:
+            question = dns.name.from_text(name)
+        except dns.exception.DNSException as error:
+            raise LookupUnavailable(f"{name} is no DNS name: {error}") from None
+        steps: list[Step] = []
+        deadline = time.monotonic() + TOTAL_SECONDS
+        for round_number, pause in enumerate(_PAUSES):
+            await asyncio.sleep(pause)
+            for server in self.servers:
+                seconds = min(self._try_seconds, deadline - time.monotonic())
+                if seconds <= 0:
+                    break
+                tcp = round_number == len(_PAUSES) - 1
+                found = await self._ask(question, server, seconds, tcp, steps)
+                if found is not None:
+                    return found
+        said = steps[-1].answer if steps else "nothing"
+        raise LookupUnavailable(f"No DNS server answers for {name} (last: {said})", steps=steps)
+
+    async def _ask(
+        self, name: dns.name.Name, server: Server, seconds: float, tcp: bool, steps: list[Step]
+    ) -> Found | None:
+        """One question to one server. Adds the step; gives None when the answer does not count."""
+        query = dns.message.make_query(name, dns.rdatatype.NAPTR, use_edns=0, payload=_EDNS_PAYLOAD)
+        started = time.monotonic()
+        records: tuple[Naptr, ...] | None = None
+        try:
+            response, tcp = await _exchange(query, server, seconds, tcp)
+            records, says = _judge(response)
+        except (dns.exception.Timeout, TimeoutError):
+            says = f"no answer within {seconds:.1f} s"
+        except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
+            says = f"no readable answer ({error or type(error).__name__})"
+        steps.append(
+            Step(
+                asked=f"NAPTR {name.to_text(omit_final_dot=True)}",
+                where=f"{server}{' (TCP)' if tcp else ''}",
+                answer=says,
+                milliseconds=(time.monotonic() - started) * 1000,
+            )
+        )
+        return None if records is None else Found(records=records, says=says, steps=tuple(steps))
+
+
+async def _exchange(
+    query: dns.message.QueryMessage, server: Server, seconds: float, tcp: bool
+) -> tuple[dns.message.Message, bool]:
+    """Ask over UDP, and again over TCP when the answer was cut; tells which one answered."""
+    async with asyncio.timeout(seconds):
+        if not tcp:
+            # Forged or broken datagrams are passed over until the time is up: a good one may follow.
+            try:
+                response = await dns.asyncquery.udp(
+                    query,
+                    server.host,
+                    port=server.port,
+                    ignore_unexpected=True,
+                    ignore_errors=True,
+                    raise_on_truncation=True,
+                )
+                return response, False
+            except dns.message.Truncated:
+                pass
+        return await dns.asyncquery.tcp(query, server.host, port=server.port), True
+
+
+def _judge(response: dns.message.Message) -> tuple[tuple[Naptr, ...] | None, str]:
+    """Give the records (empty: there are none) or None when this is no answer, and what it says in words."""
+    code = response.rcode()
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return None, dns.rcode.to_text(code)
+    if not isinstance(response, dns.message.QueryMessage):
+        return None, "an answer to another kind of question"
+    has_soa = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
+    speaks = bool(response.flags & (dns.flags.AA | dns.flags.RA)) or has_soa
+    if code == dns.rcode.NXDOMAIN:
+        return ((), "NXDOMAIN") if speaks else (None, "NXDOMAIN from a server that does not know the zone")
+    chain = response.resolve_chaining()  # follows CNAME, and DNAME by the CNAME that comes with it
+    if chain.answer is None:
+        # An alias without its end says nothing about the end, and a referral nothing at all.
+        if not speaks or (chain.cnames and not has_soa):
+            return None, "neither records nor a refusal"
+        return (), "no NAPTR record"
+    records = tuple(_record(item) for item in chain.answer if isinstance(item, NAPTR))
+    shown = "; ".join(str(record) for record in records[:3])
+    return records, f"NAPTR {shown}"
+
+
+def _record(item: NAPTR) -> Naptr:
+    return Naptr(
+        order=item.order,
+        preference=item.preference,
+        flags=item.flags.decode("ascii", "replace"),
+        service=item.service.decode("ascii", "replace"),
+        regexp=item.regexp.decode("utf-8", "replace"),
+        replacement=item.replacement.to_text(),
+    )
+
+
+def _server(host: str, port: int) -> Server:
+    if not dns.inet.is_address(host):
+        raise ConfigurationError([("network.dns_servers", f"“{host}” is not an IP address")])
+    return Server(host, port)
+
+
+def _system_servers() -> tuple[Server, ...]:
+    try:
+        system = dns.resolver.Resolver(configure=True)
+    except (dns.exception.DNSException, OSError) as error:
+        raise ConfigurationError([("network.dns_servers", f"the system names no DNS server ({error})")]) from None
+    return tuple(Server(str(host), int(system.port)) for host in system.nameservers if isinstance(host, str))

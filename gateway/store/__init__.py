@@ -1,0 +1,20 @@
+"""Durable things: documents, their octets, their history, their proofs, and whose they are.
+
+``open_store`` gives the :class:`~gateway.ports.Store`. Inside, from the surface down:
+
+=================  ==========================================================================
+``store.py``       the port's methods, each a few lines
+``steps.py``       what one step does to one document (pure)
+``documents.py``   the statements that add, claim and change documents, many at a time
+``queries.py``     lists, pages and search
+``accounts.py``    accounts, API keys and participants
+``octets.py``      octets in a row or in a file, packed, compared with their digest at every read
+``writer.py``      group commit: the one place that writes
+``database.py``    opening, settings, schema version, and what the database's errors mean
+``tables.py``      the schema
+=================  ==========================================================================
+"""
+
+from gateway.store.store import SqlStore, open_store
+
+__all__ = ["SqlStore", "open_store"]

@@ -1,0 +1,180 @@
+"""Opening the SQLite database: where it is, how it is set, which schema it has, what its errors mean.
+
+Settings, with the reason of each: WAL (readers never wait for the writer), ``synchronous=FULL`` (with NORMAL a
+power cut takes acknowledged commits with it), foreign keys, one writing connection (also the only one that
+checkpoints), and reading connections that cannot write. A PostgreSQL adapter will stand beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
+from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
+
+BUSY_SECONDS: Final = 5
+READERS: Final = 4
+
+_WRITER_SETTINGS: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA journal_size_limit=67108864",
+)
+_READER_SETTINGS: Final = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA trusted_schema=OFF")
+_DAMAGED: Final = ("malformed", "not a database", "disk i/o error")
+
+
+def database_path(url: str, base: Path) -> Path:
+    """Read ``sqlite:var/gateway.db`` (relative to ``base``, or absolute); raises ``ConfigurationError``."""
+    scheme, _, rest = url.partition(":")
+    if scheme == "sqlite" and rest.startswith("///"):
+        rest = rest[3:]
+    if scheme != "sqlite" or not rest or rest.startswith("//") or ":memory:" in rest:
+        raise _unusable(f"“{url}” cannot be used: write sqlite: and the file's path, such as sqlite:var/gateway.db")
+    return base / rest
+
+
+def make_folder(path: Path, key: str) -> None:
+    """Make a folder that only we may read and check that it can be written; raises ``ConfigurationError``."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError([(key, f"the folder {path} cannot be made: {error.strerror}")]) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigurationError([(key, f"the folder {path} cannot be written; run: chown or chmod u+rwx {path}")])
+
+
+def make_file(path: Path) -> None:
+    """Make the database file, readable by nobody else; raises ``ConfigurationError``.
+
+    SQLite gives its journal files the same mode. A file that exists is not opened here: closing it would take away
+    the locks of every SQLite connection that this process has to it (POSIX locks belong to process and file), and
+    two connections that do not see each other's locks destroy the database.
+    """
+    try:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                path.chmod(0o600)
+    except OSError as error:
+        raise _unusable(f"{path} cannot be written: {error.strerror}") from error
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        raise _unusable(f"{path} cannot be written, or is no file")
+
+
+def writing_engine(path: Path) -> AsyncEngine:
+    """The engine of the one writing connection: each transaction takes the write lock when it begins."""
+    engine = _engine(path, _WRITER_SETTINGS, poolclass=NullPool)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reading_engine(path: Path) -> AsyncEngine:
+    """The engine of the reading connections: each statement sees everything committed before it."""
+    # No transaction is ever open on them, so there is nothing to roll back, which would cost as much as a query.
+    return _engine(
+        path,
+        _READER_SETTINGS,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=READERS,
+        max_overflow=0,
+        pool_reset_on_return=None,
+    )
+
+
+def _engine(path: Path, settings: tuple[str, ...], **options: Any) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        # isolation_level None: the driver begins no transaction of its own accord.
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        hide_parameters=True,
+        **options,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _set(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(setting)
+        cursor.close()
+
+    return engine
+
+
+async def make_schema(engine: AsyncEngine) -> None:
+    """Make the tables in a new database, or check the version of an old one.
+
+    Raises ``ConfigurationError``, or ``StoreUnavailable`` when another program holds the lock.
+    """
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_make_schema)
+    except DBAPIError as error:
+        if "locked" in str(error.orig):
+            raise meaning(error) from error
+        raise _unusable(f"the database cannot be used: {error.orig}") from error
+
+
+def _make_schema(connection: Connection) -> None:
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        return
+    if schema_version.name not in tables:
+        raise _unusable("the file is a database of another program; name another file")
+    version = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+    if version is None or version < SCHEMA_VERSION:
+        raise _unusable(f"the schema has version {version}, this program needs {SCHEMA_VERSION}: gateway db upgrade")
+    if version > SCHEMA_VERSION:
+        raise _unusable(
+            f"the schema has version {version} and was made by a newer program; this one knows {SCHEMA_VERSION}: "
+            "install the newer program, or name another database"
+        )
+
+
+def meaning(error: Exception) -> Exception:
+    """Translate what SQLAlchemy and the driver raise; the only place that knows their errors.
+
+    A refused row is a ``StateError`` (our own fault), anything else from the database is ``StoreUnavailable``; an error
+    that is neither comes back as it is.
+    """
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, IntegrityError):
+        return StateError(f"The store refused a row: {error.orig}")
+    if isinstance(error, (OperationalError, InterfaceError)) or type(error) is DatabaseError:
+        text = str(error.orig)
+        if any(word in text.lower() for word in _DAMAGED):
+            return StoreUnavailable(
+                f"The database is damaged or its disk fails: {text}",
+                remedy="Stop the gateway, check the disk, and bring the database back from a backup.",
+            )
+        return StoreUnavailable(f"The database cannot be used: {text}")
+    if isinstance(error, NoConnectionFree):
+        return Overloaded("Too many reads wait for the database")
+    if isinstance(error, (sqlite3.Error, OSError)):
+        return StoreUnavailable(f"The database cannot be used: {error}")
+    return error
+
+
+def _unusable(text: str) -> ConfigurationError:
+    return ConfigurationError([("store.database", text)])

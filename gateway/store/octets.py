@@ -1,0 +1,148 @@
+"""Octets that are kept: packed, in the row while they are small, else in a file of their own.
+
+A file is on disk before the row that names it: written under another name, fsynced, renamed, its folder
+fsynced. Its name holds the digest, so nothing is ever written over. Every read compares the SHA-256 that was
+fixed at acceptance; octets that differ are never given to anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import StateError, StoreUnavailable
+
+try:
+    from isal import isal_zlib as _deflate
+except ImportError:  # the `fast` extra is not installed
+    import zlib as _deflate  # type: ignore[no-redef]
+
+IN_ROW: Final = 64 * 1024
+"""Packed octets up to this size live in the row: one commit, one fsync."""
+_OFF_THE_LOOP: Final = 1024 * 1024
+"""From this size on packing takes milliseconds."""
+_PACKED_ALREADY: Final = (b"\x1f\x8b", b"PK\x03\x04", b"%PDF")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Octets as a row keeps them; ``octets`` is None when ``file`` (relative to the payload folder) has them."""
+
+    sha256: str
+    size: int
+    packing: str
+    """``plain`` or ``deflate``."""
+    octets: bytes | None
+    file: str = ""
+
+    def row(self) -> dict[str, object]:
+        """The columns of ``tables._octets``."""
+        return {
+            "sha256": self.sha256,
+            "size": self.size,
+            "packing": self.packing,
+            "octets": self.octets,
+            "file": self.file,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The payload folder."""
+
+    path: Path
+
+    async def keep(self, octets: bytes, name: str) -> Kept:
+        """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``."""
+        if len(octets) < _OFF_THE_LOOP:
+            kept = _pack(octets)
+        else:
+            kept = await asyncio.to_thread(_pack, octets)
+        if kept.octets is None or len(kept.octets) <= IN_ROW:
+            return kept
+        if not _PLAIN_NAME.fullmatch(name):
+            raise StateError(f"“{name[:80]}” cannot be part of a file name")
+        file = f"{kept.sha256[:2]}/{name}.{kept.sha256[:16]}"
+        try:
+            await asyncio.to_thread(_write_durably, self.path / file, kept.octets)
+        except OSError as error:
+            raise StoreUnavailable(f"The payload folder {self.path} cannot be written: {error.strerror}") from error
+        return Kept(sha256=kept.sha256, size=kept.size, packing=kept.packing, octets=None, file=file)
+
+    async def fetch(self, kept: Kept) -> bytes:
+        """Give the octets back, unpacked and compared with their digest. Raises ``StateError`` when they differ."""
+        packed = kept.octets
+        if packed is None:
+            try:
+                packed = await asyncio.to_thread((self.path / kept.file).read_bytes)
+            except FileNotFoundError:
+                raise _quarantined(kept, "the file is missing") from None
+            except OSError as error:
+                raise StoreUnavailable(f"{self.path / kept.file} cannot be read: {error.strerror}") from error
+        if kept.size < _OFF_THE_LOOP:
+            return _unpack(kept, packed)
+        return await asyncio.to_thread(_unpack, kept, packed)
+
+    async def drop(self, kept: Kept) -> None:
+        """Remove the file of octets that no row names."""
+        if kept.file:
+            await asyncio.to_thread((self.path / kept.file).unlink, missing_ok=True)
+
+
+def _pack(octets: bytes) -> Kept:
+    digest = hashlib.sha256(octets).hexdigest()
+    if not octets.startswith(_PACKED_ALREADY):
+        packed = bytes(_deflate.compress(octets, 1))
+        if len(packed) < len(octets):
+            return Kept(sha256=digest, size=len(octets), packing="deflate", octets=packed)
+    return Kept(sha256=digest, size=len(octets), packing="plain", octets=octets)
+
+
+def _unpack(kept: Kept, packed: bytes) -> bytes:
+    octets = packed
+    if kept.packing == "deflate":
+        inflater = _deflate.decompressobj()
+        try:
+            # One octet more than there may be: a damaged row must not inflate without end.
+            octets = bytes(inflater.decompress(packed, kept.size + 1))
+        except Exception as error:  # zlib and isal have no common error class
+            raise _quarantined(kept, f"cannot be unpacked: {error}") from error
+    if len(octets) != kept.size or hashlib.sha256(octets).hexdigest() != kept.sha256:
+        raise _quarantined(kept, "the digest is another one")
+    return octets
+
+
+def _quarantined(kept: Kept, why: str) -> StateError:
+    return StateError(
+        f"Stored octets with SHA-256 {kept.sha256} are quarantined: {why}",
+        remedy="Check the disk; bring the octets back from a backup. They are given to nobody as they are.",
+    )
+
+
+def _write_durably(path: Path, octets: bytes) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _fsync(folder.parent)
+    unfinished = path.with_name(path.name + ".part")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    _fsync(folder)
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""What the store is asked: one document, lists with pages and search, timeline, octets, proofs.
+
+Every statement names the account; what belongs to another account is not found.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+
+from gateway.errors import NotFound
+from gateway.model.identifiers import AccountId, DocumentId, MessageId
+from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
+from gateway.ports import Filter
+from gateway.store import tables
+from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, evidence_name, inbound_key, message_of
+from gateway.store.octets import Kept
+from gateway.store.tables import instant_text
+
+PAGE_MOST: Final = 200
+_QUERY_MOST: Final = 200
+_WORDS_MOST: Final = 8
+
+_message = tables.message
+
+
+def get(connection: Connection, account: AccountId, id: DocumentId) -> Message:
+    """One document of the account. Raises ``NotFound``."""
+    wanted = select(*MESSAGE_COLUMNS).where(_message.c.id == id, _message.c.account == account)
+    row = connection.execute(wanted).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no document {id}")
+    return message_of(row)
+
+
+def find(connection: Connection, account: AccountId, which: Filter) -> tuple[list[Message], str]:
+    """One page of the account's documents, newest first, and the cursor of the next page."""
+    limit = max(1, min(which.limit, PAGE_MOST))
+    wanted = _narrowed(select(*MESSAGE_COLUMNS).where(_message.c.account == account), which)
+    wanted = wanted.order_by(_message.c.created.desc(), _message.c.id.desc()).limit(limit + 1)
+    messages = [message_of(row) for row in connection.execute(wanted).mappings()]
+    page = messages[:limit]
+    return page, _cursor(page[-1]) if len(messages) > limit else ""
+
+
+def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tuple[object, ...]]:
+    if which.direction is not None:
+        wanted = wanted.where(_message.c.direction == which.direction)
+    if which.states:
+        wanted = wanted.where(_message.c.state.in_(which.states))
+    if which.unacknowledged:
+        wanted = wanted.where(_message.c.direction == Direction.IN, _message.c.acknowledged.is_(None))
+    for word in which.query[:_QUERY_MOST].casefold().split()[:_WORDS_MOST]:
+        wanted = wanted.where(_message.c.search.contains(word, autoescape=True))
+    if which.cursor:
+        wanted = wanted.where(_after(which.cursor))
+    return wanted
+
+
+def _cursor(last: Message) -> str:
+    return base64.urlsafe_b64encode(f"{instant_text(last.created)}|{last.id}".encode()).decode()
+
+
+def _after(cursor: str) -> ColumnElement[bool]:
+    try:
+        created_text, _, last = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        created = datetime.fromisoformat(created_text)
+        instant_text(created)
+    except (ValueError, binascii.Error):
+        raise NotFound("There is no such page", remedy="Ask for the first page, without a cursor.") from None
+    # The first condition alone lets the index begin at the right place.
+    return and_(_message.c.created <= created, or_(_message.c.created < created, _message.c.id < last))
+
+
+def timeline(connection: Connection, account: AccountId, id: DocumentId) -> list[TimelineEntry]:
+    """The document's history, oldest first. Raises ``NotFound``."""
+    get(connection, account, id)
+    happened = tables.event
+    wanted = select(happened).where(happened.c.message == id, happened.c.account == account)
+    return [_entry(row) for row in connection.execute(wanted.order_by(happened.c.number))]
+
+
+def _entry(row: Row[*tuple[object, ...]]) -> TimelineEntry:
+    of = row._mapping
+    return TimelineEntry(
+        time=of["time"],
+        event=of["event"],
+        reason=of["reason"],
+        detail=of["detail"],
+        attempt=of["attempt"],
+        next_attempt=of["next_attempt"],
+        evidence=tuple(of["evidence"]),
+    )
+
+
+def payload(connection: Connection, id: DocumentId, kind: PayloadKind) -> Kept:
+    """Where the octets of a document are. Raises ``NotFound``."""
+    table = tables.payload
+    wanted = select(*(table.c[name] for name in KEPT_COLUMNS)).where(table.c.message == id, table.c.kind == kind)
+    row = connection.execute(wanted).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no {kind} of a document {id}")
+    return Kept(**row)
+
+
+def evidence(
+    connection: Connection, account: AccountId, id: DocumentId
+) -> Sequence[tuple[str, datetime, str, str, Kept]]:
+    """The document's proofs as (name, time, kind, media type, where its octets are). Raises ``NotFound``."""
+    get(connection, account, id)
+    proof = tables.evidence
+    wanted = select(proof).where(proof.c.message == id, proof.c.account == account).order_by(proof.c.number)
+    return [
+        (
+            evidence_name(row["number"], row["kind"]),
+            row["time"],
+            row["kind"],
+            row["media_type"],
+            Kept(**{name: row[name] for name in KEPT_COLUMNS}),
+        )
+        for row in connection.execute(wanted).mappings()
+    ]
+
+
+def find_received(connection: Connection, seat: str, message_id: MessageId) -> Message | None:
+    """The inbound message with this key, or None."""
+    wanted = select(*MESSAGE_COLUMNS).where(_message.c.once_key == inbound_key(seat, message_id))
+    row = connection.execute(wanted).mappings().first()
+    return None if row is None else message_of(row)

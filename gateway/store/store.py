@@ -1,0 +1,269 @@
+"""The store on SQLite: the methods of :class:`~gateway.ports.Store`, and how to open it.
+
+Writes go through the one writer (``writer.py``) and return after the commit; reads have connections of their
+own and see everything that was committed before they began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from gateway.errors import NotFound, StateError
+from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
+from gateway.model.lifecycle import Event
+from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
+from gateway.ports import Added, Arrival, Clock, Filter
+from gateway.store import accounts, documents, queries, steps
+from gateway.store.database import (
+    database_path,
+    make_file,
+    make_folder,
+    make_schema,
+    meaning,
+    reading_engine,
+    writing_engine,
+)
+from gateway.store.octets import Folder
+from gateway.store.writer import Writer
+
+T = TypeVar("T")
+
+CLAIM_MOST: Final = 1000
+
+
+class SqlStore:
+    """Implements :class:`~gateway.ports.Store`; made by :func:`open_store`.
+
+    ``work`` is set after each commit that gave the worker something to do at once. A worker clears it, claims, and
+    waits for it (with a time limit, for what becomes due later or whose lease runs out).
+    """
+
+    def __init__(
+        self, writer: Writer, readers: AsyncEngine, payloads: Folder, clock: Clock, work: asyncio.Event
+    ) -> None:
+        self.work = work
+        self._writer = writer
+        self._readers = readers
+        self._payloads = payloads
+        self._clock = clock
+
+    async def add_once(self, arrival: Arrival) -> Added:
+        """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""
+        new = await self._prepared(arrival)
+        standing = await self._writer.do(documents.add, new)
+        if not standing.new and standing.message.id != new.message.id:
+            for kept in (*new.payloads.values(), *(proof.kept for proof in new.evidence)):
+                await self._payloads.drop(kept)
+        if standing.new:
+            receipt = next((proof.octets for proof in arrival.evidence if proof.kind == "receipt"), b"")
+        else:
+            receipt = b"" if standing.receipt is None else await self._payloads.fetch(standing.receipt)
+        same = standing.fingerprint == arrival.fingerprint
+        return Added(message=standing.message, new=standing.new, same=same, receipt=receipt)
+
+    async def _prepared(self, arrival: Arrival) -> documents.New:
+        """Pack the octets, large ones into files that are on disk before the row."""
+        message = arrival.message
+        payloads = {
+            kind: await self._payloads.keep(octets, f"{message.id}.{kind}") for kind, octets in arrival.payloads.items()
+        }
+        document = payloads.get(PayloadKind.DOCUMENT)
+        if document is not None and message.sha256 and document.sha256 != message.sha256:
+            raise StateError(f"{message.id}: the document's octets do not have the digest that was fixed for them")
+        now = self._clock.now()
+        workable = steps.is_workable(message.direction, message.state)
+        message = replace(
+            message,
+            next_attempt=(message.next_attempt or now) if workable else None,
+            queued_since=message.queued_since or message.created,
+        )
+        return documents.New(
+            message=message,
+            fingerprint=arrival.fingerprint,
+            entry=arrival.entry,
+            payloads=payloads,
+            evidence=await self._kept(message.id, arrival.evidence),
+        )
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Message]:
+        """Take due documents, those first that have been due longest, and count up their ``attempts``."""
+        lease = timedelta(seconds=lease_seconds)
+        limit = max(0, min(limit, CLAIM_MOST))
+        job = documents.Claim(owner=owner, limit=limit, now=self._clock.now(), lease=lease)
+        return await self._writer.do(documents.claim, job)
+
+    async def record(
+        self, message: Message, event: Event, evidence: Sequence[Evidence] = (), *, keep_lease: bool = False
+    ) -> Message:
+        """Do one step of the lifecycle in one commit. Raises ``LostLease``, ``StateError``, ``StoreUnavailable``.
+
+        ``reason`` of the document follows the event when the event chooses a channel, when none is chosen yet, and
+        when it ends in trouble; every event's own reason is in the timeline.
+        """
+        now = self._clock.now()
+
+        def change(current: steps.Current) -> steps.Change:
+            return steps.record(current, message, event, now, keep_lease=keep_lease)
+
+        return await self._step(
+            documents.Step(id=message.id, change=change, evidence=await self._kept(message.id, evidence))
+        )
+
+    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
+        """Commit, before the first octet leaves, that C3 may get it, with the part that every retry sends.
+
+        A lease that ran out is ``LostLease`` too.
+        """
+        now = self._clock.now()
+        change = partial(steps.mark_sending, message=message, peer=peer, receiver=receiver, now=now)
+        frozen = {PayloadKind.PART: await self._payloads.keep(part, f"{message.id}.{PayloadKind.PART}")}
+        return await self._step(documents.Step(id=message.id, change=change, payloads=frozen))
+
+    async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
+        """C4 has it from the inbox; twice is once. Raises ``NotFound``."""
+        if not account:
+            raise NotFound(f"There is no document {id}")
+        change = partial(steps.acknowledge, now=self._clock.now())
+        return await self._step(documents.Step(id=id, change=change, account=account))
+
+    async def _step(self, step: documents.Step) -> Message:
+        return (await self._writer.do(documents.apply, step)).message
+
+    async def _kept(self, id: DocumentId, evidence: Sequence[Evidence]) -> tuple[documents.KeptEvidence, ...]:
+        return tuple(
+            [
+                documents.KeptEvidence(
+                    kind=proof.kind,
+                    media_type=proof.media_type,
+                    kept=await self._payloads.keep(proof.octets, f"{id}.{proof.kind}"),
+                )
+                for proof in evidence
+            ]
+        )
+
+    async def get(self, account: AccountId, id: DocumentId) -> Message:
+        """One document. Raises ``NotFound``."""
+        return await self._read(partial(queries.get, account=account, id=id))
+
+    async def find(self, account: AccountId, which: Filter) -> tuple[Sequence[Message], str]:
+        """Documents, newest first, and the cursor of the next page. Raises ``NotFound`` for a cursor not ours."""
+        return await self._read(partial(queries.find, account=account, which=which))
+
+    async def timeline(self, account: AccountId, id: DocumentId) -> Sequence[TimelineEntry]:
+        """Everything that happened to one document, oldest first. Raises ``NotFound``."""
+        return await self._read(partial(queries.timeline, account=account, id=id))
+
+    async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
+        """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
+        return await self._payloads.fetch(await self._read(partial(queries.payload, id=id, kind=kind)))
+
+    async def evidence(self, account: AccountId, id: DocumentId) -> Sequence[tuple[str, datetime, Evidence]]:
+        """Stored evidence as (name, time, evidence), oldest first. Raises ``NotFound``, ``StateError``."""
+        found = await self._read(partial(queries.evidence, account=account, id=id))
+        return [
+            (name, time, Evidence(kind=kind, media_type=media_type, octets=await self._payloads.fetch(kept)))
+            for name, time, kind, media_type, kept in found
+        ]
+
+    async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
+        """The inbound message with this key, or None. Costs a read: ``add_once`` finds it by itself."""
+        return await self._read(partial(queries.find_received, seat=seat, message_id=message_id))
+
+    async def participant(self, id: ParticipantId) -> Participant | None:
+        """One of our own participants, or None."""
+        return await self._read(partial(accounts.participant, id=id))
+
+    async def participants(self, account: AccountId | None = None) -> Sequence[Participant]:
+        """Our own participants, of one account or all."""
+        return await self._read(partial(accounts.participants, account=account))
+
+    async def save_participant(self, participant: Participant) -> None:
+        """Add or replace. Raises ``Conflict`` when it belongs to another account, ``NotFound`` without an account."""
+        errand = partial(accounts.save_participant, new=participant, now=self._clock.now())
+        await self._writer.do(accounts.run_errands, errand)
+
+    async def remove_participant(self, account: AccountId, id: ParticipantId) -> None:
+        """Remove. Raises ``NotFound``."""
+        await self._writer.do(accounts.run_errands, partial(accounts.remove_participant, account=account, id=id))
+
+    async def account_of_key(self, key_hash: str) -> AccountId | None:
+        """The account of an API key, by the key's hash."""
+        return await self._read(partial(accounts.account_of_key, key_hash=key_hash))
+
+    async def first_account(self, name: str, key_hash: str) -> bool:
+        """Make the first account with its first key if there is none yet; tell whether it was made."""
+        errand = partial(accounts.first_account, name=name, key_hash=key_hash, now=self._clock.now())
+        return bool(await self._writer.do(accounts.run_errands, errand))
+
+    async def add_account(self, id: AccountId, name: str, key_hash: str) -> None:
+        """Add another account with its first key. Raises ``Conflict``."""
+        errand = partial(accounts.add_account, id=id, name=name, key_hash=key_hash, now=self._clock.now())
+        await self._writer.do(accounts.run_errands, errand)
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        try:
+            async with self._readers.connect() as connection:
+                return await connection.run_sync(query)
+        except Exception as error:
+            meant = meaning(error)
+            if meant is error:
+                raise
+            raise meant from error
+
+
+@asynccontextmanager
+async def open_store(database: str, payloads: Path, clock: Clock, *, base: Path = Path()) -> AsyncIterator[SqlStore]:
+    """Open the store, and close it when the block ends: what waits is written before.
+
+    ``database`` is ``sqlite:PATH``; it and ``payloads`` are relative to ``base``. Folders, file (mode 0600) and schema
+    are made at the first start. Raises ``ConfigurationError`` when something cannot be used.
+    """
+    path = database_path(database, base)
+    make_folder(path.parent, "store.database")
+    make_folder(base / payloads, "store.payloads")
+    make_file(path)
+    writing, readers = writing_engine(path), reading_engine(path)
+    work = asyncio.Event()
+    writer = Writer(writing, partial(_tell_worker, work))
+    try:
+        await make_schema(writing)
+        async with _running(writer):
+            yield SqlStore(writer, readers, Folder(base / payloads), clock, work)
+    finally:
+        await readers.dispose()
+        await writing.dispose()
+
+
+@asynccontextmanager
+async def _running(writer: Writer) -> AsyncIterator[None]:
+    """Run the writer beside the block. The block's own error leaves as it is, not in the task group's wrapping."""
+    failure: BaseException | None = None
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(writer.run(), name="store writer")
+        try:
+            yield
+        except BaseException as error:
+            failure = error
+        finally:
+            writer.close()
+    if failure is not None:
+        raise failure
+
+
+def _tell_worker(work: asyncio.Event, outcomes: Sequence[object]) -> None:
+    for outcome in outcomes:
+        if (isinstance(outcome, documents.Standing) and outcome.new) or (
+            isinstance(outcome, documents.Stepped) and outcome.due
+        ):
+            work.set()
+            return

@@ -1,0 +1,255 @@
+"""The schema: every row belongs to an account.
+
+Times are text of one width in UTC, so that they compare as they read; amounts are decimal text. Where a column
+of ``message`` has the name of a field of :class:`~gateway.model.message.Message` it holds that field.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from gateway.model.lifecycle import State
+from gateway.model.message import Direction, PayloadKind, Route
+
+SCHEMA_VERSION: Final = 1
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC: ``2026-11-25T13:01:03.000000Z``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else instant_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Day(TypeDecorator[date]):
+    """A calendar date: ``2026-11-25``."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.isoformat()
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> date | None:
+        return None if value is None else date.fromisoformat(value)
+
+
+class Amount(TypeDecorator[Decimal]):
+    """A decimal number exactly as it was written."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON text; what JSON cannot say is written as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str:
+        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """One word of a closed list."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.words(value)
+
+
+def instant_text(moment: datetime) -> str:
+    """Write a moment as the store keeps it; a time without zone is a mistake of ours (``ValueError``)."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without zone cannot be stored")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+metadata = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, default="")
+
+
+def _account() -> Column[str]:
+    return Column("account", Text, ForeignKey("account.id"), nullable=False)
+
+
+def _message() -> Column[str]:
+    return Column("message", Text, ForeignKey("message.id"), nullable=False)
+
+
+def _octets() -> list[Column[Any]]:
+    """Octets as ``octets.py`` keeps them: packed in the row, or in the named file."""
+    return [
+        Column("sha256", Text, nullable=False),
+        Column("size", Integer, nullable=False),
+        Column("packing", Text, nullable=False),
+        Column("octets", LargeBinary),
+        _text("file"),
+    ]
+
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    Column("created", Instant, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _account(),
+    Column("created", Instant, nullable=False),
+)
+
+participant = Table(
+    "participant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _account(),
+    _text("name"),
+    _text("country"),
+    _text("delivery"),
+    Column("document_types", Json, nullable=False),
+    Column("created", Instant, nullable=False),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _account(),
+    Column("direction", Word(Direction), nullable=False),
+    Column("state", Word(State), nullable=False),
+    Column("route", Word(Route), nullable=False),
+    _text("channel"),
+    _text("reason"),
+    _text("sender"),
+    _text("receiver"),
+    _text("document_type"),
+    _text("process"),
+    _text("number"),
+    Column("issue_date", Day),
+    Column("due_date", Day),
+    Column("amount", Amount),
+    _text("currency"),
+    _text("seller_name"),
+    _text("buyer_name"),
+    _text("message_id"),
+    _text("instance_id"),
+    _text("conversation_id"),
+    _text("peer"),
+    _text("sha256"),
+    Column("size", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_octets", Boolean, nullable=False),
+    Column("next_attempt", Instant),
+    Column("queued_since", Instant, nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("updated", Instant, nullable=False),
+    _text("idempotency_key"),
+    Column("acknowledged", Instant),
+    Column("links", Json, nullable=False),
+    # What there may be only one of: (account, idempotency key) outbound, (peer seat, MessageId) inbound.
+    Column("once_key", Text, unique=True),
+    _text("fingerprint"),
+    Column("lease_until", Instant),
+    _text("lease_owner"),
+    Column("evidence_count", Integer, nullable=False, default=0),
+    # Everything that a search looks at, case-folded, a line each.
+    _text("search"),
+)
+
+# Only what waits for work is in the first index: it stays small however many documents there are.
+Index("message_due", message.c.next_attempt, sqlite_where=message.c.next_attempt.is_not(None))
+Index("message_list", message.c.account, message.c.created, message.c.id)
+
+event = Table(
+    "event",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _account(),
+    _message(),
+    Column("time", Instant, nullable=False),
+    _text("event"),
+    _text("reason"),
+    Column("detail", Json, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("next_attempt", Instant),
+    Column("evidence", Json, nullable=False),
+)
+Index("event_timeline", event.c.message, event.c.number)
+
+payload = Table(
+    "payload",
+    metadata,
+    _account(),
+    _message(),
+    Column("kind", Word(PayloadKind), nullable=False),
+    *_octets(),
+    PrimaryKeyConstraint("message", "kind"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _account(),
+    _message(),
+    Column("number", Integer, nullable=False),
+    _text("kind"),
+    _text("media_type"),
+    Column("time", Instant, nullable=False),
+    *_octets(),
+    PrimaryKeyConstraint("message", "number"),
+)

@@ -1,0 +1,163 @@
+"""Group commit: everything that waits goes to the disk together.
+
+An fsync costs the same for one row as for a hundred. So nobody writes by himself: each caller leaves a job and
+waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
+
+1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and SQLite with
+   ``synchronous=FULL`` returns from it after the fsync. (The fsync runs in the driver's thread, not on the loop.)
+2. **A failed transaction fails everybody in it**, with ``StoreUnavailable``, and its connection is thrown away: after
+   a failed fsync nothing that the old descriptor says can be believed.
+3. **One bad job spoils nobody else's.** A job that is refused for a reason we know gives its error as its outcome. One
+   that the database refuses unexpectedly undoes the transaction, and then every job is done again on its own.
+4. **A caller that goes away changes nothing.** Cancelling a caller cancels its waiting, never the transaction; a
+   cancelled driver call could leave a transaction half open.
+
+What the jobs do stands in ``documents.py`` and ``accounts.py``: functions that take a connection and *all* jobs
+of their kind in the batch, so that a hundred new documents are one statement a table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.errors import GatewayError, Overloaded, StoreUnavailable
+from gateway.store.database import meaning
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Work = Callable[[Connection, Sequence[Job]], "Sequence[Result | GatewayError]"]
+"""Does all jobs of one kind inside the open transaction; an outcome for each, in the same order."""
+
+MAX_BATCH: Final = 256
+MAX_WAITING: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Waiter:
+    work: Work[Any, Any]
+    job: Any
+    answer: asyncio.Future[Any]
+
+
+class Writer:
+    """The one who writes. ``run`` is its task; ``do`` is how everybody else gets something written."""
+
+    def __init__(self, engine: AsyncEngine, committed: Callable[[Sequence[object]], None]) -> None:
+        self._engine = engine
+        self._committed = committed
+        self._connection: AsyncConnection | None = None
+        self._waiting: deque[_Waiter] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    async def do(self, work: Work[Job, Result], job: Job) -> Result:
+        """Have the job done; returns or raises its outcome once it is on disk.
+
+        Raises ``StoreUnavailable`` when the commit failed, ``Overloaded`` when too many wait.
+        """
+        if self._closing:
+            raise StoreUnavailable("The store is closed")
+        if len(self._waiting) >= MAX_WAITING:
+            raise Overloaded(f"{MAX_WAITING} writes wait for the disk already")
+        waiter = _Waiter(work, job, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        self._wake.set()
+        return cast("Result", await waiter.answer)
+
+    def close(self) -> None:
+        """Take no new jobs; ``run`` ends when those that wait are done."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until closed."""
+        try:
+            while self._waiting or not self._closing:
+                if not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                # Callers that the last commit has woken leave their next job now, and share this one.
+                await asyncio.sleep(0)
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                if batch:
+                    await self._write(batch)
+        finally:
+            self._closing = True
+            for waiter in self._waiting:
+                _refuse(waiter, StoreUnavailable("The store was closed before this was written"))
+            await self._drop_connection()
+
+    async def _write(self, batch: list[_Waiter]) -> None:
+        try:
+            outcomes = await self._commit(batch)
+        except StoreUnavailable as error:
+            for waiter in batch:
+                _refuse(waiter, StoreUnavailable(str(error), remedy=error.remedy))
+        except Exception as error:
+            if len(batch) == 1:
+                _refuse(batch[0], error)
+            else:
+                for waiter in batch:
+                    await self._write([waiter])
+        except BaseException:
+            for waiter in batch:
+                _refuse(waiter, StoreUnavailable("The store was stopped; it is not known whether this was written"))
+            raise
+        else:
+            self._committed(outcomes)
+            for waiter, outcome in zip(batch, outcomes, strict=True):
+                _answer(waiter, outcome)
+
+    async def _commit(self, batch: list[_Waiter]) -> list[object]:
+        try:
+            if self._connection is None:
+                self._connection = await self._engine.connect()
+            return await self._connection.run_sync(_do_together, batch)
+        except Exception as error:
+            meant = meaning(error)
+            if isinstance(meant, StoreUnavailable):
+                await self._drop_connection()
+            if meant is error:
+                raise
+            raise meant from error
+
+    async def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it is being thrown away because it is broken
+                await connection.invalidate()
+            with suppress(Exception):
+                await connection.close()
+
+
+def _do_together(connection: Connection, batch: list[_Waiter]) -> list[object]:
+    kinds: dict[Work[Any, Any], list[int]] = {}
+    for place, waiter in enumerate(batch):
+        kinds.setdefault(waiter.work, []).append(place)
+    outcomes: list[object] = [None] * len(batch)
+    with connection.begin():
+        for work, places in kinds.items():
+            results = work(connection, [batch[place].job for place in places])
+            for place, outcome in zip(places, results, strict=True):
+                outcomes[place] = outcome
+    return outcomes
+
+
+def _answer(waiter: _Waiter, outcome: object) -> None:
+    if isinstance(outcome, GatewayError):
+        _refuse(waiter, outcome)
+    elif not waiter.answer.done():
+        waiter.answer.set_result(outcome)
+
+
+def _refuse(waiter: _Waiter, error: Exception) -> None:
+    if not waiter.answer.done():
+        waiter.answer.set_exception(error)

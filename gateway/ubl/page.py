@@ -1,0 +1,148 @@
+"""The readable page of a document: PDF/A-3 with the document itself inside, for mail, letter and API.
+
+One template (``page.typ``) and what stands on it (``page_data.py``). The PDF is made by typst, which comes with the
+extra ``pdf``; without system fonts and with the issue date as time stamp, so that the same document gives the same
+octets. Takes 20 ms and more: call it off the event loop. Source: ISO 19005-3 (PDF/A-3b).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from datetime import UTC, date, datetime, time
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from lxml import etree
+
+from gateway.errors import ChannelUnavailable
+from gateway.model.document import Company, Facts
+from gateway.ubl.invoice import facts_of, open_document
+from gateway.ubl.names import MAX_DOCUMENT, find_all
+from gateway.ubl.page_data import page_data
+from gateway.ubl.page_words import Language
+
+_FONTS: Final = "font_source_sans_pro"
+"""A package with fonts of the extra ``pdf``; without it the page is set in typst's own Libertinus."""
+_MISSING: Final = re.compile(r'the text `?"(.+?)"`? could not be displayed')
+_TRIES: Final = 30
+_INSTEAD: Final = "□"
+_UNDATED: Final = date(2000, 1, 1)
+
+
+def render(
+    octets: bytes,
+    *,
+    root: etree._Element | None = None,
+    facts: Facts | None = None,
+    language: Language | None = None,
+    limit: int = MAX_DOCUMENT,
+) -> bytes:
+    """Make the PDF/A-3 page of an invoice or credit note, with ``octets`` attached unchanged.
+
+    ``root`` and ``facts`` save reading them again; ``language`` is chosen by :func:`language_of` when left out.
+    Raises :class:`InvalidDocument` when it is no UBL invoice, :class:`ChannelUnavailable` without typst.
+    """
+    typst = _typst()
+    root = open_document(octets, limit=limit) if root is None else root
+    facts = facts_of(root) if facts is None else facts
+    data = page_data(root, facts, language or language_of(facts, root))
+    document, is_text = _as_text(octets)
+    data["attachment"] = {"name": _file_name(facts), "text": is_text}
+    return _compile(typst, data, document, facts.issue_date or _UNDATED)
+
+
+def language_of(facts: Facts, root: etree._Element | None = None) -> Language:
+    """Swedish when the document's notes say so or both companies are Swedish, else English.
+
+    A company whose country the document does not tell counts as Swedish when the other one is.
+    """
+    for note in find_all(root, "cbc:Note"):
+        said = note.get("languageID", "").lower()[:2]
+        if said in ("sv", "en"):
+            return "sv" if said == "sv" else "en"
+    countries = {_country(facts.seller), _country(facts.buyer)} - {""}
+    return "sv" if countries == {"SE"} else "en"
+
+
+def _country(company: Company) -> str:
+    """The company's country, from its numbers where it has no address."""
+    return company.country or ("SE" if company.legal_id_scheme == "0007" else company.vat_id[:2].upper())
+
+
+def _compile(typst: ModuleType, data: dict[str, Any], document: str, issued: date) -> bytes:
+    """Run the template; characters that no font has are replaced, since PDF/A must not show them as nothing."""
+    data["replaced"] = False
+    encoded = json.dumps(data, ensure_ascii=False)
+    stamp = datetime.combine(issued, time(), UTC)
+    for attempt in range(_TRIES + 1):
+        try:
+            made: bytes = typst.compile(
+                _template(),
+                font_paths=_font_paths(),
+                ignore_system_fonts=True,
+                sys_inputs={"data": encoded, "document": document},
+                pdf_standards="a-3b",
+                timestamp=stamp,
+            )
+            return made
+        except typst.TypstError as error:
+            missing = _MISSING.search(error.message)
+            if missing is None or attempt == _TRIES:
+                raise
+            data["replaced"] = True
+            encoded = _without(json.dumps(data, ensure_ascii=False), missing[1], attempt)
+            data = json.loads(encoded)
+    raise AssertionError("the loop returns or raises")
+
+
+def _without(encoded: str, missing: str, attempt: int) -> str:
+    """Replace the characters that were named; first those of whole scripts that no font here has, to save tries."""
+    if attempt == 0:
+        encoded = re.sub("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U00010000-\U0010ffff]", _INSTEAD, encoded)
+    if attempt == _TRIES - 1:
+        return re.sub(
+            f"[^\u0000-\u024f\u0370-\u03ff\u0400-\u04ff\u2010-\u203a\u20ac\u2212{_INSTEAD}]", _INSTEAD, encoded
+        )
+    return re.sub(f"[{re.escape(missing)}]", _INSTEAD, encoded)
+
+
+def _as_text(octets: bytes) -> tuple[str, bool]:
+    """The document as text for typst: UTF-8, or one character for each octet where it is not."""
+    try:
+        return octets.decode(), True
+    except UnicodeDecodeError:
+        return octets.decode("latin-1"), False
+
+
+def _file_name(facts: Facts) -> str:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", facts.number)[:60].strip("-.")
+    return f"{facts.kind.lower()}-{safe or 'document'}.xml"
+
+
+@cache
+def _template() -> bytes:
+    return resources.files("gateway.ubl").joinpath("page.typ").read_bytes()
+
+
+@cache
+def _font_paths() -> tuple[str, ...]:
+    spec = importlib.util.find_spec(_FONTS)
+    places = (spec.submodule_search_locations or ()) if spec else ()
+    return tuple(str(Path(place, "files")) for place in places)
+
+
+def _typst() -> ModuleType:
+    try:
+        import typst
+    except ImportError:
+        raise ChannelUnavailable(
+            "The readable page cannot be made: typst is not installed.",
+            remedy="Run: pip install 'access-point-gateway[pdf]'",
+        ) from None
+    module: ModuleType = typst
+    return module

@@ -1,0 +1,99 @@
+"""What a company hands in: a UBL document, or a whole business envelope with one inside.
+
+Everything is refused here, at the door, with findings that say what, where and how to mend it. Source of the
+rules: UBL 2.1 schema, Peppol Business Message Envelope 2.0; business rules follow elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from gateway.errors import InvalidMessage
+from gateway.model.document import Company, Envelope, Facts, Finding
+from gateway.ubl import sbdh, schema
+from gateway.ubl.invoice import facts_of, open_document, refusal
+from gateway.ubl.names import MAX_DOCUMENT, SBDH, find, is_invoice, text, xpath_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A document that passed the door."""
+
+    document: bytes
+    """The business document: the octets handed in, or those cut from the envelope."""
+    facts: Facts | None
+    """None for a document in an envelope that is neither invoice nor credit note."""
+    envelope: Envelope | None
+    """Set when a whole envelope was handed in."""
+
+
+def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
+    """Read and check what was handed in. Raises :class:`InvalidDocument` with the findings (at most twenty)."""
+    root = open_document(octets, limit=limit)
+    if etree.QName(root).namespace != SBDH:
+        return Submission(document=octets, facts=_checked(root), envelope=None)
+    try:
+        envelope, document = sbdh.unwrap(octets, limit=limit)
+    except InvalidMessage as error:
+        raise refusal(Finding(rule="SBDH", location="/StandardBusinessDocument", message=error.detail)) from None
+    inner = open_document(document, limit=limit)
+    if not is_invoice(inner):
+        return Submission(document=document, facts=None, envelope=envelope)
+    facts = _checked(inner)
+    findings = _disagreements(envelope, facts)
+    if findings:
+        raise refusal(*findings)
+    return Submission(document=document, facts=facts, envelope=envelope)
+
+
+def _checked(root: etree._Element) -> Facts:
+    if is_invoice(root):
+        findings = schema.check(root)
+        if findings:
+            raise refusal(*findings)
+    facts = facts_of(root)
+    odd = [
+        finding
+        for path, company in (
+            ("cac:AccountingSupplierParty", facts.seller),
+            ("cac:AccountingCustomerParty", facts.buyer),
+        )
+        for finding in _odd_endpoint(root, f"{path}/cac:Party/cbc:EndpointID", company)
+    ]
+    if odd:
+        raise refusal(*odd)
+    return facts
+
+
+def _odd_endpoint(root: etree._Element, path: str, company: Company) -> list[Finding]:
+    """An electronic address that nobody can have: better refused than silently printed."""
+    node = find(root, path)
+    scheme = node.get("schemeID", "").strip() if node is not None else ""
+    if node is None or not (scheme.isascii() and scheme.isdigit() and len(scheme) == 4) or company.endpoint is not None:
+        return []
+    value = text(node)
+    message = (
+        f"The electronic address “{value[:80]}” with scheme {scheme} cannot exist: it needs 1 to 130 letters, digits "
+        "or the signs . _ ~ - and no blanks. Correct it, or remove EndpointID."
+    )
+    return [Finding(rule="FACTS", location=xpath_of(node), message=message, value=value[:200])]
+
+
+def _disagreements(envelope: Envelope, facts: Facts) -> list[Finding]:
+    """What the envelope's header says about the document against the document itself."""
+    place = "/StandardBusinessDocument/StandardBusinessDocumentHeader/BusinessScope/Scope"
+    return [
+        Finding(
+            rule="SBDH",
+            location=f"{place}[Type='{kind}']",
+            message=f"{kind} says “{said}”, but the document is “{found}”. Make them equal.",
+            value=str(said),
+        )
+        for kind, said, found in (
+            ("DOCUMENTID", envelope.document_type, facts.document_type),
+            ("PROCESSID", envelope.process, facts.process),
+        )
+        if said != found
+    ]

@@ -1,0 +1,196 @@
+"""``/v1/documents``: hand in, list, look at, put back to work, send anew."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.errors import Conflict, StateError
+from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.lifecycle import STATUS, Event, State
+from gateway.model.message import Direction, Message, Route
+from gateway.model.view import describe, describe_entry
+from gateway.ports import Added, Filter
+from gateway.web.answers import answer, page_of
+from gateway.web.auth import account_of
+from gateway.web.body import Intake, refuse_packing
+from gateway.web.problem import Problem, bad_request
+from gateway.web.query import Query, no_query, paging
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+ID: Final = r"{id:[A-Za-z0-9-]{1,64}}"
+MAX_WAIT: Final = 60
+_XML: Final = ("application/xml", "text/xml")
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.25
+_WAITERS: Final = 500
+
+
+@dataclass(slots=True)
+class Documents:
+    """The calls on documents of the caller's account."""
+
+    gateway: Gateway
+    intake: Intake
+    _in_work: set[tuple[AccountId, str]] = field(default_factory=set)
+    _waiting: int = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where each call stands."""
+        return [
+            web.post("/v1/documents", self.submit),
+            web.get("/v1/documents", self.find),
+            web.get(f"/v1/documents/{ID}", self.show),
+            web.get(f"/v1/documents/{ID}/timeline", self.timeline),
+            web.post(f"/v1/documents/{ID}/requeue", self.requeue),
+            web.post(f"/v1/documents/{ID}/resend", self.resend),
+        ]
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Accept a document: 202 once it is on disk, later only if ``wait`` says so."""
+        account, query = account_of(request), Query(request, "route", "wait")
+        route = query.member("route", Route.AUTO)
+        wait = query.number("wait", 0, 0, MAX_WAIT)
+        key = idempotency_key(request)
+        _refuse_other_types(request)
+        async with self.intake.take(request) as octets:
+            with self._one_at_a_time(account, key):
+                try:
+                    added = await self.gateway.outbound.submit(account, octets, route=route, idempotency_key=key)
+                except Conflict as error:
+                    raise Problem("contradiction", str(error), remedy=error.remedy) from None
+        message = await self._settled(account, added.message, wait)
+        return _accepted(added, message)
+
+    async def find(self, request: web.Request) -> web.Response:
+        """A page of documents, newest first."""
+        query = Query(request, "direction", "state", "q", "limit", "cursor")
+        direction = query.one_of("direction", "", ("", *Direction))
+        limit, cursor = paging(query)
+        which = Filter(
+            direction=Direction(direction) if direction else None,
+            states=query.several("state", State),
+            query=query.text("q"),
+            limit=limit,
+            cursor=cursor,
+        )
+        messages, following = await self.gateway.store.find(account_of(request), which)
+        return page_of([describe(message) for message in messages], following)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """One document."""
+        no_query(request)
+        return answer(describe(await self._message(request)))
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        """Everything that happened to it, oldest first."""
+        no_query(request)
+        entries = await self.gateway.store.timeline(account_of(request), DocumentId(request.match_info["id"]))
+        return page_of([describe_entry(entry) for entry in entries])
+
+    async def requeue(self, request: web.Request) -> web.Response:
+        """Back to work under the same ids, for a document that ended in trouble."""
+        no_query(request)
+        message = await self._message(request)
+        event = Event(name="Requeued", reason="Requeued over the API", next_attempt=self.gateway.clock.now())
+        try:
+            after = await self.gateway.store.record(message, event)
+        except StateError:
+            now = await self._message(request)
+            raise Problem(
+                "conflict",
+                f"The document is {now.state}; only FAILED, REJECTED and UNKNOWN documents can be requeued.",
+                remedy="Wait for its own next attempt if it is queued; use resend for a new message.",
+            ) from None
+        return answer(describe(after), status=202)
+
+    async def resend(self, request: web.Request) -> web.Response:
+        """The stored content as a new document with new ids, linked to the old one."""
+        no_query(request)
+        message, key = await self._message(request), idempotency_key(request)
+        if message.direction is not Direction.OUT:
+            raise Problem("conflict", "The document came in; only documents that were handed in here can be sent anew.")
+        if STATUS[message.state] == "queued":
+            raise Problem(
+                "conflict",
+                f"The document is {message.state}: it is still on its way, a second one would be a duplicate.",
+                remedy="Wait until it has ended.",
+            )
+        with self._one_at_a_time(message.account, f"{message.id} {key}"):
+            added = await self.gateway.outbound.resend(message, key=key)
+        return _accepted(added, added.message)
+
+    async def _message(self, request: web.Request) -> Message:
+        return await self.gateway.store.get(account_of(request), DocumentId(request.match_info["id"]))
+
+    def _one_at_a_time(self, account: AccountId, key: str) -> _Turn:
+        return _Turn(self._in_work, (account, key) if key else None)
+
+    async def _settled(self, account: AccountId, message: Message, seconds: int) -> Message:
+        """The document as it is once it is no longer queued, or when the time is over."""
+        if self._waiting >= _WAITERS:
+            return message  # the promise is 202 after the commit; waiting is a courtesy
+        until, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        self._waiting += 1
+        try:
+            while STATUS[message.state] == "queued" and (left := until - time.monotonic()) > 0:
+                await asyncio.sleep(min(pause, left))
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
+                message = await self.gateway.store.get(account, message.id)
+        finally:
+            self._waiting -= 1
+        return message
+
+
+@dataclass(slots=True)
+class _Turn:
+    """While it is held, the same key cannot be worked on twice in this process."""
+
+    in_work: set[tuple[AccountId, str]]
+    key: tuple[AccountId, str] | None
+
+    def __enter__(self) -> None:
+        if self.key is None:
+            return
+        if self.key in self.in_work:
+            raise Problem("still-running", "A request with this key is still in work.", headers={"Retry-After": "1"})
+        self.in_work.add(self.key)
+
+    def __exit__(self, *_: object) -> None:
+        if self.key is not None:
+            self.in_work.discard(self.key)
+
+
+def idempotency_key(request: web.Request) -> str:
+    """The ``Idempotency-Key`` header, or empty text; raises ``invalid-request``."""
+    values = request.headers.getall("Idempotency-Key", [])
+    if not values:
+        return ""
+    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+        raise bad_request("header:Idempotency-Key", "Idempotency-Key is one text of 1 to 255 printable ASCII signs.")
+    return values[0]
+
+
+def _refuse_other_types(request: web.Request) -> None:
+    refuse_packing(request)
+    if request.content_type in _XML:
+        return
+    detail = "Documents are taken as application/xml: a UBL Invoice or CreditNote, or a whole business envelope (SBD)."
+    if request.content_type == "application/json":
+        detail = "The JSON invoice model is not served yet; send UBL as application/xml."
+    raise Problem("unsupported-type", detail, headers={"Accept": ", ".join(_XML)}, close=True)
+
+
+def _accepted(added: Added, message: Message) -> web.Response:
+    headers = {"Location": f"/v1/documents/{message.id}"}
+    if not added.new:
+        headers["Idempotent-Replay"] = "true"
+    return answer(describe(message), status=202, headers=headers)

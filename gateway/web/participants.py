@@ -1,0 +1,151 @@
+"""``/v1/participants``: for whom the account receives here, and how each gets its documents."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.errors import InvalidAddress, NotFound
+from gateway.model.document import Finding
+from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId, ProcessId
+from gateway.model.message import Participant
+from gateway.model.services import services_of
+from gateway.model.view import moment
+from gateway.web.answers import answer, page_of
+from gateway.web.auth import account_of
+from gateway.web.body import Intake, read_json
+from gateway.web.problem import Problem, wrong
+from gateway.web.query import no_query
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+_FIELDS: Final = ("id", "name", "country", "delivery", "document_types")
+_MAX_TYPES: Final = 100
+_MAX_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Participants:
+    """The calls on participants of the caller's account."""
+
+    gateway: Gateway
+    intake: Intake
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where each call stands."""
+        return [
+            web.get("/v1/participants", self.find),
+            web.post("/v1/participants", self.save),
+            web.get("/v1/participants/{participant}", self.show),
+            web.delete("/v1/participants/{participant}", self.remove),
+        ]
+
+    async def find(self, request: web.Request) -> web.Response:
+        """All participants of the account."""
+        no_query(request)
+        return page_of([show(p) for p in await self.gateway.store.participants(account_of(request))])
+
+    async def show(self, request: web.Request) -> web.Response:
+        """One participant of the account."""
+        no_query(request)
+        return answer(show(await self._participant(request)))
+
+    async def save(self, request: web.Request) -> web.Response:
+        """Add (201) or replace (200); it is on the network when this returns."""
+        no_query(request)
+        table = await read_json(self.intake, request)
+        participant = read(table, account_of(request), tuple(self.gateway.config.delivery))
+        before = await self.gateway.store.participant(participant.id)
+        await self.gateway.publish(participant)
+        after = await self.gateway.store.participant(participant.id) or participant
+        headers = {"Location": f"/v1/participants/{participant.id.value}"}
+        return answer(show(after), status=200 if before else 201, headers=headers)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Take it off the network; what it has received stays."""
+        no_query(request)
+        participant = await self._participant(request)
+        await self.gateway.unpublish(participant.account, participant.id)
+        return web.Response(status=204)
+
+    async def _participant(self, request: web.Request) -> Participant:
+        try:
+            found = await self.gateway.store.participant(ParticipantId.parse(request.match_info["participant"]))
+        except InvalidAddress:
+            found = None
+        if found is None or found.account != account_of(request):
+            raise NotFound("There is no such participant in this account.")
+        return found
+
+
+def show(participant: Participant) -> dict[str, object]:
+    """The participant object: JSON values only."""
+    return {
+        "id": participant.id.value,
+        "name": participant.name or None,
+        "country": participant.country or None,
+        "delivery": participant.delivery,
+        "document_types": [
+            {"document_type": str(document_type), "process": str(process)}
+            for document_type, process in services_of(participant)
+        ],
+        "created": moment(participant.created),
+    }
+
+
+def read(table: dict[str, object], account: AccountId, deliveries: tuple[str, ...]) -> Participant:
+    """Read the participant object; raises ``invalid-value`` with everything that is wrong with it."""
+    errors = [wrong(f"/{name[:40]}", f"There is no field “{name[:40]}”.") for name in table if name not in _FIELDS]
+    text = {name: _text(table, name, errors) for name in ("id", "name", "country", "delivery")}
+    country, delivery = text["country"].upper(), text["delivery"] or "default"
+    if country and not re.fullmatch(r"[A-Z]{2}", country):
+        errors.append(wrong("/country", "country is two letters of ISO 3166-1, such as SE.", country))
+    if delivery not in deliveries:
+        known = ", ".join(deliveries)
+        errors.append(wrong("/delivery", f"delivery is the name of a [delivery.NAME] section: {known}.", delivery))
+    parsed: ParticipantId | None = None
+    try:
+        parsed = ParticipantId.parse(text["id"])
+    except InvalidAddress as error:
+        errors.append(wrong("/id", f"{error}. {error.remedy}", text["id"]))
+    types = _document_types(table.get("document_types"), errors)
+    if errors or parsed is None:
+        raise Problem("invalid-value", "The participant cannot be saved as it is.", errors=errors)
+    return Participant(
+        id=parsed, account=account, name=text["name"], country=country, delivery=delivery, document_types=types
+    )
+
+
+def _text(table: dict[str, object], name: str, errors: list[Finding]) -> str:
+    value = table.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _MAX_NAME or not value.isprintable():
+        errors.append(wrong(f"/{name}", f"{name} is a text of at most {_MAX_NAME} printable characters."))
+        return ""
+    return value.strip()
+
+
+def _document_types(value: object, errors: list[Finding]) -> tuple[tuple[str, str], ...]:
+    """``(document type, process)`` pairs, from a list of objects."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > _MAX_TYPES:
+        errors.append(wrong("/document_types", f"document_types is a list of at most {_MAX_TYPES} objects."))
+        return ()
+    pairs: list[tuple[str, str]] = []
+    for place, item in enumerate(value):
+        where = f"/document_types/{place}"
+        if not isinstance(item, dict) or set(item) != {"document_type", "process"}:
+            errors.append(wrong(where, "Each entry is an object with document_type and process."))
+            continue
+        try:
+            document_type = DocumentTypeId.parse(str(item["document_type"]))
+            pairs.append((str(document_type), str(ProcessId.parse(str(item["process"])))))
+        except InvalidAddress as error:
+            errors.append(wrong(where, str(error)))
+    return tuple(dict.fromkeys(pairs))

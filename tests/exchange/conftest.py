@@ -1,0 +1,174 @@
+"""The exchange over a real store, with a network and channels that say what a test tells them to."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.exchange.inbound import Inbound
+from gateway.exchange.outbound import Outbound
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.worker import Worker
+from gateway.model.identifiers import TRANSPORT_PROFILE, AccountId, DocumentTypeId, MessageId, ParticipantId, ProcessId
+from gateway.model.message import Message, Outgoing, Parcel, TimelineEntry
+from gateway.model.relation import Endpoint, Reachable, Reason, Step, Unreachable
+from gateway.model.signals import Handover, Receipt
+from gateway.ports import Delivery
+from gateway.store import SqlStore, open_store
+from tests.conftest import FakeClock
+
+ACCOUNT = AccountId("main")
+OTHER = AccountId("other")
+
+
+def sample(name: str) -> bytes:
+    """One of the invoices that ship with the gateway."""
+    return resources.files("gateway.ubl").joinpath(f"examples/{name}.xml").read_bytes()
+
+
+@dataclass(slots=True)
+class ScriptedLookup:
+    """Answers what the test put into it: an endpoint, a "no", or an exception; "no" to everything else."""
+
+    answers: dict[str, Endpoint | GatewayError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def find(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        self.asked.append(participant.value)
+        answer = self.answers.get(participant.value)
+        step = Step(asked=f"NAPTR {participant.value}", where="dns", answer="NXDOMAIN", milliseconds=1.0)
+        if isinstance(answer, GatewayError):
+            raise answer
+        if answer is None:
+            text = f"{participant.value} is not registered"
+            return Unreachable(participant=participant, reason=Reason.NOT_REGISTERED, text=text, steps=(step,))
+        return Reachable(
+            participant=participant,
+            document_type=document_type,
+            process=process,
+            endpoint=answer,
+            smp="smp",
+            steps=(step,),
+        )
+
+
+@dataclass(slots=True)
+class ScriptedTransport:
+    """Raises the next error of its list, or gives a receipt; keeps what was sent."""
+
+    errors: list[GatewayError] = field(default_factory=list)
+    sent: list[Outgoing] = field(default_factory=list)
+
+    async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+        self.sent.append(outgoing)
+        if self.errors:
+            raise self.errors.pop(0)
+        receipt = Receipt(
+            message_id=MessageId("r@x"),
+            ref_to=outgoing.message_id,
+            signer=endpoint.seat,
+            received_at=datetime(2026, 11, 25, tzinfo=UTC),
+            octets=b"<receipt/>",
+        )
+        return Delivery(receipt=receipt, soap=b"<soap/>", milliseconds=12.0)
+
+
+@dataclass(slots=True)
+class ScriptedChannel:
+    """A fallback channel: takes parcels, or raises the next error of its list."""
+
+    name: str
+    refusal: str = ""
+    confirms: bool = False
+    errors: list[GatewayError] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
+
+    def serves(self, parcel: Parcel) -> str:
+        return self.refusal
+
+    async def dispatch(self, parcel: Parcel) -> Handover:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.parcels.append(parcel)
+        return Handover(reference="ref", text=f"handed to {self.name}")
+
+
+ENDPOINT = Endpoint(
+    url="http://127.0.0.1:1/as4", certificate=b"der", seat="POP000002", transport_profile=TRANSPORT_PROFILE
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """Everything of one gateway but its edges."""
+
+    store: SqlStore
+    clock: FakeClock
+    lookup: ScriptedLookup
+    transport: ScriptedTransport
+    email: ScriptedChannel
+    print: ScriptedChannel
+    outbound: Outbound
+    inbound: Inbound
+    worker: Worker
+
+    async def settle(self) -> None:
+        """Do every step that is due now."""
+        while await self.worker.run_once():
+            pass
+
+    async def submit(self, octets: bytes, **more: object) -> Message:
+        return (await self.outbound.submit(ACCOUNT, octets, **more)).message  # type: ignore[arg-type]
+
+    async def now(self, message: Message) -> Message:
+        return await self.store.get(message.account, message.id)
+
+    async def events(self, message: Message) -> list[TimelineEntry]:
+        return list(await self.store.timeline(message.account, message.id))
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Exchange]:
+    async with open_store("sqlite:gateway.db", tmp_path / "payloads", clock=clock, base=tmp_path) as store:
+        await store.first_account(ACCOUNT, "hash")
+        lookup, transport = ScriptedLookup(), ScriptedTransport()
+        email, letters = ScriptedChannel("email"), ScriptedChannel("print")
+        retry = RetryPolicy(first=timedelta(minutes=1), longest=timedelta(hours=1), window=timedelta(days=5))
+        outbound = Outbound(
+            store=store,
+            lookup=lookup,
+            transport=transport,
+            channels={"email": email, "print": letters},
+            clock=clock,
+            retry=retry,
+            pack=lambda octets: gzip.compress(octets, mtime=0),
+            message_id=_ids(),
+            country="SE",
+        )
+        inbound = Inbound(store=store, deliveries={"default": ScriptedChannel("inbox")}, clock=clock, retry=retry)
+        worker = Worker(store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry)
+        yield Exchange(
+            store=store,
+            clock=clock,
+            lookup=lookup,
+            transport=transport,
+            email=email,
+            print=letters,
+            outbound=outbound,
+            inbound=inbound,
+            worker=worker,
+        )
+
+
+def _ids():  # type: ignore[no-untyped-def]
+    numbers = iter(range(1, 1_000_000))
+    return lambda: MessageId(f"m{next(numbers)}@test")

@@ -1,0 +1,170 @@
+"""Inbound: nothing is promised before it is stored, nothing is stored twice, nothing of strangers is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from dataclasses import replace
+
+import pytest
+
+from gateway.errors import ChannelRefused, ChannelUnavailable, InvalidMessage, StoreUnavailable
+from gateway.model.document import Envelope
+from gateway.model.identifiers import MessageId, ParticipantId
+from gateway.model.lifecycle import State
+from gateway.model.message import Message, Participant, Received, Verification
+from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
+from gateway.ports import Filter
+from tests.exchange.conftest import ACCOUNT, OTHER, Exchange, ScriptedChannel, sample
+
+OURS = ParticipantId("0007:5567212047")
+DOCUMENT = sample("network")
+
+
+def _received(clock: object, *, id: str = "a@b", part: bytes = b"one", seat: str = "POP000009") -> Received:
+    envelope = Envelope(
+        sender=ParticipantId("0007:5561043539"),
+        receiver=OURS,
+        document_type=BILLING_INVOICE,
+        process=BILLING_PROCESS,
+        country_c1="SE",
+        instance_id="i-1",
+        created="2026-11-25T12:00:00Z",
+    )
+    verification = Verification(
+        signer=b"der",
+        seat=seat,
+        chain=("CN=x",),
+        covered=(("cid:p", "digest"),),
+        checked_at=clock.now(),  # type: ignore[attr-defined]
+        revocation="off",
+    )
+    return Received(
+        message_id=MessageId(id),
+        conversation_id="c",
+        timestamp="2026-11-25T12:00:00Z",
+        from_party=seat,
+        to_party="POP000001",
+        is_test=False,
+        envelope=envelope,
+        document=DOCUMENT,
+        part=gzip.compress(part, mtime=0),
+        compressed=True,
+        soap=b"<soap/>",
+        verification=verification,
+    )
+
+
+@pytest.fixture
+async def ours(exchange: Exchange) -> Exchange:
+    await exchange.store.save_participant(Participant(id=OURS, account=ACCOUNT))
+    return exchange
+
+
+async def _all(exchange: Exchange) -> list[Message]:
+    return list((await exchange.store.find(ACCOUNT, Filter()))[0])
+
+
+async def test_a_message_is_stored_with_its_receipt_before_the_receipt_is_given(ours: Exchange) -> None:
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1>") == b"<receipt 1>"
+    (message,) = await _all(ours)
+    assert (message.state, message.peer, message.sender) == (State.RECEIVED, "POP000009", "0007:5561043539")
+    assert message.number and message.amount
+    kept = {e.kind: e.octets for _, _, e in await ours.store.evidence(ACCOUNT, message.id)}
+    assert kept == {"request-envelope": b"<soap/>", "receipt": b"<receipt 1>"}
+
+
+async def test_when_the_store_fails_no_receipt_is_given(ours: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(type(ours.store), "add_once", broken)
+    with pytest.raises(StoreUnavailable):
+        await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+
+
+async def test_a_repeat_gets_the_first_receipt_octet_for_octet_and_is_stored_once(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock), b"<receipt 1>")
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2>") == b"<receipt 1>"
+    assert len(await _all(ours)) == 1
+
+
+async def test_fifty_repeats_at_once_get_one_receipt_and_are_one_document(ours: Exchange) -> None:
+    receipts = [f"<receipt {i}>".encode() for i in range(50)]
+    answers = await asyncio.gather(*(ours.inbound.receive(_received(ours.clock), r) for r in receipts))
+    assert len(set(answers)) == 1
+    assert len(await _all(ours)) == 1
+
+
+async def test_the_same_id_with_other_content_is_refused_and_nothing_is_stored_over(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    with pytest.raises(InvalidMessage, match="other content"):
+        await ours.inbound.receive(_received(ours.clock, part=b"two"), b"<receipt>")
+    assert len(await _all(ours)) == 1
+
+
+async def test_the_same_id_of_another_access_point_is_another_message(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock), b"<receipt 1>")
+    assert await ours.inbound.receive(_received(ours.clock, seat="POP000008"), b"<receipt 2>") == b"<receipt 2>"
+    assert len(await _all(ours)) == 2
+
+
+async def test_an_unknown_receiver_is_not_serviced_in_the_prescribed_form(exchange: Exchange) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        await exchange.inbound.receive(_received(exchange.clock), b"<receipt>")
+    assert (caught.value.code, caught.value.detail) == ("EBMS:0004", "PEPPOL:NOT_SERVICED")
+    assert await _all(exchange) == []
+
+
+async def test_a_document_type_that_the_receiver_does_not_take_is_not_serviced(ours: Exchange) -> None:
+    received = _received(ours.clock)
+    other = replace(received.envelope, document_type=replace(BILLING_INVOICE, value=BILLING_INVOICE.value + "x"))
+    with pytest.raises(InvalidMessage, match="document type"):
+        await ours.inbound.receive(replace(received, envelope=other), b"<receipt>")
+
+
+async def test_the_test_service_is_answered_and_not_stored(exchange: Exchange) -> None:
+    assert await exchange.inbound.receive(replace(_received(exchange.clock), is_test=True), b"<r>") == b"<r>"
+    assert await _all(exchange) == []
+
+
+async def test_a_message_belongs_to_the_receivers_account_only(ours: Exchange) -> None:
+    await ours.store.add_account(OTHER, "Other", "hash2")
+    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    assert len(await _all(ours)) == 1
+    assert (await ours.store.find(OTHER, Filter()))[0] == []
+
+
+async def test_the_inbox_is_delivered_by_its_acknowledgement(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.settle()
+    (message,) = await _all(ours)
+    assert message.state is State.RECEIVED
+    for _ in range(2):
+        acknowledged = await ours.store.acknowledge(ACCOUNT, message.id)
+        assert acknowledged.state is State.DELIVERED and acknowledged.acknowledged
+    assert [e.event for e in await ours.events(message)].count("Delivered") == 1
+
+
+async def test_a_delivery_that_cannot_now_is_tried_again_and_happens_once(ours: Exchange) -> None:
+    erp = ScriptedChannel("folder", errors=[ChannelUnavailable("disk full")], confirms=True)
+    inbound = replace(ours.inbound, deliveries={"default": erp})
+    ours.worker.inbound = inbound
+    await inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.settle()
+    (message,) = await _all(ours)
+    assert message.state is State.RECEIVED and message.next_attempt
+    ours.clock.forward(minutes=5)
+    await ours.settle()
+    assert (await ours.now(message)).state is State.DELIVERED
+    assert [p.document for p in erp.parcels] == [DOCUMENT]
+
+
+async def test_a_delivery_that_refuses_for_good_waits_for_a_person(ours: Exchange) -> None:
+    erp = ScriptedChannel("folder", errors=[ChannelRefused("no such folder")], confirms=True)
+    inbound = replace(ours.inbound, deliveries={"default": erp})
+    ours.worker.inbound = inbound
+    await inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.settle()
+    (message,) = await _all(ours)
+    assert message.state is State.FAILED and "no such folder" in message.reason

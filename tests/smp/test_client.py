@@ -1,0 +1,171 @@
+"""gateway.smp.client: the search is remembered as long as it may be, and never made twice at once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from gateway.errors import ConfigurationError, LookupUnavailable
+from gateway.model.identifiers import ParticipantId
+from gateway.model.relation import Reachable, Reason, Unreachable
+from gateway.model.services import BILLING_CREDIT_NOTE, BILLING_INVOICE, BILLING_PROCESS
+from gateway.ports import Lookup
+from gateway.smp import zone
+from gateway.smp.client import Listing, SmpLookup
+from gateway.smp.metadata import path
+from tests.smp.smp_parts import BUYER, NOW, OTHER, ZONE, FixedClock, Network, searching, status
+
+METADATA = path(BUYER, str(BILLING_INVOICE))
+
+
+async def find(network: Network, participant: ParticipantId = BUYER) -> Reachable | Unreachable:
+    return await network.lookup.find(participant, BILLING_INVOICE, BILLING_PROCESS)
+
+
+def at(network: Network, **later: float) -> None:
+    network.clock.time = NOW + timedelta(**later)
+
+
+async def test_it_fits_the_socket(network: Network) -> None:
+    lookup: Lookup = network.lookup
+    network.smp.all_well()
+    assert isinstance(await lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS), Reachable)
+
+
+async def test_a_positive_answer_is_kept_for_fifteen_minutes_and_says_so(network: Network) -> None:
+    network.smp.all_well()
+    first = await find(network)
+    at(network, minutes=14, seconds=59)
+    second = await find(network)
+    assert network.smp.asked.count(METADATA) == 1
+    assert isinstance(first, Reachable) and isinstance(second, Reachable)
+    assert second.endpoint == first.endpoint
+    assert all(step.answer.endswith("(kept from an earlier search)") for step in second.steps)
+    assert not any("kept" in step.answer for step in first.steps)
+    at(network, minutes=15)
+    await find(network)
+    assert network.smp.asked.count(METADATA) == 2
+
+
+async def test_a_positive_answer_is_not_kept_beyond_the_endpoint(network: Network) -> None:
+    network.smp.all_well()
+    network.smp.metadata(network.smp.signed(expiration=NOW + timedelta(minutes=1)))
+    assert isinstance(await find(network), Reachable)
+    at(network, minutes=1, seconds=1)
+    found = await find(network)
+    assert isinstance(found, Unreachable) and found.reason is Reason.EXPIRED
+
+
+async def test_a_positive_answer_is_not_kept_beyond_the_certificate(network: Network) -> None:
+    network.smp.all_well()
+    end = network.pki.ap.certificate.not_valid_after_utc
+    network.clock.time = end - timedelta(minutes=1)
+    assert isinstance(await find(network), Reachable)
+    network.clock.time = end
+    with pytest.raises(LookupUnavailable, match="expired"):
+        await find(network)
+
+
+async def test_somebody_who_registers_is_seen_after_a_minute(network: Network) -> None:
+    assert isinstance(await find(network, OTHER), Unreachable)
+    zone.register(network.zone_file, OTHER, network.smp.url)
+    at(network, seconds=59)
+    kept = await find(network, OTHER)
+    assert isinstance(kept, Unreachable) and kept.reason is Reason.NOT_REGISTERED
+    at(network, seconds=60)
+    found = await find(network, OTHER)
+    assert isinstance(found, Unreachable) and found.reason is Reason.BROKEN_REGISTRATION
+
+
+async def test_a_failure_is_not_kept(network: Network) -> None:
+    network.smp.answers[METADATA] = status(503)
+    for _ in range(2):
+        with pytest.raises(LookupUnavailable):
+            await find(network)
+    assert network.smp.asked.count(METADATA) == 2
+    network.smp.all_well()
+    assert isinstance(await find(network), Reachable)
+
+
+async def test_the_list_serves_for_both_kinds_of_document(network: Network) -> None:
+    network.smp.all_well()
+    await find(network)
+    found = await network.lookup.find(BUYER, BILLING_CREDIT_NOTE, BILLING_PROCESS)
+    assert network.smp.asked.count(path(BUYER)) == 1
+    assert found.steps[-1].answer == "200, lists 2 document types (kept from an earlier search)"
+
+
+async def test_a_kept_list_never_says_no(network: Network) -> None:
+    network.smp.group(BILLING_CREDIT_NOTE)
+    network.smp.metadata(network.smp.signed(BILLING_CREDIT_NOTE), BILLING_CREDIT_NOTE)
+    await network.lookup.find(BUYER, BILLING_CREDIT_NOTE, BILLING_PROCESS)
+    network.smp.all_well()
+    assert isinstance(await find(network), Reachable)
+
+
+async def test_a_hundred_invoices_to_one_buyer_ask_once(network: Network) -> None:
+    network.smp.all_well()
+    async with asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(find(network)) for _ in range(100)]
+    assert all(isinstance(task.result(), Reachable) for task in asking)
+    assert network.smp.asked.count(METADATA) == 1
+
+
+async def test_the_document_types_of_a_participant_are_listed(network: Network) -> None:
+    network.smp.all_well()
+    found = await network.lookup.document_types(BUYER)
+    assert isinstance(found, Listing)
+    assert found.document_types == (BILLING_INVOICE, BILLING_CREDIT_NOTE)
+    assert found.smp == network.smp.url
+    assert len(found.steps) == 2
+
+
+async def test_listing_says_no_and_does_not_know_as_finding_does(network: Network) -> None:
+    nobody = await network.lookup.document_types(OTHER)
+    assert isinstance(nobody, Unreachable) and nobody.reason is Reason.NOT_REGISTERED
+    gone = await network.lookup.document_types(BUYER)
+    assert isinstance(gone, Unreachable) and gone.reason is Reason.BROKEN_REGISTRATION
+    network.smp.answers[path(BUYER)] = status(500)
+    with pytest.raises(LookupUnavailable) as caught:
+        await network.lookup.document_types(BUYER)
+    assert len(caught.value.steps) == 2
+
+
+async def test_open_puts_the_parts_together(network: Network) -> None:
+    network.smp.all_well()
+    async with SmpLookup.open(
+        trust=network.pki.trust,
+        zone=ZONE,
+        clock=FixedClock(),
+        dns_servers=[network.dns],
+        allow_http=True,
+        allow_loopback=True,
+    ) as lookup:
+        assert isinstance(await lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS), Reachable)
+
+
+async def test_the_strict_rules_are_the_default(network: Network) -> None:
+    network.smp.all_well()
+    async with SmpLookup.open(
+        trust=network.pki.trust, zone=ZONE, clock=FixedClock(), dns_servers=[network.dns]
+    ) as lookup:
+        with pytest.raises(LookupUnavailable, match="not https"):
+            await lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+    assert network.smp.asked == []
+
+
+async def test_a_dns_server_that_is_no_address_is_a_configuration_error(network: Network) -> None:
+    with pytest.raises(ConfigurationError):
+        async with SmpLookup.open(
+            trust=network.pki.trust, zone=ZONE, clock=FixedClock(), dns_servers=[("dns.example.org", 53)]
+        ):
+            pass
+
+
+async def test_dns_that_is_down_is_no_answer_with_steps(network: Network) -> None:
+    async with searching(network.pki, ("127.0.0.1", 1), FixedClock()) as lookup:
+        with pytest.raises(LookupUnavailable, match="cannot be told") as caught:
+            await lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+    assert len(caught.value.steps) == 3

@@ -1,0 +1,100 @@
+"""What the store's tests share: a clock that stands still, and small documents."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId
+from gateway.model.lifecycle import State
+from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
+from gateway.ports import Arrival
+from gateway.store import open_store
+
+EXEMPEL = AccountId("exempel-ab")
+NORDISK = AccountId("nordisk")
+START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class StillClock:
+    """Time passes only when a test says so."""
+
+    time: datetime = field(default=START)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+def opened(folder: Path, clock: StillClock) -> Any:
+    return open_store("sqlite:var/gateway.db", Path("var/payloads"), clock, base=folder)
+
+
+@contextmanager
+def plain_sqlite(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The same file as another program sees it."""
+    connection = sqlite3.connect(folder / "var/gateway.db")
+    try:
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def outgoing(
+    id: str,
+    *,
+    key: str = "",
+    account: AccountId = EXEMPEL,
+    octets: bytes = b"<Invoice>1</Invoice>",
+    evidence: Sequence[Evidence] = (),
+    fingerprint: str | None = None,
+    **more: Any,
+) -> Arrival:
+    """A document as C1 hands it in."""
+    digest = hashlib.sha256(octets).hexdigest()
+    fields: dict[str, Any] = {
+        "direction": Direction.OUT,
+        "state": State.ACCEPTED,
+        "sender": "0007:5567212047",
+        "receiver": "0007:5590001234",
+        "number": "1001",
+        "issue_date": date(2026, 11, 25),
+        "amount": Decimal("1250.00"),
+        "currency": "SEK",
+        "seller_name": "Exempel AB",
+        "buyer_name": "Nordisk Kontorsmaterial AB",
+        "message_id": MessageId(f"{id}@example.org"),
+        "instance_id": InstanceId(f"instance-{id}"),
+        "created": START,
+        "updated": START,
+        "links": {"self": f"/v1/documents/{id}"},
+    }
+    fields |= more
+    message = Message(
+        id=DocumentId(id), account=account, idempotency_key=key, sha256=digest, size=len(octets), **fields
+    )
+    return Arrival(
+        message=message,
+        payloads={PayloadKind.DOCUMENT: octets},
+        evidence=tuple(evidence),
+        entry=TimelineEntry(time=message.created, event="Accepted", reason="Handed in"),
+        fingerprint=digest if fingerprint is None else fingerprint,
+    )
+
+
+def incoming(id: str, *, seat: str = "POP000102", message_id: str = "m1@example.org", **more: Any) -> Arrival:
+    """A document as another access point sends it, with the receipt that it gets."""
+    receipt = Evidence(kind="receipt", media_type="application/soap+xml", octets=f"<Receipt for='{id}'/>".encode())
+    parts = {"direction": Direction.IN, "state": State.RECEIVED, "peer": seat, "message_id": MessageId(message_id)}
+    return outgoing(id, evidence=(receipt,), **{**parts, **more})

@@ -1,0 +1,130 @@
+"""Octets in rows and files: small ones in the row, large ones on disk first, damaged ones never given away."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from store_parts import EXEMPEL, outgoing, plain_sqlite
+
+from gateway.errors import StateError, StoreUnavailable
+from gateway.model.identifiers import DocumentId
+from gateway.model.message import Evidence, PayloadKind
+from gateway.store import SqlStore, octets
+from gateway.store.octets import Folder
+
+LARGE = os.urandom(200_000)
+D1 = DocumentId("d1")
+
+
+def damage_row(folder: Path, table: str) -> None:
+    with plain_sqlite(folder) as plain:
+        (kept,) = plain.execute(f"SELECT octets FROM {table}").fetchone()
+        plain.execute(f"UPDATE {table} SET octets = ?", (kept[:-8] + bytes([kept[-8] ^ 1]) + kept[-7:],))
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "var/payloads").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"<a/>" * 10_000, b"\x1f\x8b" + os.urandom(100), LARGE, b"y" * 3_000_000]
+)
+async def test_what_was_kept_comes_back(tmp_path: Path, content: bytes) -> None:
+    folder = Folder(tmp_path)
+    assert await folder.fetch(await folder.keep(content, "d1.document")) == content
+
+
+async def test_small_octets_make_no_file_and_large_ones_one_that_only_we_can_read(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    await store.add_once(outgoing("d1", octets=b"<a/>" * 50_000))
+    assert files(tmp_path) == []
+    await store.add_once(outgoing("d2", octets=LARGE))
+    (file,) = files(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert await store.payload(DocumentId("d2"), PayloadKind.DOCUMENT) == LARGE
+
+
+async def test_a_repeats_file_is_removed_and_the_first_stays(store: SqlStore, tmp_path: Path) -> None:
+    await store.add_once(outgoing("d1", key="k", octets=LARGE))
+    await store.add_once(outgoing("d2", key="k", octets=LARGE))
+    assert len(files(tmp_path)) == 1
+    await store.add_once(outgoing("d1", key="k", octets=LARGE))
+    assert await store.payload(D1, PayloadKind.DOCUMENT) == LARGE
+
+
+async def test_the_file_is_synced_renamed_and_its_folder_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append("fsync " + ("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"))
+        fsync(descriptor)
+
+    def noted_rename(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(octets.os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    await Folder(tmp_path).keep(LARGE, "d1.document")
+    assert steps == ["fsync folder", "fsync file", "rename", "fsync folder"]
+
+
+async def test_a_changed_octet_in_the_row_is_never_given_away(store: SqlStore, tmp_path: Path) -> None:
+    proof = Evidence(kind="receipt", media_type="text/xml", octets=os.urandom(500))
+    await store.add_once(outgoing("d1", octets=os.urandom(500), evidence=[proof]))
+    for table in ("payload", "evidence"):
+        damage_row(tmp_path, table)
+    with pytest.raises(StateError, match="quarantined"):
+        await store.payload(D1, PayloadKind.DOCUMENT)
+    with pytest.raises(StateError, match="quarantined"):
+        await store.evidence(EXEMPEL, D1)
+
+
+async def test_a_changed_octet_in_packed_octets_is_never_given_away(store: SqlStore, tmp_path: Path) -> None:
+    await store.add_once(outgoing("d1", octets=b"".join(b"<a>%d</a>" % n for n in range(500))))
+    damage_row(tmp_path, "payload")
+    with pytest.raises(StateError, match="quarantined"):
+        await store.payload(D1, PayloadKind.DOCUMENT)
+
+
+async def test_a_damaged_row_does_not_inflate_without_end(store: SqlStore, tmp_path: Path) -> None:
+    await store.add_once(outgoing("d1", octets=b"z" * 900_000))
+    with plain_sqlite(tmp_path) as plain:
+        plain.execute("UPDATE payload SET size = 1000")
+    with pytest.raises(StateError, match="quarantined"):
+        await store.payload(D1, PayloadKind.DOCUMENT)
+
+
+async def test_a_changed_or_missing_file_is_never_given_away(store: SqlStore, tmp_path: Path) -> None:
+    await store.add_once(outgoing("d1", octets=LARGE))
+    (file,) = files(tmp_path)
+    file.write_bytes(LARGE[:-1] + b"!")
+    with pytest.raises(StateError, match="quarantined"):
+        await store.payload(D1, PayloadKind.DOCUMENT)
+    file.unlink()
+    with pytest.raises(StateError, match="missing"):
+        await store.payload(D1, PayloadKind.DOCUMENT)
+
+
+@pytest.mark.parametrize("id", ["../d1", "a/b", ".hidden", "a\0b", "x" * 300])
+async def test_a_name_never_leaves_the_folder(tmp_path: Path, id: str) -> None:
+    with pytest.raises(StateError, match="file name"):
+        await Folder(tmp_path).keep(LARGE, f"{id}.document")
+
+
+async def test_a_disk_that_takes_no_file_is_a_store_that_cannot_be_used(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(octets.os, "fsync", full)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        await store.add_once(outgoing("d1", octets=LARGE))

@@ -1,0 +1,95 @@
+"""Lists: pages, filters, search, and only what is the account's own."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from store_parts import EXEMPEL, NORDISK, START, incoming, outgoing
+
+from gateway.errors import NotFound
+from gateway.model.lifecycle import State
+from gateway.model.message import Direction
+from gateway.ports import Filter
+from gateway.store import SqlStore
+
+
+async def ids(store: SqlStore, **which: object) -> list[str]:
+    found, _ = await store.find(EXEMPEL, Filter(**which))  # type: ignore[arg-type]
+    return [message.id for message in found]
+
+
+async def test_pages_newest_first_hold_everything_once(store: SqlStore) -> None:
+    for n in range(23):
+        # several of one moment, so that the id must break ties
+        await store.add_once(outgoing(f"d{n:02}", created=START + timedelta(seconds=n // 4)))
+    await store.add_once(outgoing("theirs", account=NORDISK))
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(5):
+        page, cursor = await store.find(EXEMPEL, Filter(limit=5, cursor=cursor))
+        seen += [message.id for message in page]
+    assert cursor == ""
+    assert seen == [f"d{n:02}" for n in reversed(range(23))]
+
+
+async def test_a_full_last_page_has_no_next(store: SqlStore) -> None:
+    await store.add_once(outgoing("d1"))
+    assert (await store.find(EXEMPEL, Filter(limit=1)))[1] == ""
+
+
+@pytest.mark.parametrize("cursor", ["!", "AAAA", "bm90IGEgdGltZXxk", "MjAyNi0xMS0yNVQxMjowMDowMHxk", "å"])
+async def test_a_cursor_that_is_not_ours_is_refused(store: SqlStore, cursor: str) -> None:
+    with pytest.raises(NotFound, match="page"):
+        await store.find(EXEMPEL, Filter(cursor=cursor))
+
+
+async def test_limits_are_bounded(store: SqlStore) -> None:
+    for n in range(3):
+        await store.add_once(outgoing(f"d{n}"))
+    assert len(await ids(store, limit=10**9)) == 3
+    assert len(await ids(store, limit=-1)) == 1
+
+
+async def test_filters_narrow(store: SqlStore) -> None:
+    await store.add_once(outgoing("d1"))
+    await store.add_once(incoming("d2"))
+    await store.add_once(incoming("d3", message_id="m2@example.org"))
+    await store.acknowledge(EXEMPEL, (await store.find(EXEMPEL, Filter(query="d3")))[0][0].id)
+    assert await ids(store, direction=Direction.OUT) == ["d1"]
+    assert await ids(store, states=(State.RECEIVED,)) == ["d3", "d2"]
+    assert await ids(store, states=(State.FAILED,)) == []
+    assert await ids(store, unacknowledged=True) == ["d2"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "F-2026",
+        "f-2026",
+        "ÅKERI",
+        "åkeri",
+        "åkeri exempel",
+        "0007:5567212047",
+        "d1@example.org",
+        "instance-d1",
+        "100%_",
+    ],
+)
+async def test_a_search_finds_numbers_names_participants_and_ids(store: SqlStore, query: str) -> None:
+    await store.add_once(outgoing("d1", number="F-2026-100%_A", buyer_name="Norrlands Åkeri AB"))
+    await store.add_once(outgoing("d2", number="100XYA", sender="0007:1", seller_name="Annan AB"))
+    assert await ids(store, query=query) == ["d1"]
+
+
+@pytest.mark.parametrize("query", ["%", "_", "\\", "'; DROP TABLE message; --", "' OR 1=1", "x" * 10_000])
+async def test_a_search_has_no_wild_cards_and_no_sql(store: SqlStore, query: str) -> None:
+    await store.add_once(outgoing("d1"))
+    assert await ids(store, query=query) == []
+    assert await ids(store) == ["d1"]
+
+
+async def test_nothing_of_another_account_is_found(store: SqlStore) -> None:
+    await store.add_once(outgoing("d1", account=NORDISK))
+    assert await ids(store) == []
+    assert await ids(store, query="d1") == []
