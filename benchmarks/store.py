@@ -1,6 +1,6 @@
 """How many documents a second the store makes durable, and what one costs.
 
-    python benchmarks/store.py [--seconds 3] [--size 3000] [--dir FOLDER]
+    python -m benchmarks.store [--seconds 3] [--size 3000] [--dir FOLDER]
 
 Each producer adds a document, waits until it is committed, and adds the next. CPU is that of the whole process
 (event loop and the driver's threads) per document. ``fsyncs/s`` of the same folder is printed first, because every

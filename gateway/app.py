@@ -40,8 +40,10 @@ from gateway.model.view import describe
 from gateway.ports import Channel, Clock, Store
 from gateway.security.keys import Identity, load_identity
 from gateway.security.trust import Trust
+from gateway.security.weburl import WebRules
 from gateway.smp import zone
 from gateway.smp.client import SmpLookup
+from gateway.smp.fetch import Guard
 from gateway.smp.publisher import Publisher
 from gateway.store import open_store
 from gateway.ubl import sbdh
@@ -109,7 +111,7 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
             open_store(config.store.database, config.store.payloads, clock=clock, base=config.base)
         )
         first_key = await _first_key(store, config)
-        http = await stack.enter_async_context(open_http())
+        http = await stack.enter_async_context(open_http(config))
         lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock))
         retry = RetryPolicy(
             first=config.sending.first_retry, longest=config.sending.longest_pause, window=config.sending.retry_for
@@ -198,10 +200,13 @@ def read_trust(config: Config) -> Trust:
 
 
 @asynccontextmanager
-async def open_http() -> AsyncIterator[aiohttp.ClientSession]:
-    """One pool of kept connections to other access points; no redirects, no proxy of the environment, no cookies."""
-    connector = aiohttp.TCPConnector(limit=200, limit_per_host=16, keepalive_timeout=60)
-    async with aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as http:
+async def open_http(config: Config) -> AsyncIterator[aiohttp.ClientSession]:
+    """One pool of kept connections to other access points: only to addresses that the network's rules allow."""
+    rules = WebRules(allow_http=config.network.allow_http, allow_loopback=config.network.allow_loopback)
+    connector = aiohttp.TCPConnector(resolver=Guard(rules), limit=200, limit_per_host=16, keepalive_timeout=60)
+    async with aiohttp.ClientSession(
+        connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    ) as http:
         yield http
 
 

@@ -53,6 +53,7 @@ _NOT_REACHED: Final = (
     aiohttp.ClientConnectorError,  # refused, unreachable, name unknown, TLS not agreed
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
 )
 """Failures that come before the first octet of the request."""
 
@@ -199,7 +200,7 @@ class As4Endpoint:
             return _signal(await self._answer(receiving, len(body)))
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
-            return _line(error.status, error.peer_text, close=True)
+            return await _cut(request, _line(error.status, error.peer_text))
         except TemporaryError as error:
             _log.warning("cannot take a message now: %s", error)
             return _busy(error.peer_text)
@@ -249,10 +250,18 @@ def _signal(octets: bytes) -> web.Response:
     return web.Response(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
 
 
-def _line(status: int, text: str, *, close: bool = False) -> web.Response:
-    response = web.Response(status=status, text=" ".join(text.split()) + "\n")
-    if close:
-        response.force_close()
+def _line(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=" ".join(text.split()) + "\n")
+
+
+async def _cut(request: web.Request, response: web.Response) -> web.Response:
+    """Answer and close at once when the body is not all here: the rest of it is not waited for."""
+    response.force_close()
+    if not request.content.is_eof():
+        await response.prepare(request)
+        await response.write_eof()
+        if request.transport is not None:
+            request.transport.close()
     return response
 
 

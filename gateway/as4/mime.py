@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gateway.as4.limits import Limits
@@ -16,6 +17,8 @@ from gateway.as4.namespaces import SOAP_TYPE
 from gateway.errors import UnreadableRequest
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_MEDIA_TYPE: Final = re.compile(f"{_TOKEN.pattern}/{_TOKEN.pattern}(?=[\\s;]|$)", re.ASCII)
+_ESCAPED: Final = re.compile(r"\\(.)", re.ASCII)
 _PARAMETER: Final = re.compile(
     r'[ \t]*;[ \t]*(?:([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*)))?', re.ASCII
 )
@@ -51,11 +54,12 @@ class Related:
     parts: tuple[Part, ...] = ()
 
 
+@lru_cache(maxsize=64)
 def read_media_type(text: str) -> MediaType:
     """Read a Content-Type value; raises ``UnreadableRequest`` (415) when it is none."""
     text = text.strip()
-    found = re.match(r"([^\s;/]+)/([^\s;/]+)", text, re.ASCII)
-    if not found or not _TOKEN.fullmatch(found[1]) or not _TOKEN.fullmatch(found[2]):
+    found = _MEDIA_TYPE.match(text)
+    if not found:
         raise UnreadableRequest("Content-Type is missing or cannot be read", status=415)
     parameters: dict[str, str] = {}
     at = found.end()
@@ -69,7 +73,8 @@ def read_media_type(text: str) -> MediaType:
         key = match[1].lower()
         if key in parameters:
             raise UnreadableRequest(f"Content-Type has the parameter {key[:40]} twice", status=415)
-        parameters[key] = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
+        value = match[3] if match[2] is None else match[2]
+        parameters[key] = value if match[2] is None or "\\" not in value else _ESCAPED.sub(r"\1", value)
     return MediaType(found[0].lower(), parameters)
 
 

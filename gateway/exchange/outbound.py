@@ -26,8 +26,8 @@ from gateway.errors import (
 )
 from gateway.exchange import relations
 from gateway.exchange.retry import RetryPolicy
-from gateway.exchange.threads import in_thread_if_large
 from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
+from gateway.exchange.threads import in_thread_if_large
 from gateway.model.document import Envelope, Facts, bare_facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
@@ -93,7 +93,7 @@ class Outbound:
             if ours is not None and ours.account != account:
                 raise Conflict(f"The sender {sender.value} belongs to another account")
         now = self.clock.now()
-        receiver = envelope.receiver if envelope else facts.buyer.endpoint
+        receiver = envelope.receiver if envelope else facts.receiver.endpoint
         message = Message(
             id=DocumentId(uuid.uuid4().hex),
             account=account,
@@ -155,7 +155,7 @@ class Outbound:
             reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
             return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
         facts, envelope = facts_of(submission), submission.envelope
-        wanted = [envelope.receiver] if envelope else [c.participant for c in candidates(facts.buyer)]
+        wanted = [envelope.receiver] if envelope else [c.participant for c in candidates(facts.receiver)]
         try:
             answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
         except LookupUnavailable as error:
@@ -297,7 +297,7 @@ class Outbound:
             receiver=found.participant,
             document_type=found.document_type,
             process=found.process,
-            country_c1=facts.seller.country or self.country,
+            country_c1=facts.sender.country or self.country,
             instance_id=message.instance_id,
             created=f"{message.created:%Y-%m-%dT%H:%M:%SZ}",
             standard=facts.document_type.namespace,
@@ -322,9 +322,9 @@ def facts_of(submission: Submission) -> Facts:
 
 
 def _sender(facts: Facts) -> ParticipantId | None:
-    if facts.seller.endpoint:
-        return facts.seller.endpoint
-    found: Sequence[ParticipantId] = [c.participant for c in candidates(facts.seller)]
+    if facts.sender.endpoint:
+        return facts.sender.endpoint
+    found: Sequence[ParticipantId] = [c.participant for c in candidates(facts.sender)]
     return found[0] if found else None
 
 

@@ -76,7 +76,7 @@ def write_mail(
     """Write the mail of one parcel. ``recipient`` and ``sender`` are read addresses; everything else is cleaned."""
     facts, swedish = parcel.facts, _swedish(parcel)
     own_domain = sender.partition("@")[2]
-    seller = clean(facts.seller.shown_name, 120) or own_domain
+    company = clean(facts.sender.shown_name, 120) or own_domain
     token = safe_name(parcel.id)
     token = token if len(token) <= 60 else safe_name(f"/{token}")
     message_id = f"<{token}@{own_domain}>"
@@ -84,17 +84,17 @@ def write_mail(
     number = clean(facts.number, 60)
 
     message = EmailMessage(policy=_PREFERRED)
-    message["From"] = _mailbox(f"{seller} via {own_domain}", sender)
-    message["To"] = _mailbox(clean(facts.buyer.shown_name, 120), recipient)
+    message["From"] = _mailbox(f"{company} via {own_domain}", sender)
+    message["To"] = _mailbox(clean(facts.receiver.shown_name, 120), recipient)
     reply_to = _reply_to(facts)
     if reply_to:
-        message["Reply-To"] = _mailbox(seller, reply_to)
-    message["Subject"] = f"{title} {number} {'från' if swedish else 'from'} {seller}"
+        message["Reply-To"] = _mailbox(company, reply_to)
+    message["Subject"] = f"{title} {number} {'från' if swedish else 'from'} {company}"
     message["Date"] = now
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    body = _body(parcel, payments, title=title, seller=seller, number=number, reply=bool(reply_to))
+    body = _body(parcel, payments, title=title, company=company, number=number, reply=bool(reply_to))
     message.set_content(body, charset="utf-8", cte="quoted-printable")
     message["Content-Language"] = "sv" if swedish else "en"  # goes with the text into its part
     # Letters, digits, dot and underscore only: some scan services refuse a mail for its file names.
@@ -129,7 +129,7 @@ def _mailbox(name: str, address: str) -> Address:
 
 def _reply_to(facts: Facts) -> str:
     try:
-        return read_address(facts.seller.email)
+        return read_address(facts.sender.email)
     except ValueError:
         return ""
 
@@ -139,14 +139,18 @@ def _swedish(parcel: Parcel) -> bool:
 
 
 def _title(facts: Facts, swedish: bool) -> str:
-    if facts.kind == "CreditNote":
-        return "Kreditfaktura" if swedish else "Credit note"
-    return "Faktura" if swedish else "Invoice"
+    return _TITLES[facts.kind == "CreditNote", facts.self_billed][0 if swedish else 1]
 
 
+_TITLES: Final = {  # (credit note?, self-billed?)
+    (False, False): ("Faktura", "Invoice"),
+    (False, True): ("Självfaktura", "Self-billed invoice"),
+    (True, False): ("Kreditfaktura", "Credit note"),
+    (True, True): ("Självkreditfaktura", "Self-billed credit note"),
+}
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "hello": ("Hej!", "Hello,"),
-    "here": ("Här kommer {title} {number} från {seller}.", "Please find enclosed {title} {number} from {seller}."),
+    "here": ("Här kommer {title} {number} från {company}.", "Please find enclosed {title} {number} from {company}."),
     "to-pay": ("Att betala", "Amount due"),
     "credit": ("Belopp till godo", "Amount in your favour"),
     "due": ("Förfallodag", "Due date"),
@@ -165,24 +169,24 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "The {title} is enclosed as a PDF. The XML file has the same content, for import into an accounting system.",
     ),
     "reply": (
-        "Frågor? Svara på det här meddelandet, så når du {seller}.",
-        "Any questions? Reply to this message and you will reach {seller}.",
+        "Frågor? Svara på det här meddelandet, så når du {company}.",
+        "Any questions? Reply to this message and you will reach {company}.",
     ),
     "greeting": ("Med vänlig hälsning", "Kind regards"),
 }
 
 
-def _body(parcel: Parcel, payments: tuple[Payment, ...], *, title: str, seller: str, number: str, reply: bool) -> str:
+def _body(parcel: Parcel, payments: tuple[Payment, ...], *, title: str, company: str, number: str, reply: bool) -> str:
     facts, swedish = parcel.facts, _swedish(parcel)
 
     def word(key: str) -> str:
         text = _WORDS[key][0 if swedish else 1]
-        return text.format(title=title.lower(), Title=title, number=number, seller=seller)
+        return text.format(title=title.lower(), Title=title, number=number, company=company)
 
-    amount = facts.amount
-    if amount is not None and facts.kind == "CreditNote":
-        amount = -amount
-    owed = facts.kind != "CreditNote" if amount is None else amount > 0
+    # A credit note turns the debt round, and so does a self-billed document, whose reader is the seller.
+    turned = (facts.kind == "CreditNote") != facts.self_billed
+    amount = -facts.amount if facts.amount is not None and turned else facts.amount
+    owed = not turned if amount is None else amount > 0
     rows: list[tuple[str, str]] = []
     if amount is not None:
         shown = f"{_amount(abs(amount), swedish)} {clean(facts.currency, 3)}"
@@ -195,7 +199,7 @@ def _body(parcel: Parcel, payments: tuple[Payment, ...], *, title: str, seller: 
     width = max((len(label) for label, _ in rows), default=0) + 1
     table = "\n".join(f"{label + ':':<{width}} {value}" for label, value in rows)
     parts = [word("hello"), word("here"), table, "\n".join(notes), word("files"), word("reply") if reply else ""]
-    return "\n\n".join(part for part in (*parts, f"{word('greeting')}\n{seller}") if part) + "\n"
+    return "\n\n".join(part for part in (*parts, f"{word('greeting')}\n{company}") if part) + "\n"
 
 
 def _how_to_pay(payments: tuple[Payment, ...]) -> list[tuple[str, str]]:

@@ -134,19 +134,20 @@ class Mailing:
         self._now = now
 
     def serves(self, parcel: Parcel) -> str:
-        if not parcel.facts.buyer.email.strip():
-            return "no e-mail address for the buyer on the invoice"
+        if not parcel.facts.receiver.email.strip():
+            return "no e-mail address for the receiver on the invoice"
         try:
-            read_address(parcel.facts.buyer.email)
+            read_address(parcel.facts.receiver.email)
         except ValueError as error:
-            return f"the buyer's e-mail address: {error}"
+            return f"the receiver's e-mail address: {error}"
         return ""
 
     async def dispatch(self, parcel: Parcel) -> Handover:
         refusal = self.serves(parcel)
         if refusal:
             raise ChannelRefused(
-                refusal[0].upper() + refusal[1:], remedy="Give the buyer one e-mail address (Contact/ElectronicMail)."
+                refusal[0].upper() + refusal[1:],
+                remedy="Give the receiver one e-mail address (Contact/ElectronicMail).",
             )
 
         async def send() -> Handover:
@@ -158,7 +159,7 @@ class Mailing:
     def _write(self, parcel: Parcel) -> Mail:
         mail = write_mail(
             parcel,
-            read_address(parcel.facts.buyer.email),
+            read_address(parcel.facts.receiver.email),
             read_payments(parcel.document),
             sender=self._sender,
             bounce_domain=self._bounce_domain,

@@ -118,14 +118,15 @@ class Printing:
         self._handovers = handovers
 
     def serves(self, parcel: Parcel) -> str:
-        return letter_fault(parcel.facts.buyer.address, parcel.facts.seller.country)
+        facts = parcel.facts
+        return letter_fault(facts.receiver.address, facts.sender.country, parcel.language)
 
     async def dispatch(self, parcel: Parcel) -> Handover:
         refusal = self.serves(parcel)
         if refusal:
             raise ChannelRefused(
                 refusal[0].upper() + refusal[1:],
-                remedy="Complete the buyer's PostalAddress: name, street or box, postal code, city, country.",
+                remedy="Complete the receiver's PostalAddress: name, street or box, postal code, city, country.",
             )
 
         async def hand_over() -> Handover:
@@ -140,7 +141,7 @@ class Printing:
             pdf=parcel.page,
             pages=count_pages(parcel.page, limits),
             duplex=self._settings.duplex,
-            address=letter_lines(parcel.facts.buyer.address, parcel.facts.seller.country),
+            address=letter_lines(parcel.facts.receiver.address, parcel.facts.sender.country, parcel.language),
         )
         batch = f"{parcel.message.created:%Y%m%d}-{safe_name(parcel.id)}"
         manifest = write_batch(self._settings.target, batch, [letter])

@@ -6,35 +6,38 @@ English; no country on a letter within it.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gateway.model.document import PostalAddress
 
-MAX_LINES: Final = 6
 MAX_LENGTH: Final = 45
 """Characters of a line that fit the window at the size in which it is set."""
 
-_POSTCODE_LAST: Final = "AU BR CA CN GB GG GI HK ID IE IM IN JE JP KR MT MY NZ PK SG TH TW US ZA"
+_POSTCODE_LAST: Final = "AU CA GB IE IN NZ SG US"
+_REGION_SHOWN: Final = "AU CA IT US"
 _NO_POSTCODE: Final = (
     "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CK CM CW DJ DM ER FJ GD GH GM GQ GY HK JM KI KM KN KP LC LY ML MO "
     "MR MW NR NU QA RW SB SC SL SR SS ST SX TD TG TK TL TO TT TV UG VU WS YE ZW"
 )
 
 
-def letter_lines(address: PostalAddress, home: str) -> tuple[str, ...]:
-    """The lines for a letter that is posted in country ``home`` (ISO 3166-1 alpha-2), top to bottom.
+def letter_lines(address: PostalAddress, home: str, language: str = "en") -> tuple[str, ...]:
+    """The lines for a letter that is posted in country ``home`` (ISO 3166-1 alpha-2), top to bottom: seven at most.
 
-    Whatever the document says is given; :func:`letter_fault` tells whether a postman could find it.
+    ``language`` is that of the word before the person's name. Whatever the document says is given;
+    :func:`letter_fault` tells whether a postman could find it.
     """
-    town = (
-        (address.city, address.region, address.postal_code)
-        if address.country in _POSTCODE_LAST.split()
-        else (address.postal_code, address.city)
-    )
+    code = address.postal_code
+    if address.country in ("SE", "GR") and re.fullmatch(r"[0-9]{5}", code):
+        code = f"{code[:3]} {code[3:]}"
+    region = address.region if address.country in _REGION_SHOWN.split() else ""
+    town = (address.city, region, code) if address.country in _POSTCODE_LAST.split() else (code, address.city, region)
+    contact = address.attention if address.attention != address.name else ""
     abroad = address.country and address.country != home
     lines = [
         address.name,
-        address.attention,
+        f"{'Att:' if language.startswith('sv') else 'Attn:'} {contact}" if contact else "",
         address.street,
         address.additional,
         address.extra_line,
@@ -44,11 +47,11 @@ def letter_lines(address: PostalAddress, home: str) -> tuple[str, ...]:
     return tuple(line for line in (_one_line(line) for line in lines) if line)
 
 
-def letter_fault(address: PostalAddress, home: str) -> str:
+def letter_fault(address: PostalAddress, home: str, language: str = "en") -> str:
     """Why a letter to this address cannot be posted, as a clause; empty text when it can."""
     if not address.deliverable:
         if not (address.street or address.additional or address.postal_code or address.city):
-            return "no postal address for the buyer on the invoice"
+            return "no postal address for the receiver on the invoice"
         missing = [
             word
             for word, there in (
@@ -58,15 +61,12 @@ def letter_fault(address: PostalAddress, home: str) -> str:
             )
             if not there
         ]
-        return f"the buyer's postal address has no {' and no '.join(missing)}"
+        return f"the receiver's postal address has no {' and no '.join(missing)}"
     if not address.postal_code and (address.country or home) not in _NO_POSTCODE.split():
-        return "the buyer's postal address has no postal code"
+        return "the receiver's postal address has no postal code"
     if address.country and address.country not in COUNTRIES:
-        return f'the buyer\'s country "{address.country[:20]}" is not a country code'
-    lines = letter_lines(address, home)
-    if len(lines) > MAX_LINES:
-        return f"the buyer's postal address has {len(lines)} lines; an envelope's window shows {MAX_LINES}"
-    for line in lines:
+        return f'the receiver\'s country "{address.country[:20]}" is not a country code'
+    for line in letter_lines(address, home, language):
         if len(line) > MAX_LENGTH:
             return f'"{line[:60]}" is longer than the {MAX_LENGTH} characters that an envelope\'s window shows'
     return ""
@@ -83,7 +83,7 @@ def _one_line(text: str) -> str:
 
 _NAMES: Final = """
 AD Andorra|AE United Arab Emirates|AF Afghanistan|AG Antigua and Barbuda|AI Anguilla|AL Albania|AM Armenia|AO Angola|
-AQ Antarctica|AR Argentina|AS American Samoa|AT Austria|AU Australia|AW Aruba|AX Åland (Finland)|AZ Azerbaijan|
+AQ Antarctica|AR Argentina|AS American Samoa|AT Austria|AU Australia|AW Aruba|AX Åland, Finland|AZ Azerbaijan|
 BA Bosnia and Herzegovina|BB Barbados|BD Bangladesh|BE Belgium|BF Burkina Faso|BG Bulgaria|BH Bahrain|BI Burundi|
 BJ Benin|BL Saint Barthélemy|BM Bermuda|BN Brunei Darussalam|BO Bolivia|BQ Caribbean Netherlands|BR Brazil|BS Bahamas|
 BT Bhutan|BV Bouvet Island|BW Botswana|BY Belarus|BZ Belize|CA Canada|CC Cocos (Keeling) Islands|
@@ -110,7 +110,7 @@ SH Saint Helena|SI Slovenia|SJ Svalbard and Jan Mayen|SK Slovakia|SL Sierra Leon
 SR Suriname|SS South Sudan|ST Sao Tome and Principe|SV El Salvador|SX Sint Maarten|SY Syria|SZ Eswatini|
 TC Turks and Caicos Islands|TD Chad|TF French Southern Territories|TG Togo|TH Thailand|TJ Tajikistan|TK Tokelau|
 TL Timor-Leste|TM Turkmenistan|TN Tunisia|TO Tonga|TR Türkiye|TT Trinidad and Tobago|TV Tuvalu|TW Taiwan|TZ Tanzania|
-UA Ukraine|UG Uganda|UM US Minor Outlying Islands|US United States of America|UY Uruguay|UZ Uzbekistan|VA Vatican City|
+UA Ukraine|UG Uganda|UM US Minor Outlying Islands|US United States|UY Uruguay|UZ Uzbekistan|VA Vatican City|
 VC Saint Vincent and the Grenadines|VE Venezuela|VG British Virgin Islands|VI US Virgin Islands|VN Vietnam|VU Vanuatu|
 WF Wallis and Futuna|WS Samoa|YE Yemen|YT Mayotte|ZA South Africa|ZM Zambia|ZW Zimbabwe|XI Northern Ireland (UK)|
 XK Kosovo

@@ -100,6 +100,21 @@ class Facts:
         """``Invoice`` or ``CreditNote``."""
         return self.document_type.name
 
+    @property
+    def self_billed(self) -> bool:
+        """True when the buyer wrote the document, so that it travels from buyer to seller."""
+        return "selfbilling" in self.document_type.customization
+
+    @property
+    def sender(self) -> Company:
+        """Whom the document comes from: the seller, or the buyer of a self-billed one."""
+        return self.buyer if self.self_billed else self.seller
+
+    @property
+    def receiver(self) -> Company:
+        """Whom the document is for: the buyer, or the seller of a self-billed one."""
+        return self.seller if self.self_billed else self.buyer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:

@@ -38,9 +38,11 @@ def serves(participant: Participant, document_type: DocumentTypeId, process: Pro
 def _covers(registered: DocumentTypeId, concrete: DocumentTypeId) -> bool:
     if registered == concrete:
         return True
+    stem = registered.customization.removesuffix("*")
     return (
-        registered.scheme == concrete.scheme == WILDCARD_SCHEME
-        and registered.customization.endswith("*")
+        stem != registered.customization
+        and registered.scheme == concrete.scheme == WILDCARD_SCHEME
         and (registered.syntax, registered.version) == (concrete.syntax, concrete.version)
-        and concrete.customization.startswith(registered.customization[:-1])
+        # A specialisation begins with "@": billing-1* covers billing-1@jp-1, not billing-10.
+        and (concrete.customization == stem or concrete.customization.startswith(f"{stem}@"))
     )

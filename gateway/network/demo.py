@@ -103,7 +103,7 @@ class _Corner:
 
 @asynccontextmanager
 async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> AsyncIterator[Demo]:
-    """Build the network in ``directory``, send the three invoices, check their arrival; it stays up inside the block."""
+    """Build the network in ``directory``, send three invoices, check their arrival; it stays up inside the block."""
     mail_port = next(port for port in free_ports() if port > 18_900)
     extra = _FALLBACK.format(mail=f"127.0.0.1:{mail_port}")
     market = new_market(directory, 2, now=now, extra={1: extra})
@@ -239,7 +239,7 @@ def _arrived_as_letter(letters: Path, document: dict[str, Any]) -> str:
             if hashlib.sha256(octets).hexdigest() != entry["sha256"]:
                 raise _NotArrived("the letter differs from its manifest")
             place = ", ".join(entry["address"][-2:])
-            return f"letter of {entry['pages']} page(s) to {place}; batch {manifest.parent.name}, digest as in its manifest"
+            return f"letter of {entry['pages']} page(s) to {place}; batch {manifest.parent.name}, digest as in manifest"
     raise _NotArrived("no batch in the bureau folder names this document")
 
 

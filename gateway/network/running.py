@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from gateway.errors import TemporaryError
@@ -25,8 +26,16 @@ class DidNotStart(TemporaryError):
     remedy = "Read its log in the market's directory; often another program holds one of the ports."
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One gateway that runs."""
+
+    member: Member
+    pid: int
+
+
 @asynccontextmanager
-async def run_market(market: Market, started: Callable[[Member], None] = lambda _: None) -> AsyncIterator[None]:
+async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
     """Everything listens inside the block; at its end each gateway drains and ends."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_zone(market.zone_file, market.dns))
@@ -36,8 +45,7 @@ async def run_market(market: Market, started: Callable[[Member], None] = lambda 
             processes.append(await stack.enter_async_context(_process(member, log)))
         for member, process in zip(market.members, processes, strict=True):
             await _ready(member, process)
-            started(member)
-        yield
+        yield tuple(Running(m, p.pid) for m, p in zip(market.members, processes, strict=True))
 
 
 @asynccontextmanager

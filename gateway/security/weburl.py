@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from gateway.errors import InvalidAddress
 
 MAX_URL: Final = 2_000
-_PLAIN: Final = re.compile(r"[!-~]+", re.ASCII)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
+"""What RFC 3986 lets a URL consist of."""
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _NOT_PUBLIC_V4: Final = (ipaddress.ip_network("100.64.0.0/10"), ipaddress.ip_network("192.88.99.0/24"))
 _TRANSLATED_V6: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
@@ -38,7 +39,7 @@ class WebRules:
 def check_url(url: str, rules: WebRules) -> str:
     """Give the URL back when we may go there; raises :class:`InvalidAddress` with the first reason."""
     shown = url if len(url) <= 120 else url[:120] + "…"
-    if len(url) > MAX_URL or not _PLAIN.fullmatch(url) or "\\" in url:
+    if len(url) > MAX_URL or not _PLAIN.fullmatch(url):
         raise _refused(shown, "it is too long or holds characters that no URL has")
     try:
         parts = urlsplit(url)

@@ -93,7 +93,7 @@ class Fetcher:
                 return Fetched(status=status, body=body, url=url, host=host, milliseconds=_since(started))
             said = _refusal(status, oversized=body is None)
         step = Step(asked=f"GET {url}", where=host, answer=said, milliseconds=_since(started))
-        raise LookupUnavailable(f"The SMP {host} gave no usable answer: {said}", steps=(step,))
+        raise LookupUnavailable(f"the SMP {host} gave no usable answer: {said}", steps=(step,))
 
     async def _get(self, url: URL) -> tuple[int, bytes | None]:
         """Status and body; None for a body that is too large or packed."""
@@ -122,9 +122,7 @@ async def open_fetcher(rules: WebRules, timeouts: Timeouts | None = None) -> Asy
     """Open the pool of connections and close it at the end."""
     timeouts = timeouts or Timeouts()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_Guard(rules), limit=100, limit_per_host=_PER_HOST, use_dns_cache=False
-        ),
+        connector=aiohttp.TCPConnector(resolver=Guard(rules), limit=100, limit_per_host=_PER_HOST, use_dns_cache=False),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
         auto_decompress=False,
@@ -135,7 +133,7 @@ async def open_fetcher(rules: WebRules, timeouts: Timeouts | None = None) -> Asy
         yield Fetcher(session, rules, timeouts)
 
 
-class _Guard(AbstractResolver):
+class Guard(AbstractResolver):
     """Resolves names for the connector and lets only addresses through that we may connect to.
 
     The connector connects to what it gets from here, so nothing can change between judging and connecting.
@@ -166,6 +164,8 @@ def _refusal(status: int, *, oversized: bool) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error  # without aiohttp's own decoration
     return (str(error) or type(error).__name__)[:300]
 
 

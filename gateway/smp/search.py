@@ -113,7 +113,7 @@ class Search:
         if information is None:
             return self._denied(smp, group, document_type)
         if isinstance(group, ServiceGroup) and not group.lists(document_type):
-            return self._unlisted(smp, information, group, document_type)
+            self._flag(smp, group, document_type)
         return information, group if isinstance(group, ServiceGroup) else None
 
     async def _both(
@@ -139,18 +139,13 @@ class Search:
             raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but lists it")
         return self._not_taken(smp, group, document_type)
 
-    def _unlisted(
-        self, smp: str, information: ServiceInformation, group: ServiceGroup, document_type: DocumentTypeId
-    ) -> tuple[ServiceInformation, ServiceGroup] | Unreachable:
-        """The SMP signs an endpoint for a document type that its own list lacks: it may say yes to everything."""
-        asked = f"Does the list of {self._who} name {shown(document_type)}?"
-        if group.unreadable:
-            said = f"unknown: {group.unreadable} of its entries cannot be read; the signed answer counts"
-            self._note(asked, smp, said)
-            return information, group
-        said = f"no, although the same SMP signs an endpoint for it; its list of {len(group.document_types)} counts"
-        self._note(asked, smp, said)
-        return self._not_taken(smp, group, document_type)
+    def _flag(self, smp: str, group: ServiceGroup, document_type: DocumentTypeId) -> None:
+        """The SMP signs an endpoint for a document type that its own list lacks: it may say yes to everything.
+
+        The signed answer counts and the unsigned list is a hint: paper must not follow from what nobody signed.
+        """
+        said = f"no: its list of {len(group.document_types)} lacks it; the signed answer counts"
+        self._note(f"Does the list of {self._who} name {shown(document_type)}?", smp, said)
 
     async def _by_list(
         self, smp: str, document_type: DocumentTypeId
@@ -266,14 +261,15 @@ class Search:
             return await self.around.fetcher.get(url)
         except LookupUnavailable as error:
             self.steps += error.steps
-            raise
+            raise LookupUnavailable(f"{self._who} is registered, but {error}") from None
 
     def _disbelieve(self, fetched: Fetched, error: PermanentError) -> LookupUnavailable:
         self.steps.append(fetched.step(f"{fetched.status}, but not to be believed: {error}", keep=True))
         return LookupUnavailable(f"The answer of the SMP {fetched.host} about {self._who} does not count: {error}")
 
     def _not_taken(self, smp: str, group: ServiceGroup, document_type: DocumentTypeId) -> Unreachable:
-        text = f"{self._who} does not take {shown(document_type)}: its SMP lists {len(group.document_types)} others"
+        listed = f"{len(group.document_types)} document types, not this one" if group.document_types else "none"
+        text = f"{self._who} does not take {shown(document_type)}: its SMP {smp} lists {listed}"
         return self._unreachable(Reason.NO_DOCUMENT_TYPE, text, smp, group)
 
     def _gone(self, smp: str) -> Unreachable:

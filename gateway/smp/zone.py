@@ -24,6 +24,7 @@ DEFAULT_ZONE: Final = "sml.test"
 MAX_FILE: Final = 50_000_000
 _RULES: Final = WebRules(allow_http=True, allow_loopback=True)
 _MODE: Final = 0o644
+_LONGEST: Final = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,8 @@ def unregister(path: Path, participant: ParticipantId) -> None:
 
 def _smp_url(text: str) -> str:
     url = check_url(text, _RULES).rstrip("/")
-    if "!" in url or "?" in url:  # "!" ends the URL in a NAPTR record
+    # "!" ends the URL in a NAPTR record, whose text has 255 octets at most.
+    if "!" in url or "?" in url or len(url) > _LONGEST:
         raise InvalidAddress(f"“{url[:120]}” cannot be the base URL of an SMP")
     return url
 

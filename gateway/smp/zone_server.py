@@ -59,7 +59,7 @@ class Answerer:
             return None  # answering answers would let two servers talk for ever
         response = dns.message.make_response(query)
         response.set_rcode(self._fill(query, response))
-        return _to_wire(query, response, tcp)
+        return to_wire(query, response, tcp=tcp)
 
     def _fill(self, query: dns.message.Message, response: dns.message.Message) -> dns.rcode.Rcode:
         if query.opcode() != 0:
@@ -105,7 +105,8 @@ class Answerer:
         self._stamp = stamp
 
 
-def _to_wire(query: dns.message.Message, response: dns.message.Message, tcp: bool) -> bytes:
+def to_wire(query: dns.message.Message, response: dns.message.Message, *, tcp: bool) -> bytes:
+    """The response's octets; over UDP cut, with the flag that says so, to what the asker can take."""
     if tcp:
         return response.to_wire(max_size=65_535)
     most = min(max(query.payload, _UDP_PLAIN), _UDP_MOST) if query.edns >= 0 else _UDP_PLAIN

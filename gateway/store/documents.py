@@ -28,7 +28,7 @@ KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
 
 _CHANGING: Final = (
     *("state", "channel", "reason", "peer", "receiver", "sent_octets", "next_attempt", "queued_since", "updated"),
-    *("acknowledged", "lease_until", "lease_owner", "evidence_count"),
+    *("acknowledged", "lease_until", "lease_owner", "evidence_count", "search"),
 )
 _WORKABLE: Final = tuple(sorted(state for states in WORKABLE.values() for state in states))
 
@@ -291,8 +291,9 @@ def _wants_worker(now: Current, at: datetime) -> bool:
 
 def _changed_row(now: Current) -> dict[str, object]:
     row: dict[str, object] = {f"new_{name}": getattr(now.message, name) for name in _CHANGING if name in MESSAGE_FIELDS}
-    beside = {"new_lease_until": now.lease_until, "new_lease_owner": now.lease_owner}
-    return {**row, **beside, "new_evidence_count": now.evidence_count, "of_id": now.message.id}
+    row |= {"new_lease_until": now.lease_until, "new_lease_owner": now.lease_owner}
+    row |= {"new_evidence_count": now.evidence_count, "new_search": search_text(now.message)}
+    return {**row, "of_id": now.message.id}
 
 
 _UPDATE: Final = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 from lxml import etree
@@ -42,14 +43,20 @@ def is_invoice(root: etree._Element) -> bool:
     return DOCUMENTS.get(name.namespace or "") == name.localname
 
 
+@cache
+def _expanded(path: str) -> str:
+    """``{namespace}ID`` for ``cbc:ID``: several times faster to find than with prefixes."""
+    return "/".join(f"{{{PREFIXES[step[:3]]}}}{step[4:]}" for step in path.split("/"))
+
+
 def find(node: etree._Element | None, path: str) -> etree._Element | None:
     """The first element at a path of ``cac:`` and ``cbc:`` steps, or None."""
-    return None if node is None else node.find(path, PREFIXES)
+    return None if node is None else node.find(_expanded(path))
 
 
 def find_all(node: etree._Element | None, path: str) -> list[etree._Element]:
     """Every element at a path of ``cac:`` and ``cbc:`` steps."""
-    return [] if node is None else node.findall(path, PREFIXES)
+    return [] if node is None else node.findall(_expanded(path))
 
 
 def text(node: etree._Element | None, path: str = "") -> str:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gateway.fallback._mail import Mail, clean, read_address, write_mail
 from gateway.fallback._payment import read_payments
 from gateway.model.document import Facts
+from gateway.model.identifiers import DocumentTypeId
 from gateway.model.message import Parcel
 
 HEADERS = {"from", "to", "reply-to", "subject", "date", "message-id", "auto-submitted",
@@ -137,6 +138,22 @@ def test_only_what_is_owed_is_asked_for(kind: str, amount: str, owed: bool) -> N
     assert ("Det finns inget att betala." in text) is not owed
     assert ("Belopp till godo" in text) is (not owed and amount != "0")
     assert "-" not in text.split("SEK")[0].rpartition(":")[2]
+
+
+def test_a_self_billed_document_goes_from_buyer_to_seller_who_has_nothing_to_pay() -> None:
+    facts = make_facts()
+    kind = DocumentTypeId.parse(
+        facts.document_type.value.replace(
+            "urn:cen.eu:en16931:2017", "urn:cen.eu:en16931:2017#urn:fdc:peppol.eu:2017:poacc:selfbilling:3.0"
+        )
+    )
+    facts = replace(facts, document_type=kind)
+    message = read(write(make_parcel(facts=facts)))
+    assert message["Subject"] == "Självfaktura 1001 från Exempel AB"
+    assert message["Reply-To"] == "Exempel AB <faktura@exempel.test>"
+    assert message["To"].startswith("Nordisk Kontorsmaterial AB <")
+    text = body(facts)
+    assert "Belopp till godo" in text and "Det finns inget att betala." in text and "5050-1055" not in text
 
 
 @pytest.mark.parametrize(("amount", "shown"), [("25.47", "25,47"), ("1234567", "1\u00a0234\u00a0567,00"),

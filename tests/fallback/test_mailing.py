@@ -263,8 +263,8 @@ def test_an_invoice_without_an_address_is_not_served(tmp_path: Path) -> None:
     def served(email: str) -> str:
         return channel.serves(make_parcel(facts=make_facts(buyer=replace(BUYER, email=email)), page=b""))
 
-    assert served("") == "no e-mail address for the buyer on the invoice"
-    assert served(" ") == "no e-mail address for the buyer on the invoice"
+    assert served("") == "no e-mail address for the receiver on the invoice"
+    assert served(" ") == "no e-mail address for the receiver on the invoice"
     assert served("a@exempel.test, b@exempel.test").endswith("is not one e-mail address")
     assert served("faktura@exempel.test") == ""
 

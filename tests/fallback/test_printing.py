@@ -139,8 +139,8 @@ async def test_a_broken_pdf_anywhere_is_refused_or_printed_never_a_crash(tmp_pat
 
 async def test_a_letter_without_a_deliverable_address_is_refused_with_the_reason(tmp_path: Path) -> None:
     parcel = to(city="")
-    assert bureau(tmp_path).serves(parcel) == "the buyer's postal address has no city"
-    with pytest.raises(ChannelRefused, match=r"^The buyer's postal address has no city$"):
+    assert bureau(tmp_path).serves(parcel) == "the receiver's postal address has no city"
+    with pytest.raises(ChannelRefused, match=r"^The receiver's postal address has no city$"):
         await bureau(tmp_path).dispatch(parcel)
 
 

@@ -22,7 +22,7 @@ def test_a_letter_within_the_country_names_no_country() -> None:
         ({"country": "GB", "postal_code": "SW1A 1AA", "city": "London"}, ("London SW1A 1AA", "UNITED KINGDOM")),
         (
             {"country": "US", "postal_code": "10001", "city": "New York", "region": "NY"},
-            ("New York NY 10001", "UNITED STATES OF AMERICA"),
+            ("New York NY 10001", "UNITED STATES"),
         ),
         ({"country": "CI", "postal_code": "", "city": "Abidjan"}, ("Abidjan", "CÔTE D'IVOIRE")),
     ],
@@ -35,9 +35,22 @@ def test_a_letter_abroad_ends_with_the_country_in_capitals(changes: dict[str, st
 
 def test_all_lines_stand_in_the_order_of_an_envelope() -> None:
     full = replace(HERE, attention="Ekonomi", additional="Box 7", extra_line="Hus B")
-    assert letter_lines(full, "SE") == ("Exempel AB", "Ekonomi", "Storgatan 1", "Box 7", "Hus B", "111 22 Stockholm")
+    assert letter_lines(full, "SE") == (
+        "Exempel AB",
+        "Attn: Ekonomi",
+        "Storgatan 1",
+        "Box 7",
+        "Hus B",
+        "111 22 Stockholm",
+    )
+    assert letter_lines(full, "SE", "sv")[1] == "Att: Ekonomi"
+    assert letter_lines(replace(full, attention="Exempel AB"), "SE")[1] == "Storgatan 1"
     assert letter_fault(full, "SE") == ""
-    assert "7 lines" in letter_fault(full, "NO")
+    assert len(letter_lines(full, "NO")) == 7 and letter_fault(full, "NO") == ""
+
+
+def test_a_swedish_postal_code_has_its_blank() -> None:
+    assert letter_lines(replace(HERE, postal_code="11122"), "SE")[-1] == "111 22 Stockholm"
 
 
 def test_line_ends_and_control_characters_make_no_lines() -> None:
@@ -47,12 +60,12 @@ def test_line_ends_and_control_characters_make_no_lines() -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"street": "", "postal_code": "", "city": ""}, "no postal address for the buyer on the invoice"),
-        ({"name": ""}, "the buyer's postal address has no name"),
-        ({"city": ""}, "the buyer's postal address has no city"),
-        ({"name": "", "city": ""}, "the buyer's postal address has no name and no city"),
-        ({"postal_code": ""}, "the buyer's postal address has no postal code"),
-        ({"country": "ZZ"}, 'the buyer\'s country "ZZ" is not a country code'),
+        ({"street": "", "postal_code": "", "city": ""}, "no postal address for the receiver on the invoice"),
+        ({"name": ""}, "the receiver's postal address has no name"),
+        ({"city": ""}, "the receiver's postal address has no city"),
+        ({"name": "", "city": ""}, "the receiver's postal address has no name and no city"),
+        ({"postal_code": ""}, "the receiver's postal address has no postal code"),
+        ({"country": "ZZ"}, 'the receiver\'s country "ZZ" is not a country code'),
         ({"street": "x" * 46}, f'"{"x" * 46}" is longer than the 45 characters that an envelope\'s window shows'),
     ],
 )

@@ -25,6 +25,7 @@ def test_a_wildcard_covers_its_specialisations_and_nothing_else() -> None:
     assert serves(participant, DocumentTypeId.parse(PINT.format("@jp-1")), PINT_PROCESS)
     assert serves(participant, DocumentTypeId.parse(PINT.format("")), PINT_PROCESS)
     assert not serves(participant, DocumentTypeId.parse(PINT.format("").replace("billing-1", "other-1")), PINT_PROCESS)
+    assert not serves(participant, DocumentTypeId.parse(PINT.format("0")), PINT_PROCESS)
     assert not serves(participant, DocumentTypeId.parse(PINT.format("").replace("::2.1", "::2.3")), PINT_PROCESS)
 
 

@@ -42,6 +42,12 @@ def test_public_https_on_443_is_where_we_go(url: str) -> None:
         *("https://127.1/", "https://0x7f.1/", "https://2130706433/", "https://0177.0.0.1/", "https://1.2.3.4.5/"),
         *("https://localhost/", "https://a.localhost/", "https://intranet/", "https://-a.example/", "https://a..b/"),
         *("https://smp.example.org/\r\nHost: x", "https://smp.example.org/ x", "https://smp.example.org\\@x/"),
+        *(
+            'https://smp.example.org/"',
+            "https://smp.example.org/<>",
+            "https://smp.example.org/{}",
+            "https://a|b.example/",
+        ),
         *("https://smp.example.org/#f", "https://smp.example.org#", "https://smp.exämple.org/", "https://a_b.example/"),
         "https://smp.example.org/" + "a" * 4_000,
         "https://" + "a" * 64 + ".example/",

@@ -100,5 +100,5 @@ async def test_an_answer_of_exactly_the_limit_is_read(pki: Pki) -> None:
 
 async def test_plain_http_on_a_tls_port_is_no_answer(pki: Pki) -> None:
     async with open_smp(pki) as smp, open_fetcher(PRIVATE) as fetcher:
-        with pytest.raises(LookupUnavailable, match="no (trustworthy TLS|connection)"):
+        with pytest.raises(LookupUnavailable, match=r"no (trustworthy TLS|connection)"):
             await fetcher.get(smp.url.replace("http:", "https:") + "/x")

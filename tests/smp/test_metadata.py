@@ -140,7 +140,7 @@ def test_times_are_written_in_utc() -> None:
 def test_an_answer_about_another_is_not_an_answer() -> None:
     with pytest.raises(InvalidAnswer, match="asked was iso6523-actorid-upis::0088:7300010000001"):
         read_metadata(written(), OTHER, NAME)
-    with pytest.raises(InvalidAnswer, match="asked was “busdox-docid-qns::.*CreditNote"):
+    with pytest.raises(InvalidAnswer, match=r"asked was “busdox-docid-qns::.*CreditNote"):
         read_metadata(written(), BUYER, str(BILLING_CREDIT_NOTE))
 
 

@@ -119,7 +119,8 @@ class StoreMachine(RuleBasedStateMachine):
         after = OUTBOUND[known.state].get(name)
         current = (message.state, message.attempts) == (known.state, known.attempts)
         try:
-            stepped = self.run(self.store.record(message, Event(name=name, reason="r"), keep_lease=keep))  # type: ignore[arg-type]
+            event = Event(name=name, reason="r", next_attempt=self.clock.now())  # type: ignore[arg-type]
+            stepped = self.run(self.store.record(message, event, keep_lease=keep))
         except LostLease:
             assert not current
         except StateError:
@@ -143,7 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
         allowed = (message.state, message.attempts) == (known.state, known.attempts) and known.leased_until > self.time
         fresh = not self.run(self.store.get(EXEMPEL, message.id)).sent_octets
         try:
-            self.run(self.store.mark_sending(message, "POP000102"))
+            self.run(self.store.mark_sending(message, peer="POP000102", receiver="0007:1", part=b"part"))
         except LostLease:
             assert not allowed
         else:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_parts import EXEMPEL, NORDISK, START, StillClock, incoming, opened, outgoing, plain_sqlite
@@ -14,11 +15,13 @@ from gateway.errors import LostLease, NotFound, StateError
 from gateway.model.identifiers import DocumentId, MessageId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Evidence, Message, PayloadKind
+from gateway.ports import Filter
 from gateway.store import SqlStore
 
 SENT = Event(name="Sent", reason="POP000102 gave its receipt", channel="peppol", peer="POP000102", sent_octets=True)
 PROOF = Evidence(kind="receipt", media_type="application/soap+xml", octets=b"<Receipt/>")
 D1 = DocumentId("d1")
+TO: Any = {"peer": "POP000102", "receiver": "0007:5590001234", "part": b"\x1f\x8b the part"}
 
 
 class TestAddOnce:
@@ -129,7 +132,7 @@ class TestClaim:
         with pytest.raises(LostLease):
             await store.record(first, SENT)
         with pytest.raises(LostLease):
-            await store.mark_sending(first, "POP000102")
+            await store.mark_sending(first, **TO)
         assert (await store.get(EXEMPEL, D1)).state is State.ACCEPTED
         assert (await store.record(second, SENT)).state is State.SENT
 
@@ -201,19 +204,41 @@ class TestRecord:
     async def test_octets_once_sent_stay_sent(self, store: SqlStore) -> None:
         await store.add_once(outgoing("d1"))
         (message,) = await store.claim("w", 1, 30)
-        message = await store.mark_sending(message, "POP000102")
+        message = await store.mark_sending(message, **TO)
         assert (message.sent_octets, message.peer) == (True, "POP000102")
         assert (await store.get(EXEMPEL, D1)).sent_octets
         after = await store.record(message, Event(name="Postponed", reason="no answer"))
         assert after.sent_octets
         assert [e.event for e in await store.timeline(EXEMPEL, D1)] == ["Accepted", "Sending", "Postponed"]
 
+    async def test_octets_that_surely_did_not_arrive_are_not_sent(self, store: SqlStore) -> None:
+        await store.add_once(outgoing("d1"))
+        (message,) = await store.claim("w", 1, 30)
+        message = await store.mark_sending(message, **TO)
+        refused = Event(name="Postponed", reason="connection refused", sent_octets=False, next_attempt=START)
+        assert not (await store.record(message, refused)).sent_octets
+
+    async def test_the_part_of_the_first_sending_is_the_part_of_every_retry(
+        self, store: SqlStore, clock: StillClock
+    ) -> None:
+        await store.add_once(outgoing("d1"))
+        (message,) = await store.claim("w", 1, 30)
+        await store.mark_sending(message, **TO)
+        assert await store.payload(D1, PayloadKind.PART) == TO["part"]
+        clock.pass_seconds(30)
+        (again,) = await store.claim("w", 1, 30)
+        again = await store.mark_sending(again, peer="POP000103", receiver="0088:7300010000001", part=b"another")
+        assert (again.peer, again.receiver) == ("POP000103", "0088:7300010000001")
+        assert await store.payload(D1, PayloadKind.PART) == TO["part"]
+        found, _ = await store.find(EXEMPEL, Filter(query="7300010000001"))
+        assert [m.id for m in found] == ["d1"]
+
     async def test_nothing_is_sent_after_the_lease_has_run_out(self, store: SqlStore, clock: StillClock) -> None:
         await store.add_once(outgoing("d1"))
         (message,) = await store.claim("w", 1, 30)
         clock.pass_seconds(30)
         with pytest.raises(LostLease, match="run out"):
-            await store.mark_sending(message, "POP000102")
+            await store.mark_sending(message, **TO)
         assert not (await store.get(EXEMPEL, D1)).sent_octets
 
     async def test_requeued_counts_the_retry_window_anew(self, store: SqlStore, clock: StillClock) -> None:
@@ -228,23 +253,30 @@ class TestRecord:
 
 
 class TestWork:
-    async def test_the_worker_is_woken_by_new_work_only(self, store: SqlStore) -> None:
+    async def test_the_worker_is_woken_by_new_work_only(self, store: SqlStore, clock: StillClock) -> None:
         assert not store.work.is_set()
         await store.add_once(outgoing("d1", key="k"))
         assert store.work.is_set()
         store.work.clear()
         await store.add_once(outgoing("d2", key="k"))
         (message,) = await store.claim("w", 1, 30)
-        message = await store.mark_sending(message, "POP000102")
-        await store.record(message, Event(name="Postponed", reason="later", next_attempt=START + timedelta(minutes=1)))
+        message = await store.mark_sending(message, **TO)
+        later = START + timedelta(minutes=1)
+        await store.record(message, Event(name="Postponed", reason="later", next_attempt=later))
         assert not store.work.is_set()
-        (message,) = await self._after(store, 60)
+        clock.pass_seconds(60)
+        (message,) = await store.claim("w", 1, 30)
         await store.record(message, Event(name="Diverted", reason="not registered", channel="email"))
         assert store.work.is_set()
 
-    async def _after(self, store: SqlStore, seconds: float) -> list[Message]:
-        store._clock.pass_seconds(seconds)  # type: ignore[attr-defined]
-        return list(await store.claim("w", 1, 30))
+    async def test_what_waits_for_somebody_else_is_not_claimed(self, store: SqlStore, clock: StillClock) -> None:
+        await store.add_once(incoming("d1"))
+        (message,) = await store.claim("w", 1, 30)
+        store.work.clear()
+        await store.record(message, Event(name="Postponed", reason="in the inbox", next_attempt=None))
+        clock.pass_seconds(10_000)
+        assert not await store.claim("w", 1, 30)
+        assert not store.work.is_set()
 
 
 class TestAcknowledge:
@@ -254,20 +286,27 @@ class TestAcknowledge:
         clock.pass_seconds(5)
         assert await store.acknowledge(EXEMPEL, D1) == first
         assert first.acknowledged == START
-        assert [e.event for e in await store.timeline(EXEMPEL, D1)] == ["Accepted", "Acknowledged"]
+        assert first.state is State.DELIVERED
+        assert [e.event for e in await store.timeline(EXEMPEL, D1)] == ["Accepted", "Delivered"]
+
+    async def test_what_was_delivered_already_is_noted_only(self, store: SqlStore) -> None:
+        await store.add_once(incoming("d1"))
+        (message,) = await store.claim("w", 1, 30)
+        await store.record(message, Event(name="Delivered", reason="handed over"))
+        assert (await store.acknowledge(EXEMPEL, D1)).state is State.DELIVERED
+        assert [e.event for e in await store.timeline(EXEMPEL, D1)] == ["Accepted", "Delivered", "Acknowledged"]
 
     async def test_what_was_sent_is_not_in_the_inbox(self, store: SqlStore) -> None:
         await store.add_once(outgoing("d1"))
         with pytest.raises(NotFound):
             await store.acknowledge(EXEMPEL, D1)
 
-    async def test_it_leaves_a_running_lease_alone(self, store: SqlStore) -> None:
+    async def test_a_worker_that_was_just_delivering_it_has_lost_it(self, store: SqlStore) -> None:
         await store.add_once(incoming("d1"))
         (message,) = await store.claim("w", 1, 30)
         await store.acknowledge(EXEMPEL, D1)
-        assert not await store.claim("w", 1, 30)
-        after = await store.record(message, Event(name="Delivered", reason="fetched"))
-        assert after.acknowledged == START
+        with pytest.raises(LostLease):
+            await store.record(message, Event(name="Delivered", reason="fetched"))
 
 
 async def test_another_accounts_document_does_not_exist(store: SqlStore) -> None:

@@ -38,10 +38,11 @@ async def test_when_add_returns_another_program_sees_the_document(store: SqlStor
         assert rows(tmp_path) == n + 1
 
 
-async def test_many_at_once_share_a_commit(store: SqlStore) -> None:
-    commits = []
+@pytest.mark.parametrize("key", ["", "the same"])
+async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
+    commits: list[object] = []
     event.listen(store._writer._engine.sync_engine, "commit", commits.append)
-    await asyncio.gather(*(store.add_once(outgoing(f"d{n}")) for n in range(100)))
+    await asyncio.gather(*(store.add_once(outgoing(f"d{n}", key=key)) for n in range(100)))
     assert 1 <= len(commits) <= 3
 
 

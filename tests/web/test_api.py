@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from typing import Any
@@ -309,3 +310,12 @@ async def test_the_description_names_every_call_and_every_kind_of_refusal(site: 
         assert re.search(rf"`{method} {re.escape(re.sub(r':[^}]*', '', path))}[`?]", text), (method, path)
     for kind in KINDS.values():
         assert f"`{kind.name}` | {kind.status} |" in text, kind.name
+
+
+async def test_the_description_shows_the_document_object_and_a_problem_as_they_are(site: Site) -> None:
+    document, problem = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", read_description(), re.DOTALL))
+    made = (await site.submit(invoice())).json
+    refused = (await site.submit(b"<a/>")).json
+    assert list(document) == list(made)
+    assert list(problem) == list(refused)
+    assert list(problem["errors"][0]) == list(refused["errors"][0])

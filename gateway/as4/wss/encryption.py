@@ -177,7 +177,8 @@ def _is_ours(envelope: Envelope, holder: etree._Element, identity: Identity) -> 
         noncompliant("A SecurityTokenReference must hold exactly one reference")
     reference = holder[0]
     if reference.tag == TOKEN_REFERENCE:
-        return base64_of(token_of(envelope, reference)) == identity.der
+        token = token_of(envelope, reference)
+        return token.text == identity.token or base64_of(token) == identity.der
     if reference.tag == _KEY_IDENTIFIER:
         value_type, value = reference.get("ValueType"), base64_of(reference)
         if value_type == ns.THUMBPRINT:

@@ -1,0 +1,239 @@
+"""Foreign judges of the relation search: another DNS and SMP asked by us, and our SMP asked by a published client.
+
+Needs ../shared/peers with its support kit set up (its README says how), and Java for the second half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gateway.errors import LookupUnavailable
+from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId
+from gateway.model.message import Participant
+from gateway.model.relation import Reachable, Reason
+from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
+from gateway.security.keys import Identity, identity_of
+from gateway.security.trust import Trust
+from gateway.security.weburl import WebRules
+from gateway.smp.client import SmpLookup
+from gateway.smp.fetch import Timeouts, open_fetcher
+from gateway.smp.publisher import Publisher
+from gateway.smp.resolver import Resolver
+from gateway.smp.server import SmpServer
+
+PEERS = Path(__file__).resolve().parents[2] / ".." / "shared" / "peers"
+SUPPORT, PKI = PEERS / "support", PEERS / "pki"
+HOME = Path(os.environ.get("AS4_PEERS_HOME", Path.home() / ".cache" / "as4-peers"))
+PYTHON = HOME / "venv" / "bin" / "python"
+ZONE = "participant.sml.test.tech.peppol.org"
+UNKNOWN = "indeterminate"
+
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(not SUPPORT.is_dir(), reason="../shared/peers/support is absent"),
+    pytest.mark.skipif(not PYTHON.exists(), reason="the support kit is not set up: ./net setup"),
+]
+
+VERDICTS = {
+    "0088:7300010000101": "POP000101",
+    "0088:7300010000102": "POP000102",
+    "0088:7300010000103": "POP000103",
+    "0088:7300010000104": "POP000104",
+    "0088:dns-truncated": "POP000101",
+    "0088:revoked": "POP000199",  # revocation is asked before sending, not here
+    "0088:elsewhere": UNKNOWN,
+    "0088:expired": UNKNOWN,
+    "0088:impostor": UNKNOWN,
+    "0088:old-endpoint": Reason.EXPIRED,
+    "0088:other-transport": Reason.NO_TRANSPORT,
+    "0088:dns-broken": UNKNOWN,
+    "0088:dns-silent": UNKNOWN,
+    "0088:dns-empty": Reason.NOT_REGISTERED,
+    "0088:dns-service": UNKNOWN,
+    "0088:smp-down": UNKNOWN,
+    "0088:smp-silent": UNKNOWN,
+    "0088:smp-unsigned": UNKNOWN,
+    "0088:smp-tampered": UNKNOWN,
+    "0088:smp-wrong-signer": UNKNOWN,
+    "0088:nobody": Reason.NOT_REGISTERED,
+}
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def certificate(name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((PKI / f"{name}.pem").read_bytes())
+
+
+def peer_identity(name: str) -> Identity:
+    key = load_pem_private_key((PKI / f"{name}.key.pem").read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return identity_of(certificate(name), key)
+
+
+def free_port() -> int:
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(tcp.getsockname())
+        return int(tcp.getsockname()[1])
+
+
+@contextmanager
+def started(log: Path, *command: str) -> Iterator[None]:
+    """A process of the kit, from its ready line to its end."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    with log.open("w") as file:
+        process = subprocess.Popen([str(PYTHON), *command], stdout=file, stderr=file, env=environment)
+    try:
+        until = time.monotonic() + 10
+        while " ready on " not in log.read_text():
+            assert process.poll() is None and time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def foreign_network(file: Path, **changes: object) -> Iterator[tuple[str, int]]:
+    """The kit's DNS and SMP with its example network, changed where the test wants; gives the DNS address."""
+    network = json.loads((SUPPORT / "example-network.json").read_text())
+    dns, smp = free_port(), free_port()
+    network["smp"] = f"http://127.0.0.1:{smp}"
+    network["participants"].update(changes)
+    file.write_text(json.dumps(network))
+    with (
+        started(file.with_suffix(".dns"), str(SUPPORT / "dns_server.py"), str(file), "--port", str(dns)),
+        started(
+            file.with_suffix(".smp"), str(SUPPORT / "smp_stub.py"), str(file), "--port", str(smp), "--crl-port", "0"
+        ),
+    ):
+        yield "127.0.0.1", dns
+
+
+@asynccontextmanager
+async def searching(dns: tuple[str, int]) -> AsyncIterator[SmpLookup]:
+    trust = Trust(
+        access_point=[certificate("ap-ca"), certificate("root")], smp=[certificate("smp-ca"), certificate("root")]
+    )
+    rules = WebRules(allow_http=True, allow_loopback=True)
+    async with open_fetcher(rules, Timeouts(connect=1, total=3)) as fetcher:
+        yield SmpLookup(fetcher, Resolver([dns], try_seconds=0.5), trust, zone=ZONE, clock=WallClock())
+
+
+async def verdict(lookup: SmpLookup, participant: str) -> tuple[str, str]:
+    try:
+        found = await lookup.find(ParticipantId.parse(participant), BILLING_INVOICE, BILLING_PROCESS)
+    except LookupUnavailable as error:
+        return UNKNOWN, str(error)
+    return (found.endpoint.seat, "") if isinstance(found, Reachable) else (found.reason, found.text)
+
+
+async def test_we_judge_a_foreign_network_rightly(tmp_path: Path) -> None:
+    nowhere = {"smp": "http://127.0.0.1:1"}
+    with foreign_network(tmp_path / "network.json", **{"0088:elsewhere": nowhere}) as dns:
+        listed = json.loads((tmp_path / "network.json").read_text())["participants"]
+        assert set(VERDICTS) == {*listed, "0088:nobody"}
+        async with searching(dns) as lookup, asyncio.TaskGroup() as tasks:
+            asked = {name: tasks.create_task(verdict(lookup, name)) for name in VERDICTS}
+        got = {name: task.result() for name, task in asked.items()}
+    assert {name: answer for name, (answer, _) in got.items()} == VERDICTS, got
+
+
+async def test_a_foreign_redirect_is_followed_and_its_signer_compared(tmp_path: Path) -> None:
+    ours = peer_identity("PSP000202")
+    async with our_smp(ours) as url:
+        name = "0088:redirected"
+        href = f"{url}/iso6523-actorid-upis%3A%3A{name.replace(':', '%3A')}/services/" + quoted(BILLING_INVOICE)
+        good = {
+            "redirect": {"href": href, "uid": ours.certificate.subject.rfc4514_string()},
+            "certificate": "POP000101",
+        }
+        bad = {**good, "redirect": {"href": href, "uid": "CN=PSP000201,OU=PEPPOL TEST SMP,O=Test Operator,C=SE"}}
+        for entry, expected in ((good, "POP000101"), (bad, UNKNOWN)):
+            with foreign_network(tmp_path / "network.json", **{name: entry}) as dns:
+                async with searching(dns) as lookup:
+                    answer, text = await verdict(lookup, name)
+            assert answer == expected, text
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java here")
+@pytest.mark.skipif(not (HOME / "lookup" / "classes").is_dir(), reason="the look-up is not set up: lookup/lookup setup")
+async def test_a_published_client_finds_our_participants_through_our_smp(tmp_path: Path) -> None:
+    async with our_smp(peer_identity("PSP000202")) as url:
+        here = {"smp": url}
+        names = ["0088:elsewhere", "0007:5567212047", "0204:a-b_c.d~e"]
+        with foreign_network(tmp_path / "network.json", **dict.fromkeys(names, here)) as (host, port):
+            environment = {**os.environ, "PEPPOL_DNS": f"{host}:{port}"}
+            command = [str(SUPPORT / "lookup" / "lookup"), "find", *names, "0088:not-registered"]
+            began = time.monotonic()
+            done = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, env=environment, timeout=120
+            )
+            async with searching((host, port)) as lookup:
+                own = [await verdict(lookup, name) for name in names]
+    assert own == [("POP000101", "")] * 3
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4, (done.stdout, done.stderr, time.monotonic() - began)
+    for name, line in zip(names, lines, strict=False):
+        assert line.startswith(f"{name}: http://127.0.0.1:18101/as4 "), line
+        assert "CN=POP000101" in line
+        assert f"by {url}" in line
+        assert "2 document types" in line
+    assert "Exception" in lines[3]
+
+
+def quoted(document_type: DocumentTypeId) -> str:
+    from urllib.parse import quote
+
+    return quote(str(document_type), safe="")
+
+
+@asynccontextmanager
+async def our_smp(identity: Identity) -> AsyncIterator[str]:
+    """Our SMP with everybody as its participant."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    publisher = Publisher(
+        identity=identity,
+        smp_url=url,
+        endpoint_url="http://127.0.0.1:18101/as4",
+        certificate=peer_identity("POP000101").der,
+        description="Exempel AB",
+        contact_url="mailto:nobody@example.org",
+    )
+
+    async def find(id: ParticipantId) -> Participant:
+        return Participant(id=id, account=AccountId("main"))
+
+    runner = web.AppRunner(SmpServer(publisher, find).application(), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield url
+    finally:
+        await runner.cleanup()
