@@ -7,6 +7,7 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -133,6 +134,14 @@ class Wake(Protocol):
     async def wait(self) -> Literal[True]: ...
 
 
+class ChangeBell(Protocol):
+    """Rung when the document that it was hung up for has changed."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the next change, at most so long."""
+        ...
+
+
 class Store(Protocol):
     """Durable things. Every read names the account; what belongs to another account does not exist for it."""
 
@@ -168,13 +177,18 @@ class Store(Protocol):
     async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
         """Commit, before the first octet leaves, that C3 may get the message.
 
-        Sets ``sent_octets``, ``peer`` and ``receiver``, and freezes ``part`` as the payload that every retry sends
-        (an earlier part stays). Guarded like ``record``; the lease goes on.
+        Sets ``sent_octets``, ``peer`` and ``receiver``, and freezes ``part`` as the payload that every retry sends.
+        A part that may have been sent stays; one that certainly was not is replaced. Guarded like ``record``; the
+        lease goes on.
         """
         ...
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""
+        ...
+
+    def watch(self, id: DocumentId) -> AbstractContextManager[ChangeBell]:
+        """A bell that rings at each commit of this process that changes the document."""
         ...
 
     async def find(self, account: AccountId, which: Filter) -> tuple[Sequence[Message], str]:

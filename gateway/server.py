@@ -7,7 +7,6 @@ their step, then the process ends with 0.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import logging
 import signal
@@ -23,7 +22,8 @@ from gateway.app import Gateway, open_gateway
 from gateway.config import Config
 from gateway.config.values import Address
 from gateway.smp.server import SmpServer
-from gateway.web.api import application
+from gateway.web.api import SERVER_LIMITS, application
+from gateway.web.frame import request_id
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ async def _listen(gateway: Gateway, runners: list[web.AppRunner]) -> dict[str, o
     """Open every site and give the object that says where they are."""
     config = gateway.config
     path = urlsplit(config.as4.public_url).path or "/as4"
-    as4 = web.Application(client_max_size=config.as4.max_message)
+    as4 = web.Application()
     gateway.endpoint.add_to(as4.router, path)
     ready: dict[str, object] = {"ready": True}
     ready["as4"] = f"http://{await _open(as4, config.as4.listen, runners)}{path}"
@@ -79,16 +79,13 @@ async def _listen(gateway: Gateway, runners: list[web.AppRunner]) -> dict[str, o
 
 
 async def _open(app: web.Application, address: Address, runners: list[web.AppRunner]) -> Address:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, keepalive_timeout=75)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, **SERVER_LIMITS)
     await runner.setup()
     runners.append(runner)
     site = web.TCPSite(runner, address.host, address.port, backlog=1024)
     await site.start()
     host, port = runner.addresses[0][:2]
     return Address(str(host), int(port))
-
-
-request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
 
 class JsonFormatter(logging.Formatter):
@@ -103,6 +100,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "text": record.getMessage(),
         }
+        if request_id.get():
+            line["request"] = request_id.get()
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

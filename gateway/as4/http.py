@@ -27,7 +27,6 @@ from gateway.errors import (
     InvalidMessage,
     PeerUnavailable,
     PermanentError,
-    StateError,
     TemporaryError,
     UnreadableRequest,
 )
@@ -204,7 +203,7 @@ class As4Endpoint:
         except TemporaryError as error:
             _log.warning("cannot take a message now: %s", error)
             return _busy(error.peer_text)
-        except StateError:
+        except Exception:  # a bug is a fault of ours: the peer keeps the message and tries again
             _log.exception("a fault of ours while a message was read")
             return _busy(TemporaryError.peer_text)
 

@@ -259,7 +259,7 @@ class Receiving:
         if not user.is_test:
             business, document = self._unwrapped(octets)
             check_envelope(user, business, self._profile)
-        self._signed = opened.signed
+        self._signed, self._message_id = opened.signed, user.message_id
         return Received(
             message_id=MessageId(user.message_id),
             conversation_id=user.conversation_id,

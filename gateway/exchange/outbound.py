@@ -155,7 +155,7 @@ class Outbound:
             reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
             return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
         facts, envelope = facts_of(submission), submission.envelope
-        wanted = [envelope.receiver] if envelope else [c.participant for c in candidates(facts.receiver)]
+        wanted = self._wanted(message, facts, envelope)
         try:
             answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
         except LookupUnavailable as error:
@@ -211,8 +211,11 @@ class Outbound:
     async def _transmit(self, message: Message, submission: Submission, found: Reachable) -> Outcome:
         """Freeze the octets, send them, and read the answer."""
         envelope = submission.envelope or self._envelope(message, facts_of(submission), found)
-        part = await in_thread_if_large(message.size, self._part, submission.document, envelope)
         sent_before = message.sent_octets
+        if sent_before:
+            part = await self.store.payload(message.id, PayloadKind.PART)
+        else:
+            part = await in_thread_if_large(message.size, self._part, submission.document, envelope)
         message = await self.store.mark_sending(
             message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
         )
@@ -221,7 +224,7 @@ class Outbound:
             conversation_id=message.conversation_id,
             timestamp=message.created,
             envelope=envelope,
-            part=await self.store.payload(message.id, PayloadKind.PART),
+            part=part,
         )
         try:
             delivery = await self.transport.send(outgoing, found.endpoint)
@@ -287,6 +290,14 @@ class Outbound:
                 )
             reasons.append(f"no {_CHANNEL_WORDS[name].lower()}: {refusal}")
         return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}")
+
+    def _wanted(self, message: Message, facts: Facts, envelope: Envelope | None) -> list[ParticipantId]:
+        """Whom to ask for: the envelope's receiver, the one it may have been sent to, or every candidate."""
+        if envelope:
+            return [envelope.receiver]
+        if message.sent_octets:  # the frozen envelope names it
+            return [ParticipantId.parse(message.receiver)]
+        return [c.participant for c in candidates(facts.receiver)]
 
     def _part(self, document: bytes, envelope: Envelope) -> bytes:
         return self.pack(sbdh.wrap(document, envelope))

@@ -30,6 +30,7 @@ WILDCARD_SCHEME: Final = "peppol-doctype-wildcard"
 PROCESS_SCHEME: Final = "cenbii-procid-ubl"
 TRANSPORT_PROFILE: Final = "peppol-transport-as4-v2_0"
 
+_BLANK = re.compile(r"\s")
 _PARTICIPANT = re.compile(r"[0-9]{4}:[A-Za-z0-9._~-]{1,130}", re.ASCII)
 
 
@@ -84,7 +85,7 @@ class DocumentTypeId:
                 f"“{text[:120]}” is not a document type identifier",
                 remedy="Write namespace::name##customization::version.",
             )
-        if len(value) > 500 or any(c.isspace() for c in value):
+        if len(value) > 500 or _BLANK.search(value):
             raise InvalidAddress("A document type identifier has at most 500 characters and no blanks")
         if not scheme:
             scheme = WILDCARD_SCHEME if "urn:peppol:pint:" in value else DOCUMENT_SCHEME
@@ -131,7 +132,7 @@ class ProcessId:
     def parse(cls, text: str) -> ProcessId:
         """Read ``scheme::value`` or a bare value."""
         scheme, value = _split_scheme(text.strip(), (PROCESS_SCHEME,))
-        if not value or len(value) > 200 or any(c.isspace() for c in value):
+        if not value or len(value) > 200 or _BLANK.search(value):
             raise InvalidAddress(f"“{text[:120]}” is not a process identifier: 1 to 200 characters without blanks")
         return cls(value, scheme or PROCESS_SCHEME)
 

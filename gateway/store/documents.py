@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
@@ -85,8 +85,8 @@ class Step:
     change: Callable[[Current], Change]
     account: AccountId = AccountId("")
     evidence: tuple[KeptEvidence, ...] = ()
-    payloads: dict[PayloadKind, Kept] = field(default_factory=dict)
-    """Octets that belong to the step; those of a kind that is there already stay as they are."""
+    part: Kept | None = None
+    """The part that will be sent; once an earlier one may have been sent, that one stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +227,9 @@ def _claim(connection: Connection, job: Claim) -> list[Message]:
 def apply(connection: Connection, jobs: Sequence[Step]) -> list[Stepped | GatewayError]:
     """Do each step on the document as it is now; a refused step changes nothing."""
     current = _current(connection, {job.id for job in jobs})
-    frozen = _frozen(connection, {job.id for job in jobs if job.payloads})
     outcomes: list[Stepped | GatewayError] = []
     changed: dict[DocumentId, dict[str, object]] = {}
+    parts: dict[DocumentId, dict[str, object]] = {}
     rows = _Rows()
     for job in jobs:
         was = current.get(job.id)
@@ -245,15 +245,17 @@ def apply(connection: Connection, jobs: Sequence[Step]) -> list[Stepped | Gatewa
             outcomes.append(Stepped(message=change.message, due=False))
             continue
         now = _note_change(rows, job, was, change, change.entry)
-        for kind, kept in job.payloads.items():
-            if (job.id, kind) not in frozen:
-                frozen.add((job.id, kind))
-                rows.payloads.append({"account": now.message.account, "message": job.id, "kind": kind, **kept.row()})
+        if job.part is not None and not was.message.sent_octets:
+            parts[job.id] = {"account": now.message.account, "kind": PayloadKind.PART, **job.part.row()}
         current[job.id] = now
         changed[job.id] = _changed_row(now)
         outcomes.append(Stepped(message=now.message, due=_wants_worker(now, change.entry.time)))
     if changed:
         connection.execute(_UPDATE, list(changed.values()))
+    if parts:
+        known = tables.payload
+        connection.execute(delete(known).where(known.c.message.in_(parts), known.c.kind == PayloadKind.PART))
+        rows.payloads += [{"message": message, **row} for message, row in parts.items()]
     rows.insert(connection)
     return outcomes
 
@@ -264,15 +266,6 @@ def _current(connection: Connection, ids: set[DocumentId]) -> dict[DocumentId, C
     wanted = select(*MESSAGE_COLUMNS, *(known.c[name] for name in beside)).where(known.c.id.in_(ids))
     rows = connection.execute(wanted.with_for_update()).mappings()
     return {row["id"]: Current(message=message_of(row), **{name: row[name] for name in beside}) for row in rows}
-
-
-def _frozen(connection: Connection, ids: set[DocumentId]) -> set[tuple[DocumentId, PayloadKind]]:
-    """Which kinds of octets these documents have already."""
-    if not ids:
-        return set()
-    known = tables.payload
-    wanted = select(known.c.message, known.c.kind).where(known.c.message.in_(ids))
-    return {(DocumentId(message), PayloadKind(kind)) for message, kind in connection.execute(wanted)}
 
 
 def _note_change(rows: _Rows, job: Step, was: Current, change: Change, entry: TimelineEntry) -> Current:

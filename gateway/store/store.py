@@ -7,8 +7,9 @@ own and see everything that was committed before they began.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.ports import Added, Arrival, Clock, Filter
 from gateway.store import accounts, documents, queries, steps
+from gateway.store.bells import Bell, Bells
 from gateway.store.database import (
     database_path,
     make_file,
@@ -39,6 +41,9 @@ from gateway.store.writer import Writer
 T = TypeVar("T")
 
 CLAIM_MOST: Final = 1000
+_REMEMBERED: Final = 10_000
+_REMEMBERED_SECONDS: Final = 5.0
+"""How long another process's change of a participant may go unnoticed."""
 
 
 class SqlStore:
@@ -49,9 +54,17 @@ class SqlStore:
     """
 
     def __init__(
-        self, writer: Writer, readers: AsyncEngine, payloads: Folder, clock: Clock, work: asyncio.Event
+        self,
+        writer: Writer,
+        readers: AsyncEngine,
+        payloads: Folder,
+        clock: Clock,
+        work: asyncio.Event,
+        bells: Bells,
     ) -> None:
         self.work = work
+        self._bells = bells
+        self._participants: dict[ParticipantId, tuple[float, Participant | None]] = {}
         self._writer = writer
         self._readers = readers
         self._payloads = payloads
@@ -126,8 +139,8 @@ class SqlStore:
         """
         now = self._clock.now()
         change = partial(steps.mark_sending, message=message, peer=peer, receiver=receiver, now=now)
-        frozen = {PayloadKind.PART: await self._payloads.keep(part, f"{message.id}.{PayloadKind.PART}")}
-        return await self._step(documents.Step(id=message.id, change=change, payloads=frozen))
+        kept = await self._payloads.keep(part, f"{message.id}.{PayloadKind.PART}")
+        return await self._step(documents.Step(id=message.id, change=change, part=kept))
 
     async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
         """C4 has it from the inbox; twice is once. Raises ``NotFound``."""
@@ -171,17 +184,28 @@ class SqlStore:
         """Stored evidence as (name, time, evidence), oldest first. Raises ``NotFound``, ``StateError``."""
         found = await self._read(partial(queries.evidence, account=account, id=id))
         return [
-            (name, time, Evidence(kind=kind, media_type=media_type, octets=await self._payloads.fetch(kept)))
-            for name, time, kind, media_type, kept in found
+            (name, when, Evidence(kind=kind, media_type=media_type, octets=await self._payloads.fetch(kept)))
+            for name, when, kind, media_type, kept in found
         ]
 
     async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
         """The inbound message with this key, or None. Costs a read: ``add_once`` finds it by itself."""
         return await self._read(partial(queries.find_received, seat=seat, message_id=message_id))
 
+    def watch(self, id: DocumentId) -> AbstractContextManager[Bell]:
+        """A bell that rings at each commit of this process that changes the document."""
+        return self._bells.watch(id)
+
     async def participant(self, id: ParticipantId) -> Participant | None:
-        """One of our own participants, or None."""
-        return await self._read(partial(accounts.participant, id=id))
+        """One of our own participants, or None; remembered for some seconds, since every message asks."""
+        known = self._participants.get(id)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        found = await self._read(partial(accounts.participant, id=id))
+        if len(self._participants) >= _REMEMBERED:
+            self._participants.clear()
+        self._participants[id] = (time.monotonic() + _REMEMBERED_SECONDS, found)
+        return found
 
     async def participants(self, account: AccountId | None = None) -> Sequence[Participant]:
         """Our own participants, of one account or all."""
@@ -191,10 +215,12 @@ class SqlStore:
         """Add or replace. Raises ``Conflict`` when it belongs to another account, ``NotFound`` without an account."""
         errand = partial(accounts.save_participant, new=participant, now=self._clock.now())
         await self._writer.do(accounts.run_errands, errand)
+        self._participants.pop(participant.id, None)
 
     async def remove_participant(self, account: AccountId, id: ParticipantId) -> None:
         """Remove. Raises ``NotFound``."""
         await self._writer.do(accounts.run_errands, partial(accounts.remove_participant, account=account, id=id))
+        self._participants.pop(id, None)
 
     async def account_of_key(self, key_hash: str) -> AccountId | None:
         """The account of an API key, by the key's hash."""
@@ -233,12 +259,12 @@ async def open_store(database: str, payloads: Path, clock: Clock, *, base: Path 
     make_folder(base / payloads, "store.payloads")
     make_file(path)
     writing, readers = writing_engine(path), reading_engine(path)
-    work = asyncio.Event()
-    writer = Writer(writing, partial(_tell_worker, work))
+    work, bells = asyncio.Event(), Bells()
+    writer = Writer(writing, partial(_tell, work, bells))
     try:
         await make_schema(writing)
         async with _running(writer):
-            yield SqlStore(writer, readers, Folder(base / payloads), clock, work)
+            yield SqlStore(writer, readers, Folder(base / payloads), clock, work, bells)
     finally:
         await readers.dispose()
         await writing.dispose()
@@ -260,10 +286,11 @@ async def _running(writer: Writer) -> AsyncIterator[None]:
         raise failure
 
 
-def _tell_worker(work: asyncio.Event, outcomes: Sequence[object]) -> None:
+def _tell(work: asyncio.Event, bells: Bells, outcomes: Sequence[object]) -> None:
+    """After a commit: the worker hears of work, and whoever waits for a document of its change."""
     for outcome in outcomes:
         if (isinstance(outcome, documents.Standing) and outcome.new) or (
             isinstance(outcome, documents.Stepped) and outcome.due
         ):
             work.set()
-            return
+    bells.ring(outcome.message.id for outcome in outcomes if isinstance(outcome, documents.Stepped))

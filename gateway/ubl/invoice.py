@@ -97,21 +97,6 @@ def facts_of(root: etree._Element) -> Facts:
     )
 
 
-def is_self_billed(facts: Facts) -> bool:
-    """Tell whether the buyer wrote the document, so that it travels from buyer to seller."""
-    return "selfbilling" in facts.document_type.customization
-
-
-def sender_of(facts: Facts) -> Company:
-    """The company that sends the document (C1): the seller, or the buyer of a self-billed one."""
-    return facts.buyer if is_self_billed(facts) else facts.seller
-
-
-def receiver_of(facts: Facts) -> Company:
-    """The company that the document is for (C4): the buyer, or the seller of a self-billed one."""
-    return facts.seller if is_self_billed(facts) else facts.buyer
-
-
 def read_date(value: str) -> date | None:
     """An xs:date without its zone, or None."""
     match = _DATE.fullmatch(value)

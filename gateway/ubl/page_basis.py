@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lxml import etree
 
+from gateway.model.address import letter_lines
 from gateway.model.document import Facts, PostalAddress
 from gateway.ubl.names import text
-from gateway.ubl.page_words import COUNTRIES, WORDS, Language, number, pick
+from gateway.ubl.page_words import WORDS, Language, number, pick
 
 LONG: Final = 4_000
 """Characters of a note or description."""
 SHORT: Final = 300
 """Characters of any other value."""
-_CITY_FIRST: Final = frozenset({"GB", "IE", "US", "CA", "AU", "NZ", "SG", "IN"})
-_REGION_SHOWN: Final = frozenset({"US", "CA", "AU", "IT"})
 
 Row = dict[str, Any]
 """JSON for the template; it never leaves this package."""
@@ -57,28 +56,10 @@ def breakable(value: str, every: int = 14) -> str:
     return re.sub(rf"(\S{{{every}}})(?=\S)", "\\1\u200b", value)
 
 
-def address_lines(address: PostalAddress, *, home: str, attention: str = "") -> list[str]:
-    """The lines of an address label; the country's name in capitals last when it is not ``home``."""
-    code = address.postal_code
-    if address.country in ("SE", "GR") and re.fullmatch(r"[0-9]{5}", code):
-        code = f"{code[:3]} {code[3:]}"
-    region = address.region if address.country in _REGION_SHOWN else ""
-    if address.country in _CITY_FIRST:
-        place = [" ".join(filter(None, (address.city, region, code)))]
-    else:
-        place = [" ".join(filter(None, (code, address.city, region)))]
-    contact = address.attention if attention and address.attention != address.name else ""
-    foreign = address.country if address.country and address.country != home else ""
-    lines = [
-        address.name,
-        f"{attention} {contact}" if contact else "",
-        address.street,
-        address.additional,
-        address.extra_line,
-        *place,
-        COUNTRIES.get(foreign, foreign).upper(),
-    ]
-    return [clip(line, 120) for line in lines if line]
+def address_lines(address: PostalAddress, *, home: str, person: Language | None = None) -> list[str]:
+    """The lines of an address label as letters have them; with the person's name only when a language is given."""
+    shown = address if person else replace(address, attention="")
+    return [clip(line, 120) for line in letter_lines(shown, home, person or "en")]
 
 
 def period_of(node: etree._Element | None) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.model.document import Company, Facts, Finding
-from gateway.ubl.invoice import is_self_billed, read_address, receiver_of, refusal, sender_of
+from gateway.ubl.invoice import read_address, refusal
 from gateway.ubl.names import decimal, find, find_all, text
 from gateway.ubl.page_basis import LONG, SHORT, Page, Row, address_lines, breakable, clip, period_of
 from gateway.ubl.page_lines import adjustment_row, category, line_row, negated
@@ -32,7 +32,7 @@ def page_data(root: etree._Element, facts: Facts, language: Language) -> Row:
         message = f"The document has {len(lines)} lines; a page is made for at most {MAX_LINES}."
         raise refusal(Finding(rule="PAGE", message=message), remedy="Split the document, or send it over the network.")
     rows = [line_row(page, line) for line in lines]
-    sender, receiver = sender_of(facts), receiver_of(facts)
+    sender, receiver = facts.sender, facts.receiver
     pay = _pay(page)
     return {
         "language": language,
@@ -45,7 +45,7 @@ def page_data(root: etree._Element, facts: Facts, language: Language) -> Row:
             "lines": [*address_lines(sender.address, home=sender.country)[1:], *_contact(page, sender)],
         },
         "return_line": clip(" · ".join(address_lines(sender.address, home=receiver.country)), 90),
-        "address": address_lines(receiver.address, home=sender.country, attention=page.word("attention")),
+        "address": address_lines(receiver.address, home=sender.country, person=language),
         "head": _head(page),
         "references": _references(page),
         "shows": {
@@ -74,7 +74,7 @@ def _title(page: Page) -> str:
     code = page.get("cbc:CreditNoteTypeCode" if page.credit else "cbc:InvoiceTypeCode")
     if code in TITLES:
         return pick(TITLES[code], page.language)
-    if is_self_billed(page.facts):
+    if page.facts.self_billed:
         return pick(TITLES["261" if page.credit else "389"], page.language)
     return page.word("credit_note" if page.credit else "invoice")
 
@@ -123,7 +123,7 @@ def _preceding(page: Page) -> str:
 
 def _references(page: Page) -> list[list[str]]:
     """Everything else that tells what the document is about, in two columns under the head."""
-    receiver, sender, word = receiver_of(page.facts), sender_of(page.facts), page.word
+    receiver, sender, word = page.facts.receiver, page.facts.sender, page.word
     delivery = find(page.root, "cac:Delivery")
     place = find(delivery, "cac:DeliveryLocation/cac:Address")
     where = [text(delivery, "cac:DeliveryParty/cac:PartyName/cbc:Name")]

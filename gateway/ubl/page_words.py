@@ -159,19 +159,6 @@ UNITS: Final[dict[str, tuple[str, str]]] = {
     "ZZ": ("", ""),
 
 }  # fmt: skip
-
-COUNTRIES: Final[dict[str, str]] = {
-    "AE": "United Arab Emirates", "AT": "Austria", "AU": "Australia", "AX": "Åland, Finland", "BE": "Belgium",
-    "BG": "Bulgaria", "BR": "Brazil", "CA": "Canada", "CH": "Switzerland", "CN": "China", "CY": "Cyprus",
-    "CZ": "Czechia", "DE": "Germany", "DK": "Denmark", "EE": "Estonia", "ES": "Spain", "FI": "Finland",
-    "FO": "Faroe Islands", "FR": "France", "GB": "United Kingdom", "GL": "Greenland", "GR": "Greece",
-    "HR": "Croatia", "HU": "Hungary", "IE": "Ireland", "IN": "India", "IS": "Iceland", "IT": "Italy",
-    "JP": "Japan", "LI": "Liechtenstein", "LT": "Lithuania", "LU": "Luxembourg", "LV": "Latvia", "MT": "Malta",
-    "MY": "Malaysia", "NL": "Netherlands", "NO": "Norway", "NZ": "New Zealand", "OM": "Oman", "PL": "Poland",
-    "PT": "Portugal", "RO": "Romania", "RS": "Serbia", "SE": "Sweden", "SG": "Singapore", "SI": "Slovenia",
-    "SK": "Slovakia", "TR": "Türkiye", "UA": "Ukraine", "US": "United States",
-
-}  # fmt: skip
 """Names for the last line of a foreign address; the Universal Postal Union wants English or French there."""
 
 

@@ -273,13 +273,9 @@ def _fits(envelope: Envelope, payload: etree._Element) -> None:
 
 def _cut(octets: bytes, root: etree._Element, payload: etree._Element) -> bytes:
     """The document's own octets, or the document written anew where they would not stand alone."""
-    piece = _slice(octets) if (root.getroottree().docinfo.encoding or "UTF-8").upper() in ("UTF-8", "US-ASCII") else b""
-    if piece:
-        try:
-            alone = safexml.parse(piece, huge=True)
-        except safexml.UnsafeXml:
-            alone = None  # a prefix that only the envelope declares
-        if alone is not None and alone.tag == payload.tag and not _borrows(piece, payload, alone):
+    if (root.getroottree().docinfo.encoding or "UTF-8").upper() in ("UTF-8", "US-ASCII"):
+        piece = _slice(octets)
+        if piece and _stands_alone(piece, root, payload):
             return piece
     return etree.tostring(payload, encoding="UTF-8", xml_declaration=False, with_tail=False)
 
@@ -304,10 +300,22 @@ def _slice(octets: bytes) -> bytes:
     return piece
 
 
-def _borrows(piece: bytes, payload: etree._Element, alone: etree._Element) -> bool:
-    """Tell whether text of the document may use a prefix of the envelope, as ``xsi:type="cac:…"`` does."""
-    lent = [prefix.encode() for prefix in payload.nsmap if prefix and prefix not in alone.nsmap]
-    return any(re.search(rb"[\s\"'>]" + re.escape(prefix) + rb":", piece) for prefix in lent)
+def _stands_alone(piece: bytes, root: etree._Element, payload: etree._Element) -> bool:
+    """Tell whether the document means the same without the namespaces that the envelope declares."""
+    lent = {prefix: uri for prefix, uri in root.nsmap.items() if payload.nsmap.get(prefix) == uri}
+    if None in lent and any(node.prefix is None for node in payload.iter(f"{{{lent.pop(None)}}}*")):
+        return False
+    # A prefix may also stand in a value, as in xsi:type="cac:…".
+    used = [
+        prefix for prefix in lent if prefix and re.search(rb"(?<![\w.-])" + re.escape(prefix.encode()) + rb":", piece)
+    ]
+    if not used:
+        return True
+    try:  # the document may declare the same once more
+        own = safexml.parse(piece, huge=True).nsmap
+    except safexml.UnsafeXml:
+        return False
+    return all(prefix in own for prefix in used)
 
 
 def _one(parent: etree._Element, name: str) -> etree._Element:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -29,8 +28,8 @@ ID: Final = r"{id:[A-Za-z0-9-]{1,64}}"
 MAX_WAIT: Final = 60
 _XML: Final = ("application/xml", "text/xml")
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 1.0
+"""Seconds after which a waiting caller looks again by itself: another process may have done the work."""
 _WAITERS: Final = 500
 
 
@@ -138,13 +137,16 @@ class Documents:
         """The document as it is once it is no longer queued, or when the time is over."""
         if self._waiting >= _WAITERS:
             return message  # the promise is 202 after the commit; waiting is a courtesy
-        until, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        until = time.monotonic() + seconds
         self._waiting += 1
         try:
-            while STATUS[message.state] == "queued" and (left := until - time.monotonic()) > 0:
-                await asyncio.sleep(min(pause, left))
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
-                message = await self.gateway.store.get(account, message.id)
+            with self.gateway.store.watch(message.id) as bell:
+                while seconds and STATUS[message.state] == "queued":
+                    message = await self.gateway.store.get(account, message.id)
+                    left = until - time.monotonic()
+                    if STATUS[message.state] != "queued" or left <= 0:
+                        break
+                    await bell.wait(min(left, _LONGEST_PAUSE))
         finally:
             self._waiting -= 1
         return message

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 
-from gateway.as4.gzipped import compress
+from gateway.as4.gzipped import compress, inflate
 from gateway.as4.msh import Receiving, Request
 from gateway.errors import GatewayError, InvalidMessage, PermanentError, UnreadableRequest
 from gateway.ubl.sbdh import unwrap
@@ -121,6 +122,16 @@ def test_a_bomb_is_refused_before_it_is_unpacked(world: World, size: int) -> Non
     with pytest.raises(InvalidMessage, match="too large") as raised:
         world.read(world.sending(outgoing(part=part)).request(), limits=strict_limits(ratio_free=1 << 20, ratio=20))
     assert raised.value.code == "EBMS:0303"
+
+
+def test_a_bomb_takes_no_more_memory_than_is_allowed() -> None:
+    bomb = compress(b"\0" * (50 << 20))
+    tracemalloc.start()
+    with pytest.raises(InvalidMessage):
+        inflate(bomb, strict_limits(ratio_free=1 << 20, ratio=1))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from gateway.as4.http import As4Client, As4Endpoint
 from gateway.as4.limits import Limits
+from gateway.as4.msh import Unwrap
 from gateway.errors import (
     Conflict,
     InvalidAnswer,
@@ -24,6 +26,7 @@ from gateway.errors import (
     StateError,
     StoreUnavailable,
 )
+from gateway.model.document import Envelope
 from gateway.model.message import Received
 from gateway.model.relation import Endpoint
 from gateway.model.signals import NOT_SERVICED
@@ -51,7 +54,7 @@ class Server:
 
 async def serve(handler: Handler) -> tuple[web.AppRunner, str]:
     app = web.Application()
-    app.router.add_route("*", "/as4", handler)
+    app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -67,7 +70,7 @@ async def server(world: World) -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
-async def start(world: World, server: Server, **limits: Any) -> tuple[web.AppRunner, str]:
+async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits: Any) -> tuple[web.AppRunner, str]:
     endpoint = As4Endpoint(
         identity=world.c3,
         trust=world.trust,
@@ -116,13 +119,21 @@ async def test_many_messages_at_once(world: World, server: Server, client: As4Cl
     assert len(server.received) == 20
 
 
-async def test_a_large_message_leaves_the_event_loop_free(world: World, client: As4Client) -> None:
+async def test_a_large_message_is_worked_on_in_a_thread(world: World, client: As4Client) -> None:
+    threads = []
+
+    def watching(octets: bytes) -> tuple[Envelope, bytes]:
+        threads.append(threading.get_ident())
+        return unwrap(octets)
+
     server = Server()
-    runner, url = await start(world, server, inline=10_000)
-    noise = random.Random(1).randbytes(600_000).hex().encode()
+    runner, url = await start(world, server, watching, inline=20_000)
+    await client.send(outgoing(), to(world, url))
+    noise = random.Random(1).randbytes(300_000).hex().encode()
     document = DOCUMENT.replace(b"</Invoice>", b"<!--" + noise + b"--></Invoice>")
     await client.send(outgoing(document), to(world, url))
-    assert server.received[0].document == document
+    assert [received.document for received in server.received] == [DOCUMENT, document]
+    assert threads[0] == threading.get_ident() != threads[1]
     await runner.cleanup()
 
 
@@ -148,7 +159,9 @@ async def test_a_refusal_is_an_ebms_error(
     assert (raised.value.code, raised.value.detail, raised.value.signed) == (code, detail, True)
 
 
-@pytest.mark.parametrize("failure", [StoreUnavailable("disk full"), StateError("our fault")])
+@pytest.mark.parametrize(
+    "failure", [StoreUnavailable("disk full"), StateError("disk state"), ZeroDivisionError("disk bug")]
+)
 async def test_a_fault_of_ours_is_503(world: World, server: Server, client: As4Client, failure: Exception) -> None:
     server.failure = failure
     with pytest.raises(PeerUnavailable) as raised:

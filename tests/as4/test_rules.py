@@ -16,7 +16,8 @@ from gateway.as4.rules import check_envelope, check_profile, match_parts
 from gateway.as4.soap import read_envelope
 from gateway.errors import InvalidMessage
 from gateway.model.identifiers import ParticipantId
-from tests.as4.as4_parts import ENVELOPE, World, at, pack, unpack
+from gateway.security.safexml import parse
+from tests.as4.as4_parts import ENVELOPE, World, at, outgoing, pack, unpack
 from tests.as4.test_wrapping import resigned
 
 CONTENT_ID = "part.4f4a6a7e-93f1-4f0e-9a24-6d0a3b5f2c11@pop000001.as4"
@@ -209,6 +210,18 @@ def test_a_ping_may_come_without_payload(world: World, request_of_c2: Request) -
     with pytest.raises(InvalidMessage) as raised:
         world.receiving("application/soap+xml", resigned(world, request_of_c2, no_test).soap).read()
     assert raised.value.code == "EBMS:0011"
+
+
+def test_blanks_around_values_do_not_count(world: World, request_of_c2: Request) -> None:
+    def pad(root: Any) -> None:
+        message_id = at(root, "Header", "Messaging", "UserMessage", "MessageInfo", "MessageId")
+        message_id.text = f"\n {message_id.text} "
+
+    padded = resigned(world, request_of_c2, pad)
+    receiving = world.receiving(padded.content_type, padded.body)
+    assert receiving.read().message_id == outgoing().message_id
+    receipt = parse(receiving.receipt())
+    assert receipt.findtext(".//{*}RefToMessageId") == outgoing().message_id
 
 
 def test_parts_need_ids_of_their_own(world: World, request_of_c2: Request) -> None:

@@ -121,10 +121,14 @@ def test_a_signed_element_moved_aside_never_counts(
 
 @pytest.mark.parametrize("id_name", ID_NAMES)
 def test_an_id_may_occur_once_whatever_it_is_called(world: World, request_of_c2: Request, id_name: str) -> None:
-    def add(root: Element) -> None:
-        etree.SubElement(at(root, "Header"), "{urn:example:x}Block").set(id_name, "messaging")
+    for place in (0, 2):  # before and after the element that has the id by right
 
-    refused(world, spoil(request_of_c2, add), "EBMS:0103")
+        def add(root: Element, place: int = place) -> None:
+            block = etree.Element("{urn:example:x}Block")
+            block.set(id_name, "messaging")
+            at(root, "Header").insert(place, block)
+
+        refused(world, spoil(request_of_c2, add), "EBMS:0103")
 
 
 def test_the_references_form_a_closed_set(world: World, request_of_c2: Request) -> None:

@@ -185,6 +185,25 @@ def test_a_document_that_borrows_its_default_namespace_stands_alone_too() -> Non
     assert root[0].tag == "{http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader}B"
 
 
+def test_a_document_that_declares_the_same_prefixes_once_more_is_cut_as_it_is(
+    network: bytes, envelope: Envelope
+) -> None:
+    again = (
+        ' xmlns:cac="urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"'
+        ' xmlns:cbc="urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"'
+    )
+    wrapped = changed(
+        sbdh.wrap(network, envelope), ("<StandardBusinessDocument ", f"<StandardBusinessDocument{again} ")
+    )
+    assert sbdh.unwrap(wrapped)[1] == network.split(b"?>", 1)[1].strip()
+
+
+def test_elements_in_the_envelopes_own_namespace_keep_it() -> None:
+    inner = b'<s:A xmlns:s="urn:a"><B/></s:A>'
+    root = safexml.parse(sbdh.unwrap(_minimal(inner, namespace="urn:a", name="A"))[1])
+    assert etree.QName(root[0]).namespace == "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader"
+
+
 def test_a_prefix_in_a_value_counts_as_borrowed() -> None:
     inner = b'<A xmlns="urn:a" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="p:T"/>'
     wrapped = _minimal(inner, namespace="urn:a", name="A").replace(
