@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -42,46 +43,39 @@ async def serve(config: Config, announce: Announce) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_gateway(config) as gateway:
-        runners: list[web.AppRunner] = []
-        try:
-            ready = await _listen(gateway, runners)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(gateway.worker.run())
-                announce(ready)
-                await stop.wait()
-                log.info("draining")
-                for runner in runners:
-                    await runner.cleanup()
-                runners.clear()
-                gateway.worker.stop()
-        finally:
-            for runner in runners:
-                await runner.cleanup()
+    async with open_gateway(config) as gateway, AsyncExitStack() as sites:
+        ready = await open_sites(gateway, sites)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(gateway.worker.run())
+            announce(ready)
+            await stop.wait()
+            log.info("draining")
+            await sites.aclose()
+            gateway.worker.stop()
     log.info("stopped")
 
 
-async def _listen(gateway: Gateway, runners: list[web.AppRunner]) -> dict[str, object]:
-    """Open every site and give the object that says where they are."""
+async def open_sites(gateway: Gateway, sites: AsyncExitStack) -> dict[str, object]:
+    """Open AS4, API and SMP; gives the object that says where they are. They close with the stack."""
     config = gateway.config
     path = urlsplit(config.as4.public_url).path or "/as4"
     as4 = web.Application()
     gateway.endpoint.add_to(as4.router, path)
     ready: dict[str, object] = {"ready": True}
-    ready["as4"] = f"http://{await _open(as4, config.as4.listen, runners)}{path}"
-    ready["api"] = f"http://{await _open(application(gateway), config.api.listen, runners)}"
+    ready["as4"] = f"http://{await _open(as4, config.as4.listen, sites)}{path}"
+    ready["api"] = f"http://{await _open(application(gateway), config.api.listen, sites)}"
     if gateway.publisher:
         smp = SmpServer(gateway.publisher, gateway.store.participant).application()
-        ready["smp"] = f"http://{await _open(smp, config.smp.listen, runners)}"
+        ready["smp"] = f"http://{await _open(smp, config.smp.listen, sites)}"
     if gateway.first_key:
         ready["api_key"] = gateway.first_key
     return ready
 
 
-async def _open(app: web.Application, address: Address, runners: list[web.AppRunner]) -> Address:
+async def _open(app: web.Application, address: Address, sites: AsyncExitStack) -> Address:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, **SERVER_LIMITS)
     await runner.setup()
-    runners.append(runner)
+    sites.push_async_callback(runner.cleanup)
     site = web.TCPSite(runner, address.host, address.port, backlog=1024)
     await site.start()
     host, port = runner.addresses[0][:2]

@@ -67,8 +67,16 @@ def read_envelope(octets: bytes, limits: Limits) -> Envelope:
 
 
 def canonical(element: etree._Element, prefixes: list[str] | None = None) -> bytes:
-    """The element in exclusive canonical form without comments, with the prefixes of an InclusiveNamespaces list."""
-    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes)
+    """The element in exclusive canonical form without comments, with the prefixes of an InclusiveNamespaces list.
+
+    Raises ``InvalidMessage`` for XML that has no canonical form, such as a relative namespace.
+    """
+    try:
+        return etree.tostring(
+            element, method="c14n", exclusive=True, with_comments=False, inclusive_ns_prefixes=prefixes
+        )
+    except etree.LxmlError:
+        raise InvalidMessage(EbmsCode.POLICY_NONCOMPLIANCE, "A signed element has no canonical form") from None
 
 
 def leaf_text(element: etree._Element, *, code: str = EbmsCode.INVALID_HEADER) -> str:
@@ -105,7 +113,7 @@ def _gate(octets: bytes, limits: Limits) -> etree._Element:
     if octets.count(b"xmlns") > limits.namespaces:
         raise UnreadableRequest("Too many namespace declarations")
     try:
-        root = parse(octets, comments=False)
+        root = parse(octets, comments=False, drop_comments=True)  # as the signature's canonical form does
     except UnsafeXml as error:
         raise UnreadableRequest(f"The SOAP envelope is refused: {error}") from None
     info = root.getroottree().docinfo

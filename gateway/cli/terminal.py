@@ -14,8 +14,9 @@ from typing import IO, Any, Final
 _CODES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
 
-def paint(text: str, *styles: str, to: IO[str] = sys.stdout) -> str:
-    """Colour the text when it goes to a terminal (and NO_COLOR is not set)."""
+def paint(text: str, *styles: str, to: IO[str] | None = None) -> str:
+    """Colour the text when it goes to a terminal, stdout unless said (and NO_COLOR is not set)."""
+    to = to or sys.stdout
     if not text or os.environ.get("NO_COLOR") or not (to.isatty() or os.environ.get("FORCE_COLOR")):
         return text
     return f"\x1b[{';'.join(_CODES[s] for s in styles)}m{text}\x1b[0m"

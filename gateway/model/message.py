@@ -128,7 +128,7 @@ class Outgoing:
 class Verification:
     """Proof that a message was verified: without this value no later step can be called.
 
-    Made only by ``gateway/as4/wss.py`` after every check has passed.
+    Made only by ``gateway/as4/msh.py`` after every check has passed.
     """
 
     signer: bytes

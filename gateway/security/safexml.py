@@ -21,12 +21,13 @@ class UnsafeXml(PermanentError):
         self.line = line
 
 
-def parse(octets: bytes, *, huge: bool = False, comments: bool = True) -> etree._Element:
+def parse(octets: bytes, *, huge: bool = False, comments: bool = True, drop_comments: bool = False) -> etree._Element:
     """Parse a whole document and give its root.
 
     ``huge`` lifts libxml2's 10 MB limit of a text node, for invoices with large attachments; call it only on
     input whose size is bounded already. ``comments=False`` refuses comments and processing instructions, which
-    are a way to hide text inside signed values. Raises :class:`UnsafeXml`.
+    are a way to hide text inside signed values. ``drop_comments`` reads as if they were not there, as canonical XML
+    without comments does; the text around one is then one text. Raises :class:`UnsafeXml`.
     """
     if not octets.strip():
         raise UnsafeXml("There is nothing in it (an empty document)")
@@ -37,6 +38,7 @@ def parse(octets: bytes, *, huge: bool = False, comments: bool = True) -> etree.
         dtd_validation=False,
         huge_tree=huge,
         attribute_defaults=False,
+        remove_comments=drop_comments,
     )
     try:
         root = etree.fromstring(octets, parser)  # noqa: TID251

@@ -28,6 +28,15 @@ _T = TypeVar("_T", bound=x509.ExtensionType)
 
 RECHECK_AFTER: Final = timedelta(minutes=10)
 _CACHE_SIZE: Final = 10_000
+_DAMAGED: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the certificate library raises for one that is not well made."""
 _KNOWN_CRITICAL: Final = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -83,7 +92,7 @@ class Trust:
             return known
         try:
             believed = self._check(der, role, at)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # fields are parsed late, each when it is looked at
+        except _DAMAGED:  # fields are parsed late, each when it is looked at
             raise Untrusted("The certificate is damaged or of an unknown kind") from None
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()

@@ -78,8 +78,6 @@ def unwrap(octets: bytes, *, limit: int = MAX_DOCUMENT) -> tuple[Envelope, bytes
     header, payload = children
     if etree.QName(payload).namespace == SBDH:
         raise _refuse("the document inside the envelope is an envelope itself")
-    for _ in header.iter(etree.Comment, etree.ProcessingInstruction):
-        raise _refuse("comments and processing instructions are not accepted in the header")
     # (2) The header's values.
     version = _value(header, "HeaderVersion")
     if version != "1.0":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ from gateway.web.participants import Participants
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
-SERVER_LIMITS: Final[Mapping[str, int | float | bool]] = {
+SERVER_LIMITS: Final[Mapping[str, Any]] = {
     "max_line_size": 8190,
     "max_field_size": 8190,
     "max_headers": 64,

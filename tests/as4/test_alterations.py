@@ -58,7 +58,7 @@ def test_one_changed_octet_is_refused_or_changes_nothing(world: World, request_o
         document = ends_well(world.receiving(request_of_c2.content_type, bytes(spoiled)))
         assert document in (None, DOCUMENT)
         kept += document is not None
-    assert kept < 12  # what stands outside the signature: MIME headers and some attributes
+    assert kept < 40  # what stands outside the signature: MIME headers and some attributes
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the recorded messages (../shared/corpus/as4) are absent")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.as4 import namespaces as ns
 from gateway.as4.limits import LIMITS
-from gateway.as4.soap import canonical, escape_attribute, escape_text, read_envelope
-from gateway.errors import UnreadableRequest
+from gateway.as4.soap import canonical, escape_attribute, escape_text, leaf_text, read_envelope
+from gateway.errors import InvalidMessage, UnreadableRequest
 from gateway.security.safexml import parse
 
 HEAD = f'<s:Envelope xmlns:s="{ns.SOAP}" xmlns:eb="{ns.EB}" xmlns:w="{ns.WSSE}">'
@@ -47,10 +47,8 @@ def test_the_one_shape_is_read() -> None:
         GOOD.replace("<w:Security/>", "<w:Security s:role='urn:x'/>"),
         GOOD.replace("<eb:Messaging/>", "<eb:Messaging/><x xmlns='urn:x' s:mustUnderstand='true'/>"),
         GOOD.replace("<eb:Messaging/>", "<eb:Messaging/><x xmlns='urn:x' s:mustUnderstand=' 1 '/>"),
-        GOOD.replace("<eb:Messaging/>", "<eb:Messaging><!-- --></eb:Messaging>"),
         GOOD.replace("<eb:Messaging/>", "<eb:Messaging><?x y?></eb:Messaging>"),
         "<!DOCTYPE a>" + GOOD,
-        GOOD + "<!-- -->",
         '<?xml-stylesheet href="x"?>' + GOOD,
         '<?xml version="1.0" encoding="ISO-8859-1"?>' + GOOD,
         '<?xml version="1.1"?>' + GOOD,
@@ -100,7 +98,20 @@ def test_ids_of_every_spelling_share_one_map() -> None:
         ).ambiguous
 
 
+def test_what_has_no_canonical_form_is_refused() -> None:
+    with pytest.raises(InvalidMessage) as raised:
+        canonical(parse(b'<a xmlns="relative"/>'))
+    assert raised.value.code == "EBMS:0103"
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])))
 def test_text_is_written_as_lxml_canonicalises_it(text: str) -> None:
     written = f'<a b="{escape_attribute(text)}">{escape_text(text)}</a>'.encode()
     assert canonical(parse(written)) == written
+
+
+def test_comments_are_read_as_the_signature_reads_them() -> None:
+    """Exclusive canonical form leaves them out; so a comment neither hides nor splits a value."""
+    split = GOOD.replace("<eb:Messaging/>", "<!-- a --><eb:Messaging>one<!-- b -->two</eb:Messaging>") + "<!-- c -->"
+    messaging = read_envelope(split.encode(), LIMITS).messaging
+    assert messaging is not None and leaf_text(messaging) == "onetwo"

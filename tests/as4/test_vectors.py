@@ -68,7 +68,6 @@ STRICTER: dict[str, tuple[str, str]] = {
     "python-as4/unsigned-part-without-href": ("EBMS:0011", "PartInfo must name its part"),
     "python-as4/extra-part": ("EBMS:0011", "a part that PartInfo does not name"),
     "python-as4/sbdh-other-doctype": ("EBMS:0004", "the business envelope contradicts its own document"),
-    "python-as4/comment-in-messageid": ("HTTP 400", "a comment can hide text inside a signed value"),
     "python-as4/gzip-trailing-bytes": ("EBMS:0303", "exactly one gzip member"),
 }
 
@@ -215,6 +214,7 @@ def test_no_table_names_a_vector_that_is_not_there() -> None:
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 BAD_ANSWERS: dict[str, tuple[type[Exception], str]] = {
+    "python-as4/comment-in-messageid": (InvalidAnswer, "the receipt names half of the id: a comment split it"),
     # A receipt or nothing was recorded; our judgement, and why.
     "phase4/receipt-foreign-ca": (InvalidAnswer, "the signer is not trusted"),
     "phase4/receipt-other-access-point": (InvalidAnswer, "the signer is not the addressee"),

@@ -18,9 +18,10 @@ from gateway.as4 import namespaces as ns
 from gateway.as4.msh import Request
 from gateway.as4.soap import canonical
 from gateway.as4.wss.write import seal
-from gateway.errors import InvalidMessage, PermanentError, UnreadableRequest
+from gateway.errors import InvalidMessage, PermanentError, UnreadableRequest, Untrusted
 from gateway.security.safexml import parse
-from tests.as4.as4_parts import World, at, digest_of, outgoing, pack, spoil, unpack
+from gateway.security.trust import Role
+from tests.as4.as4_parts import NOW, World, at, digest_of, outgoing, pack, spoil, unpack
 
 Element = etree._Element
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
@@ -334,6 +335,15 @@ def test_signing_is_for_access_points_only(world: World, request_of_c2: Request,
             root.xpath("//*[@*[local-name()='Id']='signer']")[0].text = base64.b64encode(der).decode()
 
         refused(world, resigned(world, request_of_c2, change, by=by), "EBMS:0101")
+
+
+def test_a_damaged_certificate_is_not_trusted(world: World, request_of_c2: Request) -> None:
+    for place in range(len(world.c2.der)):
+        der = bytearray(world.c2.der)
+        der[place] ^= 0x03
+
+        with pytest.raises(Untrusted):
+            world.trust.believe(bytes(der), Role.ACCESS_POINT, NOW)
 
 
 def test_the_party_is_the_signer(world: World, request_of_c2: Request) -> None:

@@ -6,7 +6,8 @@ from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId, 
 from gateway.model.message import Participant
 from gateway.model.services import BILLING_CREDIT_NOTE, BILLING_INVOICE, BILLING_PROCESS, serves
 
-PINT = "peppol-doctype-wildcard::urn:oasis:names:specification:ubl:schema:xsd:Invoice-2::Invoice##urn:peppol:pint:billing-1{}::2.1"
+UBL = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2::Invoice"
+PINT = f"peppol-doctype-wildcard::{UBL}##urn:peppol:pint:billing-1{{}}::2.1"
 PINT_PROCESS = ProcessId("urn:peppol:bis:billing")
 
 

@@ -333,7 +333,7 @@ def test_a_wrapped_foreign_document_is_the_payload_element(envelope: Envelope, w
         ("2026-11-25T10:15:30Z", "2026-11-25T10:15:30", "time zone"),
         ("2026-11-25T10:15:30Z", "2026-13-25T10:15:30Z", "time zone"),
         ("2026-11-25T10:15:30Z", "yesterday", "time zone"),
-        ("<Sender>", "<!-- x --><Sender>", "comments"),
+        (">0088:7300010000001<", ">0088:7300010<!-- x -->000001<", "text alone"),
         (">0088:7300010000001<", ">0088:73000<b/>10000001<", "text alone"),
         ("StandardBusinessDocument xmlns", "SBD xmlns", "cannot be read"),
         ("<Invoice ", "<Other/><Invoice ", "holds 2 documents"),
@@ -374,3 +374,10 @@ def test_an_envelope_over_the_limit_is_refused(network: bytes, envelope: Envelop
 def test_a_refusal_never_repeats_more_than_a_little_of_what_was_sent(network: bytes, envelope: Envelope) -> None:
     wrapped = changed(sbdh.wrap(network, envelope), (">SE</InstanceIdentifier>", f">{'x' * 5000}</InstanceIdentifier>"))
     assert len(_refused(wrapped).detail) < 600
+
+
+def test_a_comment_between_header_elements_is_no_reason_to_refuse(network: bytes, envelope: Envelope) -> None:
+    octets = changed(sbdh.wrap(network, envelope), ("<Sender>", "<!-- an honest remark --><Sender>"))
+    read, document = sbdh.unwrap(octets)
+    assert read.sender == envelope.sender
+    assert invoice.read(document).number == invoice.read(network).number

@@ -131,10 +131,10 @@ def _is_signed(octets: bytes, digest: bytes, media_type: str, limits: Limits) ->
     if not _XML_TYPE.fullmatch(media_type.partition(";")[0].strip()) or len(octets) > limits.xml_part:
         return False
     try:
-        root = parse(octets, huge=True, comments=False)
-    except UnsafeXml:
+        form = canonical(parse(octets, huge=True, comments=False))
+    except (UnsafeXml, InvalidMessage):
         return False
-    return hmac.compare_digest(hashlib.sha256(canonical(root)).digest(), digest)
+    return hmac.compare_digest(hashlib.sha256(form).digest(), digest)
 
 
 def _encrypted_key(

@@ -1,0 +1,84 @@
+"""`gateway serve`: what it prints, that it drains, and that a kill loses nothing it has said yes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.network.market import Market, new_market
+from tests.cli.test_commands import NETWORK
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Market:
+    return new_market(tmp_path / "market", 1, now=datetime.now(UTC))
+
+
+def _serve(market: Market) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    command = [sys.executable, "-m", "gateway", "serve", "--json", "--config", str(market.members[0].config)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+def _call(ready: dict[str, Any], key: str, path: str, body: bytes | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/xml"}
+    request = urllib.request.Request(ready["api"] + path, data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.loads(answer.read())
+
+
+def test_it_says_where_it_is_gives_the_first_key_once_and_drains(market: Market) -> None:
+    process, ready = _serve(market)
+    assert ready["ready"] is True and ready["api_key"].startswith("gwk_")
+    assert {"as4", "api", "smp"} <= set(ready)
+    assert _call(ready, ready["api_key"], "/v1/documents")["items"] == []
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert all(json.loads(line)["level"] for line in log.splitlines())
+    again, ready = _serve(market)
+    assert "api_key" not in ready
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=30)
+    assert again.returncode == 0
+
+
+def test_what_was_accepted_is_there_after_a_kill(market: Market) -> None:
+    process, ready = _serve(market)
+    key = ready["api_key"]
+    ids = [_call(ready, key, "/v1/documents", NETWORK)["id"] for _ in range(10)]
+    process.kill()
+    process.communicate()
+    process, ready = _serve(market)
+    assert {item["id"] for item in _call(ready, key, "/v1/documents?limit=200")["items"]} == set(ids)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+
+def test_keys_and_payloads_are_never_logged(market: Market) -> None:
+    process, ready = _serve(market)
+    _call(ready, ready["api_key"], "/v1/documents", NETWORK)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    assert ready["api_key"] not in log
+    assert "Nordisk" not in log and "cbc:" not in log
+
+
+def test_an_address_in_use_is_said_and_nothing_else_happens(market: Market) -> None:
+    process, _ = _serve(market)
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(market.members[0].config)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 3 and "cannot listen" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
