@@ -66,6 +66,11 @@ class Standing:
     receipt: Kept | None
     new: bool
 
+    @property
+    def due(self) -> bool:
+        """Whether it wants a worker now."""
+        return self.new and self.message.next_attempt is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:

@@ -289,8 +289,6 @@ async def _running(writer: Writer) -> AsyncIterator[None]:
 def _tell(work: asyncio.Event, bells: Bells, outcomes: Sequence[object]) -> None:
     """After a commit: the worker hears of work, and whoever waits for a document of its change."""
     for outcome in outcomes:
-        if (isinstance(outcome, documents.Standing) and outcome.new) or (
-            isinstance(outcome, documents.Stepped) and outcome.due
-        ):
+        if isinstance(outcome, documents.Stepped | documents.Standing) and outcome.due:
             work.set()
     bells.ring(outcome.message.id for outcome in outcomes if isinstance(outcome, documents.Stepped))
