@@ -78,4 +78,4 @@ def test_each_example_needs_its_own_way() -> None:
     network, email, letter = (invoice.read(example(name)).buyer for name in ("network", "email", "letter"))
     assert network.endpoint is not None and not network.email
     assert email.email and email.legal_id
-    assert letter.endpoint is None and not letter.email and not letter.identifiers and letter.address.deliverable
+    assert letter.endpoint is None and not letter.email and letter.legal_id and letter.address.deliverable
