@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -17,6 +18,8 @@ _MARKS: Final = {
     "needs_attention": ("!", "yellow"),
     "failed": ("✗", "red"),
 }
+_SHORTENED: Final = re.compile(r"(?<=\w{8})\w{44}(?=\.iso6523)|(?<=services/).{60,}")
+"""The hash of a DNS name and a document type in a URL: `--json` has them whole."""
 _EXIT: Final = {"delivered": YES, "queued": YES, "needs_attention": NOT_NOW, "failed": NO}
 
 
@@ -98,10 +101,10 @@ def timeline_table(rows: list[dict[str, Any]]) -> str:
 def _story(row: dict[str, Any]) -> str:
     parts = [row["reason"] or ""]
     for step in row["detail"].get("steps", []):
-        parts.append(f"[{step['asked']} → {step['answer']}, {step['milliseconds']:.0f} ms]")
+        parts.append(f"· {_SHORTENED.sub('…', step['asked'])} → {step['answer']}, {step['milliseconds']:.0f} ms")
     if row["next_attempt"]:
-        parts.append(f"(next attempt {row['next_attempt'][:19].replace('T', ' ')} UTC)")
-    return " ".join(parts)
+        parts.append(f"next attempt {row['next_attempt'][:19].replace('T', ' ')} UTC")
+    return "\n".join(parts)
 
 
 def _print_list(items: list[dict[str, Any]], json_wanted: bool) -> int:

@@ -43,7 +43,7 @@ def table(
     widths = _fit([[*heads], *[[*row] for row in rows]], columns() - 3 * len(heads) - 1)
     lines = [_rule(widths, "╭┬╮"), _row(heads, widths, ["bold"] * len(heads), right), _rule(widths, "├┼┤")]
     for number, row in enumerate(rows):
-        wrapped = [textwrap.wrap(cell, w) or [""] for cell, w in zip(row, widths, strict=True)]
+        wrapped = [_wrap(cell, w) for cell, w in zip(row, widths, strict=True)]
         for line in range(max(map(len, wrapped))):
             cells = [cell[line] if line < len(cell) else "" for cell in wrapped]
             lines.append(_row(cells, widths, styles[number] if styles else [""] * len(cells), right))
@@ -53,9 +53,14 @@ def table(
     return "\n".join(lines)
 
 
+def _wrap(cell: str, room: int) -> list[str]:
+    """The lines of a cell; its own line breaks stay."""
+    return [line for part in cell.split("\n") for line in textwrap.wrap(part, room) or [""]]
+
+
 def _fit(cells: Sequence[Sequence[str]], room: int) -> list[int]:
     """Give each column what it wants; the widest give way until all fit."""
-    widths = [max(width(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = [max(width(line) for row in cells for line in row[i].split("\n")) for i in range(len(cells[0]))]
     words = [max((width(w) for row in cells for w in row[i].split()), default=1) for i in range(len(cells[0]))]
     floors = [min(word, 24) for word in words]
     while sum(widths) > room:
