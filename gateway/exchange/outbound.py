@@ -257,6 +257,7 @@ class Outbound:
         evidence = (
             (Evidence(kind="error", media_type="application/soap+xml", octets=error.octets),) if error.octets else ()
         )
+        unsigned = "" if error.signed else " (an unsigned answer)"
         repeated = message.attempts > 1 and (
             error.code == EbmsCode.DUPLICATE_DETECTED
             or (error.code == EbmsCode.OTHER and "duplicate" in error.detail.lower())
@@ -267,7 +268,9 @@ class Outbound:
             # It has the message from an earlier attempt whose receipt was lost: no proof, and no reason to send anew.
             event = Event(name="LostTrack", reason=f"The receiver has it already, its receipt was lost: {error}")
         else:
-            event = Event(name="Rejected", reason=f"The receiver's access point refused it: {error}", channel="peppol")
+            event = Event(
+                name="Rejected", reason=f"The receiver's access point refused it{unsigned}: {error}", channel="peppol"
+            )
         return Outcome(message=message, event=_explained(event, error), evidence=evidence)
 
     def _divert(

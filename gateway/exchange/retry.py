@@ -34,12 +34,18 @@ class RetryPolicy:
         due = now + self._pause(message.attempts)
         if due <= (message.queued_since or message.created) + self.window:
             return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)
-        days = f"{self.window.total_seconds() / 86400:g} days"
+        span = _in_words(self.window)
         if may_have_arrived and message.direction is Direction.OUT:
-            text = f"No valid receipt within {days}; the receiver may have it. Last: {reason}"
+            text = f"No valid receipt within {span}; the receiver may have it. Last: {reason}"
             return Event(name="LostTrack", reason=text, sent_octets=True)
-        return Event(name="GaveUp", reason=f"Not possible within {days}. Last: {reason}")
+        return Event(name="GaveUp", reason=f"Not possible within {span}. Last: {reason}")
 
     def _pause(self, attempts: int) -> timedelta:
         doubled: int = 2 ** min(max(attempts, 1) - 1, 30)
         return min(self.first * doubled, self.longest) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing
+
+
+def _in_words(span: timedelta) -> str:
+    days = span / timedelta(days=1)
+    number, unit = (days, "day") if days >= 1 else (days * 24, "hour")
+    return f"{number:.3g} {unit}{'' if number == 1 else 's'}"

@@ -1,14 +1,12 @@
 """What we write, judged by a program that shares no code with us or with any AS4 stack.
 
-The judge needs a Python with the packages lxml and xmlsec: this one, or the one that JUDGE_PYTHON names.
+The judge needs a Python with the packages lxml and xmlsec: conformance/README.md says how to make one.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,13 @@ from gateway.as4.msh import Receiving
 from gateway.errors import InvalidMessage
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import NOW, PKI, SHARED, World, outgoing, peer_identity, peer_trust
+from tests.peers.peer_parts import JUDGE_PYTHON, needs_judge
 
 JUDGE = SHARED / "peers" / "support" / "judge.py"
-PYTHON = os.environ.get("JUDGE_PYTHON", sys.executable)
+PYTHON = str(JUDGE_PYTHON)
 
 
-def _reason() -> str:
-    if not JUDGE.exists():
-        return "the judge (../shared/peers/support/judge.py) is absent"
-    probe = subprocess.run([PYTHON, "-c", "import lxml, xmlsec"], capture_output=True, check=False)
-    return "" if probe.returncode == 0 else "no Python with xmlsec (set JUDGE_PYTHON)"
-
-
-_WHY_NOT = _reason()
-pytestmark = pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT)
+pytestmark = needs_judge
 
 
 def judge(*files: Path) -> list[dict[str, Any]]:

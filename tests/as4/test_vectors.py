@@ -37,7 +37,7 @@ from tests.as4.as4_parts import (
 RECEIVER = {"phase4": "POP000102", "oxalis": "POP000104", "python-as4": "POP000102"}
 
 STRICTER: dict[str, tuple[str, str]] = {
-    # Accepted by the recorded receiver, refused by us: (our answer, why).
+    # Refused: (our answer, why).
     "phase4/accepted-wrong-service": ("EBMS:0003", "the business envelope names another process"),
     "phase4/accepted-wrong-action": ("EBMS:0003", "the business envelope names another document type"),
     "phase4/accepted-other-to-party": ("EBMS:0010", "it is addressed to another access point"),
@@ -72,7 +72,7 @@ STRICTER: dict[str, tuple[str, str]] = {
 }
 
 OTHER_ANSWER: dict[str, tuple[str, str]] = {
-    # Refused by both, in another way: (our answer, why).
+    # Refused with an answer of our own: (our answer, why).
     "phase4/altered-signature": ("EBMS:0101", "a bad signature is a matter of authentication"),
     "phase4/altered-signed-header": ("EBMS:0101", "a bad digest is a matter of authentication"),
     "phase4/foreign-ca": ("EBMS:0101", "a foreign certificate is a matter of authentication"),
@@ -107,7 +107,7 @@ OTHER_ANSWER: dict[str, tuple[str, str]] = {
 }
 
 MORE_LENIENT: dict[str, str] = {
-    # Refused by the recorded receiver, read by us: why.
+    # Read: why.
     "phase4/form-timestamp": "a wsu:Timestamp outside the signature says nothing",
     "phase4/form-media-type-case": "media types are compared without case",
     "oxalis/signature-first": "the order in the security header is the reader's affair",

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +15,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from aiohttp import web
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -36,19 +32,12 @@ from gateway.smp.fetch import Timeouts, open_fetcher
 from gateway.smp.publisher import Publisher
 from gateway.smp.resolver import Resolver
 from gateway.smp.server import SmpServer
+from tests.peers.market import start_support
+from tests.peers.peer_parts import PKI, SUPPORT, ZONE, Programs, certificate, free_port, needs_java, needs_network
 
-PEERS = Path(__file__).resolve().parents[2] / ".." / "shared" / "peers"
-SUPPORT, PKI = PEERS / "support", PEERS / "pki"
-HOME = Path(os.environ.get("AS4_PEERS_HOME", Path.home() / ".cache" / "as4-peers"))
-PYTHON = HOME / "venv" / "bin" / "python"
-ZONE = "participant.sml.test.tech.peppol.org"
+pytestmark = needs_network
+
 UNKNOWN = "indeterminate"
-
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(not SUPPORT.is_dir(), reason="../shared/peers/support is absent"),
-    pytest.mark.skipif(not PYTHON.exists(), reason="the support kit is not set up: ./net setup"),
-]
 
 VERDICTS = {
     "0088:7300010000101": "POP000101",
@@ -80,42 +69,10 @@ class WallClock:
         return datetime.now(UTC)
 
 
-def certificate(name: str) -> x509.Certificate:
-    return x509.load_pem_x509_certificate((PKI / f"{name}.pem").read_bytes())
-
-
 def peer_identity(name: str) -> Identity:
     key = load_pem_private_key((PKI / f"{name}.key.pem").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return identity_of(certificate(name), key)
-
-
-def free_port() -> int:
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        return int(tcp.getsockname()[1])
-
-
-@contextmanager
-def started(log: Path, *command: str) -> Iterator[None]:
-    """A process of the kit, from its ready line to its end."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    with log.open("w") as file:
-        process = subprocess.Popen([str(PYTHON), *command], stdout=file, stderr=file, env=environment)
-    try:
-        until = time.monotonic() + 10
-        while " ready on " not in log.read_text():
-            assert process.poll() is None and time.monotonic() < until, log.read_text()
-            time.sleep(0.02)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
@@ -126,12 +83,7 @@ def foreign_network(file: Path, **changes: object) -> Iterator[tuple[str, int]]:
     network["smp"] = f"http://127.0.0.1:{smp}"
     network["participants"].update(changes)
     file.write_text(json.dumps(network))
-    with (
-        started(file.with_suffix(".dns"), str(SUPPORT / "dns_server.py"), str(file), "--port", str(dns)),
-        started(
-            file.with_suffix(".smp"), str(SUPPORT / "smp_stub.py"), str(file), "--port", str(smp), "--crl-port", "0"
-        ),
-    ):
+    with start_support(Programs(file.parent), file, dns, smp):
         yield "127.0.0.1", dns
 
 
@@ -181,8 +133,7 @@ async def test_a_foreign_redirect_is_followed_and_its_signer_compared(tmp_path: 
             assert answer == expected, text
 
 
-@pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java here")
-@pytest.mark.skipif(not (HOME / "lookup" / "classes").is_dir(), reason="the look-up is not set up: lookup/lookup setup")
+@needs_java("lookup")
 async def test_a_published_client_finds_our_participants_through_our_smp(tmp_path: Path) -> None:
     async with our_smp(peer_identity("PSP000202")) as url:
         here = {"smp": url}
