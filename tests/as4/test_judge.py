@@ -10,8 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.as4.msh import Receiving
 from gateway.errors import InvalidMessage
 from gateway.ubl.sbdh import unwrap
