@@ -44,6 +44,8 @@ async def serve(config: Config, announce: Announce) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_gateway(config) as gateway, AsyncExitStack() as sites:
+        if config.network.revocation == "crl":
+            log.warning("revocation lists are not asked by this version; a revoked certificate is not noticed")
         ready = await open_sites(gateway, sites)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(gateway.worker.run())

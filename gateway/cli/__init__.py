@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-YES, NO, WRONG, NOT_NOW = 0, 1, 2, 3
+YES, NO, WRONG, NOT_NOW, STOPPED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

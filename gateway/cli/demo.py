@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gateway.cli import NO, YES
+from gateway.cli import NO, STOPPED, YES
 from gateway.cli.client import timeline_table
+from gateway.cli.stopping import stop_on_signals
 from gateway.cli.terminal import as_json, paint, say, table
 
 if TYPE_CHECKING:
@@ -32,20 +33,19 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{paint(f'{time.perf_counter() - started:5.1f} s', 'dim')}  {text}", flush=True)
 
     async def whole() -> bool:
+        stop_on_signals()
         async with run_demo(directory, now=now, progress=progress) as demo:
             as_json(_as_value(demo)) if arguments.json else _show(demo)
             if arguments.keep:
                 say("It stays up; Ctrl-C ends it.")
-                try:
-                    await asyncio.Event().wait()
-                except asyncio.CancelledError:
-                    say("ending …")
+                await asyncio.Event().wait()
             return demo.good
 
     try:
         good = asyncio.run(whole())
-    except KeyboardInterrupt:
-        return YES
+    except asyncio.CancelledError:
+        say("ended")
+        return YES if arguments.keep else STOPPED
     if not arguments.json:
         verdict = paint("✓ all three arrived", "green", "bold") if good else paint("✗ not all arrived", "red", "bold")
         print(f"{verdict} in {time.perf_counter() - started:.1f} s, start and end of the whole network included")

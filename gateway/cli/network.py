@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from gateway.cli import YES
+from gateway.cli.stopping import stop_on_signals
 from gateway.cli.terminal import as_json, paint, table
+
+if TYPE_CHECKING:
+    from gateway.network.market import Market
 
 
 def new(arguments: argparse.Namespace) -> int:
@@ -30,29 +36,28 @@ def up(arguments: argparse.Namespace) -> int:
     market = read_market(arguments.dir)
 
     async def stay() -> None:
-        import signal
-
         from gateway.network.running import run_market
 
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop_on_signals()
         async with run_market(market):
-            if arguments.json:
-                gateways = [
-                    {"name": m.name, "as4": f"http://{m.as4}/as4", "api": f"http://{m.api}", "smp": f"http://{m.smp}"}
-                    | {"config": str(m.config), "key_file": str(m.key_file)}
-                    for m in market.members
-                ]
-                as_json({"ready": True, "dns": f"{market.dns[0]}:{market.dns[1]}", "gateways": gateways})
-            else:
-                rows = [[m.name, m.seat, m.as4, m.api, m.smp, str(m.config)] for m in market.members]
-                print(table(["gateway", "seat", "AS4", "API", "SMP", "configuration"], rows))
-                print(
-                    f"{paint('ready', 'green', 'bold')}  SML zone at {market.dns[0]}:{market.dns[1]}; Ctrl-C ends it",
-                    flush=True,
-                )
-            await stop.wait()
+            _announce(market, json_wanted=arguments.json)
+            await asyncio.Event().wait()
 
-    asyncio.run(stay())
+    with suppress(asyncio.CancelledError):  # the way it ends
+        asyncio.run(stay())
     return YES
+
+
+def _announce(market: Market, *, json_wanted: bool) -> None:
+    if json_wanted:
+        gateways = [
+            {"name": m.name, "as4": f"http://{m.as4}/as4", "api": f"http://{m.api}", "smp": f"http://{m.smp}"}
+            | {"config": str(m.config), "key_file": str(m.key_file)}
+            for m in market.members
+        ]
+        as_json({"ready": True, "dns": f"{market.dns[0]}:{market.dns[1]}", "gateways": gateways})
+        return
+    rows = [[m.name, m.seat, m.as4, m.api, m.smp, str(m.config)] for m in market.members]
+    print(table(["gateway", "seat", "AS4", "API", "SMP", "configuration"], rows))
+    zone = f"{market.dns[0]}:{market.dns[1]}"
+    print(f"{paint('ready', 'green', 'bold')}  SML zone at {zone}; Ctrl-C ends it", flush=True)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
+
+import pytest
 
 
 def test_three_invoices_arrive_three_ways(tmp_path: Path) -> None:
@@ -25,3 +29,17 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 2 and "not empty" in ran.stderr
     assert (tmp_path / "mine").read_text() == "x"
+
+
+def test_it_takes_its_gateways_along_when_it_is_stopped(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gateway", "demo", "--json", "--keep", "--dir", str(tmp_path / "demo")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    value = json.loads(process.stdout.readline())
+    with urllib.request.urlopen(value["api"] + "/livez", timeout=10) as answer:
+        assert answer.status == 200
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(value["api"] + "/livez", timeout=2)
