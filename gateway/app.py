@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 import uuid
 from collections.abc import AsyncIterator
@@ -29,11 +28,12 @@ from gateway.as4.http import As4Client, As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.config import Config
 from gateway.discovery import ChannelContext, open_channel
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, NotFound
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.worker import Worker
+from gateway.files import write_durably
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
 from gateway.model.view import describe
@@ -93,10 +93,12 @@ class Gateway:
             )
 
     async def unpublish(self, account: AccountId, id: ParticipantId) -> None:
-        """Take the participant off the network and out of the store."""
-        await self.store.remove_participant(account, id)
+        """Take the participant off the network and out of the store, in this order: what broke off can be repeated."""
+        if id not in {participant.id for participant in await self.store.participants(account)}:
+            raise NotFound(f"{id.value} is not a participant of this account")
         if self.config.smp.zone_file:
             await asyncio.to_thread(zone.unregister, self.config.smp.zone_file, id)
+        await self.store.remove_participant(account, id)
 
 
 @asynccontextmanager
@@ -236,16 +238,31 @@ def hash_key(key: str) -> str:
 
 
 async def _first_key(store: Store, config: Config) -> str:
-    """Make the first account and its key at the first start; the key is also left in ``api.key_file``."""
+    """Make the first account and its key at the first start; the key is also left in ``api.key_file``.
+
+    The key is on disk under another name before the account is made, so a first start that ends anywhere loses
+    neither: the next one finds and announces it. Raises :class:`ConfigurationError`.
+    """
+    file = config.api.key_file
+    waiting = file.with_name(f"{file.name}.new") if file else None
     key = KEY_PREFIX + secrets.token_urlsafe(32)
-    if not await store.first_account(FIRST_ACCOUNT, hash_key(key)):
-        return ""
-    if config.api.key_file:
-        config.api.key_file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(config.api.key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(key + "\n")
-    return key
+    try:
+        if waiting and waiting.exists():
+            key = waiting.read_text().strip()
+        elif file and waiting and await store.account_of_key(hash_key(_read_key(file))) is None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(waiting, f"{key}\n".encode(), mode=0o600)
+        made = await store.first_account(FIRST_ACCOUNT, hash_key(key))
+        if waiting and waiting.exists():
+            made = made or await store.account_of_key(hash_key(key)) is not None
+            waiting.replace(file) if made and file else waiting.unlink()
+    except OSError as error:
+        raise ConfigurationError([("api.key_file", f"{file} cannot be written: {error.strerror}")]) from error
+    return key if made else ""
+
+
+def _read_key(file: Path) -> str:
+    return file.read_text().strip() if file.exists() else ""
 
 
 def _channels(config: Config, context: ChannelContext) -> tuple[dict[str, Channel], dict[str, Channel]]:

@@ -6,7 +6,7 @@
     ├── TemporaryError            the same step may succeed later; the message waits
     │   ├── LookupUnavailable     DNS or SMP gave no answer that can be believed: never a reason for paper
     │   ├── PeerUnavailable       the other access point gave no valid answer (``sent``: may it have the message?)
-    │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now
+    │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
     │   └── Overloaded            too much work at once; the caller gets 503 and may try again
     ├── PermanentError            trying again gives the same result
@@ -85,7 +85,14 @@ class PeerUnavailable(TemporaryError):
 
 
 class ChannelUnavailable(TemporaryError):
-    """The channel cannot take the parcel now."""
+    """The channel cannot take the parcel now.
+
+    ``sent`` tells whether it may have the parcel all the same: then no other channel may ever take it.
+    """
+
+    def __init__(self, text: str = "", *, sent: bool = False, remedy: str = "") -> None:
+        super().__init__(text, remedy=remedy)
+        self.sent = sent
 
 
 class StoreUnavailable(TemporaryError):

@@ -158,11 +158,19 @@ class Store(Protocol):
         """
         ...
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Message]:
+    async def claim(
+        self, owner: str, limit: int, lease_seconds: float, *, without: Sequence[str] = ()
+    ) -> Sequence[Message]:
         """Take due documents (state workable, ``next_attempt`` set and reached, no live lease), oldest first.
+
+        Those for the receivers in ``without`` wait for another time.
 
         Each claim counts up ``attempts``: the fencing number for ``record``.
         """
+        ...
+
+    async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
+        """Let the leases that this owner still has on these documents begin anew."""
         ...
 
     async def record(

@@ -73,12 +73,14 @@ class ApiClient:
         try:
             value = json.loads(octets) if octets else {}
         except ValueError:
-            raise Refused(f"{self.url} is no gateway API (HTTP {answer.status})") from None
+            text = f"{self.url} is no gateway API (HTTP {answer.status})"
+            raise (Unreachable if answer.status >= 500 else Refused)(text) from None
         if answer.status < 400:
             return value
         lines = [str(value.get("detail") or value.get("title") or f"HTTP {answer.status}")]
         for error_ in value.get("errors", [])[:20]:
             lines.append(f"  {error_.get('rule', '')} {error_.get('pointer', '')} {error_.get('message', '')}".rstrip())
-        if answer.status in (429, 503):
-            raise Unreachable("\n".join(lines), remedy="Try again in a moment.")
+        if answer.status >= 500 or answer.status in (408, 425, 429) or value.get("type") == "/problems/still-running":
+            remedy = "Try again in a moment; with --key, so that what got through is not sent twice."
+            raise Unreachable("\n".join(lines), remedy=remedy)
         raise Refused("\n".join(lines), remedy=str(value.get("remedy") or Refused.remedy))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import time
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -20,6 +21,9 @@ _MARKS: Final = {
 }
 _SHORTENED: Final = re.compile(r"(?<=\w{8})\w{44}(?=\.iso6523)|(?<=services/).{60,}")
 """The hash of a DNS name and a document type in a URL: `--json` has them whole."""
+_LONGEST_WAIT: Final = 60
+"""Seconds that the node lets one request wait; after that the command asks again and again."""
+_PAUSE: Final = 0.5
 _EXIT: Final = {"delivered": YES, "queued": YES, "needs_attention": NOT_NOW, "failed": NO}
 
 
@@ -31,11 +35,16 @@ def send(arguments: argparse.Namespace) -> int:
         say(f"✗ {arguments.file} cannot be read: {error.strerror}")
         return WRONG
     client = ApiClient.of(arguments)
-    query = urlencode({"route": arguments.route, "wait": arguments.wait})
+    until = time.monotonic() + arguments.wait
+    wait = min(arguments.wait, _LONGEST_WAIT)
+    query = urlencode({"route": arguments.route, "wait": wait})
     headers = {"Content-Type": "application/xml"}
     if arguments.key:
         headers["Idempotency-Key"] = arguments.key
-    document = client.call("POST", f"/v1/documents?{query}", body=octets, headers=headers, timeout=arguments.wait + 30)
+    document = client.call("POST", f"/v1/documents?{query}", body=octets, headers=headers, timeout=wait + 60)
+    while document["status"] == "queued" and time.monotonic() < until:
+        time.sleep(_PAUSE)
+        document = client.call("GET", f"/v1/documents/{document['id']}")
     if arguments.json:
         as_json(document)
     else:

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     send.add_argument("--route", choices=("auto", "peppol", "email", "print"), default="auto")
     send.add_argument("--key", metavar="KEY", help="idempotency key: the same key never makes a second document")
-    send.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="wait for the outcome")
+    send.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="wait for the outcome")
 
     listing = _add(commands, "list", "client:list_documents", "documents, newest first", client=True)
     listing.add_argument("--direction", choices=("in", "out"))
@@ -139,6 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("participant", metavar="PARTICIPANT")
     _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
     return parser
+
+
+def _seconds(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 86_400:
+        raise ValueError(text)
+    return value
 
 
 def _add(

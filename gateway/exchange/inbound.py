@@ -64,7 +64,13 @@ class Inbound:
             return receipt
         envelope = received.envelope
         participant = await self.store.participant(envelope.receiver)
-        if participant is None or not serves(participant, envelope.document_type, envelope.process):
+        serviced = participant is not None and serves(participant, envelope.document_type, envelope.process)
+        if not serviced:
+            # A repeat of what we have a receipt for is a repeat, whatever became of the receiver since.
+            earlier = await self.store.find_received(received.verification.seat, received.message_id)
+            if earlier is not None:
+                participant, serviced = Participant(id=envelope.receiver, account=earlier.account), True
+        if participant is None or not serviced:
             what = "receiver" if participant is None else "document type and process"
             raise InvalidMessage(
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
@@ -83,10 +89,9 @@ class Inbound:
 
     async def deliver(self, message: Message) -> Outcome:
         """RECEIVED: hand the parcel to C4 by the participant's delivery."""
-        name = await self._delivery_name(message)
-        channel = self.deliveries.get(name)
+        channel = await self._delivery(message)
         if channel is None or channel.name == PULLED:
-            # The configuration changed since the document came: it waits in the inbox, which always exists.
+            # Configuration or participant changed since the document came: it waits in the inbox, which always exists.
             event = Event(name="Postponed", reason="Waits in the inbox until it is acknowledged", channel=PULLED)
             return Outcome(message=message, event=event)
         octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
@@ -112,9 +117,11 @@ class Inbound:
         )
         return Outcome(message=message, event=event)
 
-    async def _delivery_name(self, message: Message) -> str:
+    async def _delivery(self, message: Message) -> Channel | None:
+        """The way to C4; None when the participant has left, or belongs to another account than the document."""
         participant = await self.store.participant(ParticipantId.parse(message.receiver))
-        return participant.delivery if participant else "default"
+        ours = participant is not None and participant.account == message.account
+        return self.deliveries.get(participant.delivery) if participant and ours else None
 
     def _arrival(self, received: Received, receipt: bytes, participant: Participant, facts: Facts | None) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()

@@ -17,6 +17,7 @@ from typing import Final
 
 from gateway.errors import (
     ChannelRefused,
+    ChannelUnavailable,
     Conflict,
     InvalidAnswer,
     LookupUnavailable,
@@ -154,6 +155,10 @@ class Outbound:
         if message.route in (Route.EMAIL, Route.PRINT):
             reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
             return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
+        if message.sent_octets and message.channel in _CHANNEL_WORDS:
+            # Requeued, and that channel may have it: only the same one can hand it over without a second copy.
+            event = self._divert(message, submission, "an earlier try may have arrived", only=message.channel)
+            return Outcome(message=message, event=event)
         facts, envelope = facts_of(submission), submission.envelope
         wanted = self._wanted(message, facts, envelope)
         try:
@@ -183,7 +188,12 @@ class Outbound:
         submission = await self._read(message)
         channel = self.channels.get(message.channel)
         if channel is None:
-            event = self._divert(message, submission, f"the channel {message.channel} is switched off")
+            reason = f"the channel {message.channel} is switched off"
+            if message.sent_octets:
+                event = Event(name="LostTrack", reason=f"It may have been handed over, and {reason}")
+            else:
+                only = message.route if message.route in (Route.EMAIL, Route.PRINT) else ""
+                event = self._divert(message, submission, reason, only=only)
             return Outcome(message=message, event=event)
         try:
             facts = facts_of(submission)
@@ -191,11 +201,14 @@ class Outbound:
             rendered = await asyncio.to_thread(page.render, submission.document, facts=facts, language=language)
             handover = await channel.dispatch(_parcel(message, submission, rendered, language))
         except TemporaryError as error:
-            return Outcome(
-                message=message, event=_explained(self.retry.after(message, str(error), self.clock.now()), error)
-            )
+            sent = isinstance(error, ChannelUnavailable) and error.sent
+            event = self.retry.after(message, str(error), self.clock.now(), sent=sent)
+            return Outcome(message=message, event=_explained(event, error))
         except ChannelRefused as error:
-            if message.route in (Route.EMAIL, Route.PRINT):
+            if message.sent_octets:
+                # An earlier try may have succeeded: the next channel would make it a second copy.
+                event = Event(name="LostTrack", reason=f"An earlier try may have arrived; this was refused: {error}")
+            elif message.route in (Route.EMAIL, Route.PRINT):
                 event = Event(name="Rejected", reason=f"{_CHANNEL_WORDS[message.route]} was refused: {error}")
             else:
                 reason = f"{message.reason}; {_CHANNEL_WORDS[message.channel].lower()} was refused: {error}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.model.lifecycle import Event
+from gateway.model.lifecycle import Event, State
 from gateway.model.message import Direction, Message
 
 _JITTER: Final = 0.1
@@ -36,7 +36,8 @@ class RetryPolicy:
             return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)
         span = _in_words(self.window)
         if may_have_arrived and message.direction is Direction.OUT:
-            text = f"No valid receipt within {span}; the receiver may have it. Last: {reason}"
+            proof = "No answer of the channel" if message.state is State.DIVERTED else "No valid receipt"
+            text = f"{proof} within {span}; the receiver may have it. Last: {reason}"
             return Event(name="LostTrack", reason=text, sent_octets=True)
         return Event(name="GaveUp", reason=f"Not possible within {span}. Last: {reason}")
 

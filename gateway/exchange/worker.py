@@ -1,7 +1,8 @@
 """The worker: claim, do one step, record what happened. It decides nothing.
 
 A claimed document is leased; a worker that dies lets the lease run out and another takes over. An exception
-that no step expected is logged with its traceback and postpones the document, so nothing is ever dropped.
+that no step expected is logged with its traceback and postpones the document, so nothing is ever dropped. Nothing
+that one document brings about ends the worker: only :meth:`Worker.stop` does.
 """
 
 from __future__ import annotations
@@ -9,24 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from gateway.errors import LostLease, StoreUnavailable
+from gateway.errors import GatewayError, LostLease, TemporaryError
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.step import Outcome
+from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction, Message
 from gateway.ports import Clock, Store
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS: Final = 600.0
-"""Longer than the longest step: a relation search, one transmission with its time-outs, one page."""
+LEASE_SECONDS: Final = 60.0
+"""How long what a killed worker had in hand waits for another one."""
+_RENEW_SECONDS: Final = 15.0
+"""Pause between renewals of the leases of what is in hand, so that a step may last longer than a lease."""
 _POLL_SECONDS: Final = 1.0
+_RECORD_PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
+"""Seconds between tries to record an outcome: a receipt in hand is worth some patience with the store."""
 
 StepFunction = Callable[[Message], Awaitable[Outcome]]
 
@@ -45,6 +52,8 @@ class Worker:
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
+    """What is in work, and for which receiver."""
 
     @property
     def steps(self) -> Mapping[tuple[Direction, State], StepFunction]:
@@ -60,25 +69,56 @@ class Worker:
         free = asyncio.Semaphore(self.at_once)
         self.running = True
         try:
-            async with asyncio.TaskGroup() as tasks:
-                while not self._stopping.is_set():
-                    await self._turn(tasks, free)
+            async with asyncio.TaskGroup() as background:
+                renewals = background.create_task(self._renew())
+                async with asyncio.TaskGroup() as tasks:
+                    while not self._stopping.is_set():
+                        await self._turn(tasks, free)
+                renewals.cancel()
         finally:
             self.running = False
 
+    @property
+    def _few(self) -> int:
+        """A quarter of the places: what one receiver alone can never take, and what is claimed in one go."""
+        return max(1, self.at_once // 4)
+
+    def _busy(self) -> list[str]:
+        """Receivers that hold all places they may: one that never answers must not stop everybody's invoices."""
+        return [
+            to for to, number in Counter(self._in_hand.values()).items() if to and number >= self.at_once - self._few
+        ]
+
+    async def _renew(self) -> None:
+        """Keep the leases of what is in hand. A worker that stands still cannot, so another takes over."""
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            try:
+                await self.store.renew(self.owner, tuple(self._in_hand), LEASE_SECONDS)
+            except Exception as error:
+                log.error("leases are not renewed: %s", error)
+
     async def _turn(self, tasks: asyncio.TaskGroup, free: asyncio.Semaphore) -> None:
-        """Claim what is due and begin it, or rest until there is something."""
-        await free.acquire()
-        free.release()
-        self.store.work.clear()
-        try:
-            claimed = await self.store.claim(self.owner, self.at_once, LEASE_SECONDS)
-        except StoreUnavailable as error:
-            log.error("claim failed: %s", error)
-            claimed = []
-        for message in claimed:
+        """Claim what is due and can be begun at once, or rest until there is something."""
+        room = 0
+        while not room or (room < self._few and not free.locked()):
             await free.acquire()
+            room += 1
+        if self._stopping.is_set():
+            return
+        self.store.work.clear()
+        claimed: Sequence[Message] = ()
+        try:
+            claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=self._busy())
+        except GatewayError as error:
+            log.error("claim failed: %s", error)
+        except Exception:
+            log.exception("claim failed")
+        for message in claimed:
+            self._in_hand[message.id] = message.receiver
             tasks.create_task(self._work_and_free(message, free))
+        for _ in range(room - len(claimed)):
+            free.release()
         if not claimed:
             await self._rest()
 
@@ -101,28 +141,58 @@ class Worker:
         except LostLease:
             log.warning("lease lost", extra=_names(message))
             return
-        except StoreUnavailable as error:
-            log.error("store unavailable: %s", error, extra=_names(message))
-            return  # the lease runs out and the step is done again
+        except TemporaryError as error:
+            log.error("not possible now: %s", error, extra=_names(message))
+            outcome = await self._postponed(message, str(error))
         except Exception as error:
             log.exception("unexpected failure of a step", extra=_names(message))
-            event = self.retry.after(message, f"Unexpected failure: {type(error).__name__}: {error}", self.clock.now())
-            outcome = Outcome(message=message, event=event)
+            outcome = await self._postponed(message, f"Unexpected failure: {type(error).__name__}: {error}")
         try:
-            recorded = await self.store.record(outcome.message, outcome.event, outcome.evidence)
+            await self._record(outcome)
         except LostLease:
             log.warning("lease lost", extra=_names(message))
-        except StoreUnavailable as error:
-            log.error("store unavailable: %s", error, extra=_names(message))
-        else:
-            log.info(
-                "%s: %s", outcome.event.name, outcome.event.reason, extra={**_names(message), "state": recorded.state}
-            )
+        except TemporaryError as error:
+            log.error("store unavailable: %s", error, extra=_names(message))  # the lease runs out, and it is done again
+        except Exception as error:
+            log.exception("an outcome could not be recorded", extra=_names(message))
+            text = f"{outcome.event.name} could not be recorded: {type(error).__name__}"
+            try:
+                await self._record(await self._postponed(message, text))
+            except Exception:
+                log.exception("nor could that be recorded; the lease runs out", extra=_names(message))
+
+    async def _record(self, outcome: Outcome) -> None:
+        """Record it, with patience while the store cannot be used. Raises what the store raises."""
+        message = outcome.message
+        for pause in (*_RECORD_PAUSES, None):
+            try:
+                recorded = await self.store.record(message, outcome.event, outcome.evidence)
+            except TemporaryError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                event = outcome.event
+                log.info("%s: %s", event.name, event.reason, extra={**_names(message), "state": recorded.state})
+                return
+
+    async def _postponed(self, message: Message, reason: str) -> Outcome:
+        """Try again later, or the end of the window; what the step has noted of sent octets counts."""
+        stored = message
+        try:
+            stored = await self.store.get(message.account, message.id)
+        except Exception as error:
+            log.error("the document cannot be read: %s", error, extra=_names(message))
+            stored = replace(message, sent_octets=True) if message.direction is Direction.OUT else message
+        plain = reason.encode(errors="replace").decode()
+        event = self.retry.after(stored, plain, self.clock.now())
+        return Outcome(message=message, event=event)
 
     async def _work_and_free(self, message: Message, free: asyncio.Semaphore) -> None:
         try:
             await self.work(message)
         finally:
+            del self._in_hand[message.id]
             free.release()
 
     async def _rest(self) -> None:

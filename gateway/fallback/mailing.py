@@ -239,6 +239,7 @@ class Mailing:
         if in_doubt:
             return ChannelUnavailable(
                 f"{server} got the mail to {mail.recipient} but did not answer ({text}): in doubt whether it has it",
+                sent=True,
                 remedy=f"Nothing to do: it is sent again with the same Message-ID {mail.message_id}, "
                 "by which a repeat can be recognised.",
             )

@@ -7,7 +7,8 @@ A batch is complete when its name appears; names with a leading dot are unfinish
 For now a batch is one letter, named after day and document, so that a repeat finds its own earlier work and nothing
 has to be coordinated. Larger batches need no new format: :func:`write_batch` takes any number of letters, and a
 collector that waits for the bureau's cut-off would call it with a name of its own choosing.
-Ordinary mail has no receipt: that the batch lies there is all that will be known.
+Ordinary mail has no receipt: that the batch lies there is all that will be known. A process that was killed right
+after it appeared may find it taken away: then nobody prints it again, and a person asks the bureau.
 """
 
 from __future__ import annotations
@@ -15,16 +16,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gateway.config import ByteSize, read_section
 from gateway.discovery import ChannelContext
-from gateway.errors import ChannelRefused, ConfigurationError
+from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
 from gateway.fallback._preflight import Limits, count_pages
-from gateway.files import Handovers, publish_directory, remove_leftovers, safe_name
+from gateway.files import (
+    Handovers,
+    publish_directory,
+    remove_leftovers,
+    safe_name,
+    unfinished_name,
+    write_durably,
+)
 from gateway.model.address import letter_fault, letter_lines
 from gateway.model.message import Parcel
 from gateway.model.signals import Handover
@@ -92,14 +100,16 @@ class Letter:
         return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def write_batch(target: Path, batch: str, letters: Sequence[Letter]) -> bytes:
+def write_batch(
+    target: Path, batch: str, letters: Sequence[Letter], *, before: Callable[[], object] = lambda: None
+) -> bytes:
     """Publish letters as one batch and give its manifest; a batch of that name that is there already stands.
 
-    Raises ``OSError``; then nothing of it can be seen under its name.
+    ``before`` is called right before its name appears. Raises ``OSError``; then nothing can be seen under its name.
     """
     manifest = b"".join(letter.write() for letter in letters)
     files = {**{letter.file: letter.pdf for letter in letters}, MANIFEST: manifest}
-    if publish_directory(files, target / batch):
+    if publish_directory(files, target / batch, before=before):
         return manifest
     try:
         return (target / batch / MANIFEST).read_bytes()
@@ -144,7 +154,14 @@ class Printing:
             address=letter_lines(parcel.facts.receiver.address, parcel.facts.sender.country, parcel.language),
         )
         batch = f"{parcel.message.created:%Y%m%d}-{safe_name(parcel.id)}"
-        manifest = write_batch(self._settings.target, batch, [letter])
+        begun = self._handovers.begun(parcel.message)
+        self._not_in_doubt(begun, self._settings.target / batch)
+        try:
+            manifest = write_batch(self._settings.target, batch, [letter], before=lambda: write_durably(begun, b""))
+        except OSError:
+            if not (self._settings.target / batch).exists():
+                begun.unlink(missing_ok=True)
+            raise
         return Handover(
             reference=f"{batch}/{letter.file}",
             text=(
@@ -153,6 +170,19 @@ class Printing:
             ),
             evidence=manifest,
         )
+
+    def _not_in_doubt(self, begun: Path, final: Path) -> None:
+        """Raises ``ChannelUnavailable`` when an earlier process may have shown the batch and it is no longer there."""
+        if not begun.exists() or final.exists():
+            return
+        if not unfinished_name(final).exists():
+            raise ChannelUnavailable(
+                f"Batch {final.name} was about to appear when the gateway was stopped, and is not there: in doubt "
+                "whether the bureau has it",
+                sent=True,
+                remedy=f"Ask the bureau for {final.name}. If it does not have it, remove {begun}: then it is printed.",
+            )
+        begun.unlink()  # it never appeared
 
 
 def _count(number: int, what: str) -> str:

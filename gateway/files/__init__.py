@@ -1,6 +1,21 @@
 """Files that survive a crash, and the memory of what was handed over. Every floor above may use it."""
 
-from gateway.files.durable import make_directory, publish_directory, remove_leftovers, safe_name, write_durably
+from gateway.files.durable import (
+    make_directory,
+    publish_directory,
+    remove_leftovers,
+    safe_name,
+    unfinished_name,
+    write_durably,
+)
 from gateway.files.handovers import Handovers
 
-__all__ = ["Handovers", "make_directory", "publish_directory", "remove_leftovers", "safe_name", "write_durably"]
+__all__ = [
+    "Handovers",
+    "make_directory",
+    "publish_directory",
+    "remove_leftovers",
+    "safe_name",
+    "unfinished_name",
+    "write_durably",
+]

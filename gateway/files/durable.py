@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,11 +32,14 @@ def safe_name(text: str) -> str:
     return text if _SAFE.fullmatch(text) else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-def write_durably(path: Path, octets: bytes) -> None:
-    """Write a file so that it is there whole, or not at all; an older file of that name is replaced."""
+def write_durably(path: Path, octets: bytes, *, mode: int = 0o666) -> None:
+    """Write a file so that it is there whole, or not at all; an older file of that name is replaced.
+
+    ``mode`` is for a new file and limited by the umask, as usual.
+    """
     unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
     try:
-        _write(unfinished, octets)
+        _write(unfinished, octets, mode)
         unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -54,21 +58,27 @@ def make_directory(path: Path) -> None:
         _flush_directory(made.parent)
 
 
-def publish_directory(files: dict[str, bytes], final: Path) -> bool:
+def unfinished_name(final: Path) -> Path:
+    """Where :func:`publish_directory` writes before the directory appears."""
+    return final.with_name(UNFINISHED + final.name)
+
+
+def publish_directory(files: dict[str, bytes], final: Path, *, before: Callable[[], object] = lambda: None) -> bool:
     """Write files into a new directory that appears complete under its name, or not at all.
 
     The answer is False when there is a directory of that name already: it is left as it is. Only one writer at a
-    time may publish under one name.
+    time may publish under one name. ``before`` is called when all is written, right before the name appears.
     """
     if final.exists():
         return False
-    unfinished = final.with_name(UNFINISHED + final.name)
+    unfinished = unfinished_name(final)
     shutil.rmtree(unfinished, ignore_errors=True)  # of an earlier writer that was killed
     try:
         make_directory(unfinished)
         for name, octets in files.items():
             _write(unfinished / name, octets)
         _flush_directory(unfinished)
+        before()
         unfinished.rename(final)
     except OSError as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -92,8 +102,8 @@ def remove_leftovers(directory: Path, *, older_than: float = 3600.0) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _write(path: Path, octets: bytes) -> None:
-    with path.open("xb") as file:
+def _write(path: Path, octets: bytes, mode: int = 0o666) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())

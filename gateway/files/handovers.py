@@ -6,8 +6,9 @@ system drops it with the process that held it. The memory lives on our side, bec
 it was given at any time.
 
 What it cannot know: a process that dies after the far side has taken the parcel and before the file is on the disk
-leaves no trace here. Channels that can see their own earlier work (a letter, a file) look for it; a mail cannot be
-seen again, so there a second one may follow, with the same Message-ID.
+leaves no trace here. Channels that can see their own earlier work (a letter, a file) look for it, and may note at
+``begun`` that they were about to; a mail cannot be seen again, so there a second one may follow, with the same
+Message-ID. Room for the memory is taken before the parcel goes, so that a full disk does not send it twice.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _log = logging.getLogger(__name__)
 KEEP: Final = timedelta(days=60)
 """How long a handover is remembered: far longer than any document is tried."""
 _LONGEST_WAIT: Final = 30.0
+_ROOM: Final = 4096
+"""Octets that the lock's file holds, for the memory without its evidence."""
 _DISK: Final = "Look at free space, rights and mounts of the directory; it is tried again by itself."
 
 
@@ -52,7 +55,7 @@ class Handovers:
         Raises ``ChannelUnavailable`` when the memory or the disk below ``act`` cannot be used, or when another
         worker holds the same document for longer than half a minute; else what ``act`` raises.
         """
-        entry = self._directory / f"{message.created:%Y-%m-%d}" / f"{safe_name(message.id)}.handover"
+        entry = self._entry(message)
         try:
             await asyncio.to_thread(self._sweep)
             known = await asyncio.to_thread(_read, entry)
@@ -63,7 +66,7 @@ class Handovers:
                 known = await asyncio.to_thread(_read, entry)
                 if known is None:
                     known = await act()
-                    await asyncio.to_thread(_remember, entry, known)
+                    await asyncio.to_thread(_remember, entry, known, lock)
                 else:
                     _unlink_lock(entry)
                 return known
@@ -72,6 +75,13 @@ class Handovers:
         except OSError as error:
             where = error.filename or self._directory
             raise ChannelUnavailable(f"{where}: {error.strerror or error}", remedy=_DISK) from error
+
+    def begun(self, message: Message) -> Path:
+        """Where a channel may note, inside ``act``, that its next step shows the parcel to the far side."""
+        return self._entry(message).with_suffix(".begun")
+
+    def _entry(self, message: Message) -> Path:
+        return self._directory / f"{message.created:%Y-%m-%d}" / f"{safe_name(message.id)}.handover"
 
     def _sweep(self) -> None:
         now = self._now()
@@ -95,6 +105,7 @@ async def _lock(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.posix_fallocate(descriptor, 0, _ROOM)
             return descriptor
         except BlockingIOError:
             os.close(descriptor)
@@ -125,14 +136,22 @@ def _read(entry: Path) -> Handover | None:
         ) from None
 
 
-def _remember(entry: Path, handover: Handover) -> None:
+def _remember(entry: Path, handover: Handover, lock: int) -> None:
     head = {"reference": handover.reference, "text": handover.text, "confirmed": handover.confirmed}
+    octets = json.dumps(head).encode() + b"\n"
     try:
-        write_durably(entry, json.dumps(head).encode() + b"\n" + handover.evidence)
+        write_durably(entry, octets + handover.evidence)
         _unlink_lock(entry)
     except OSError as error:
         # The far side has the parcel: to fail now would hand it over again.
-        _log.warning("%s is handed over but cannot be remembered: %s", entry.stem, error)
+        _log.warning("%s is handed over but its evidence cannot be kept: %s", entry.stem, error)
+        with contextlib.suppress(OSError):
+            os.pwrite(lock, octets, 0)
+            os.ftruncate(lock, len(octets))
+            os.fsync(lock)
+            entry.with_suffix(".lock").replace(entry)
+    with contextlib.suppress(OSError):
+        entry.with_suffix(".begun").unlink(missing_ok=True)
 
 
 def _unlink_lock(entry: Path) -> None:

@@ -27,7 +27,7 @@ class State(StrEnum):
     DISPATCHED = "DISPATCHED"
     """The mail server or the print bureau has it."""
     UNKNOWN = "UNKNOWN"
-    """The octets went out, no valid receipt came in time. No other channel may take it; a late receipt resolves it."""
+    """It went out, no word of the far side came in time. No other channel may take it; a late receipt resolves it."""
     RECEIVED = "RECEIVED"
     """Our signed receipt went to C2; C4 does not have it yet."""
     DELIVERED = "DELIVERED"
@@ -73,6 +73,7 @@ OUTBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
         "Rejected": State.REJECTED,
         "Postponed": _SAME,
         "GaveUp": State.FAILED,
+        "LostTrack": State.UNKNOWN,
     },
     State.DISPATCHED: {"Delivered": State.DELIVERED, "Diverted": State.DIVERTED, "Rejected": State.REJECTED},
     State.UNKNOWN: {"Sent": State.SENT, "Rejected": State.REJECTED, "Requeued": State.ACCEPTED},

@@ -80,6 +80,17 @@ class Claim:
     limit: int
     now: datetime
     lease: timedelta
+    without: tuple[str, ...] = ()
+    """Receivers whose documents are left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """Whose leases on which documents last until when."""
+
+    owner: str
+    ids: tuple[DocumentId, ...]
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +225,7 @@ def _claim(connection: Connection, job: Claim) -> list[Message]:
             waiting.c.next_attempt <= job.now,
             waiting.c.state.in_(_WORKABLE),
             waiting.c.lease_until.is_(None) | (waiting.c.lease_until <= job.now),
+            waiting.c.receiver.not_in(job.without),
         )
         .order_by(waiting.c.next_attempt)
         .limit(job.limit)
@@ -227,6 +239,15 @@ def _claim(connection: Connection, job: Claim) -> list[Message]:
     )
     messages = [message_of(row) for row in connection.execute(taken).mappings()]
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
+
+
+def renew(connection: Connection, jobs: Sequence[Renewal]) -> list[None]:
+    """Lengthen leases that nobody else has taken meanwhile."""
+    known = tables.message
+    for job in jobs:
+        held = known.c.id.in_(job.ids) & (known.c.lease_owner == job.owner) & known.c.lease_until.is_not(None)
+        connection.execute(update(known).where(held).values(lease_until=job.until))
+    return [None] * len(jobs)
 
 
 def apply(connection: Connection, jobs: Sequence[Step]) -> list[Stepped | GatewayError]:

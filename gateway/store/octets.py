@@ -11,6 +11,8 @@ import asyncio
 import hashlib
 import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -57,6 +59,19 @@ class Folder:
     """The payload folder."""
 
     path: Path
+
+    async def keep_all(self, all_octets: Sequence[tuple[bytes, str]]) -> list[Kept]:
+        """Keep every one of these (octets, name), or none: what did fit is removed when another does not."""
+        done: list[Kept] = []
+        try:
+            for octets, name in all_octets:
+                done.append(await self.keep(octets, name))
+        except BaseException:
+            for kept in done:
+                with suppress(OSError):
+                    await self.drop(kept)
+            raise
+        return done
 
     async def keep(self, octets: bytes, name: str) -> Kept:
         """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``."""
@@ -132,11 +147,17 @@ def _write_durably(path: Path, octets: bytes) -> None:
         _fsync(folder.parent)
     unfinished = path.with_name(path.name + ".part")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except BaseException:
+        # A full disk must not be filled for ever by what did not fit.
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
     _fsync(folder)
 
 

@@ -45,7 +45,7 @@ def record(current: Current, message: Message, event: Event, now: datetime, *, k
     after = replace(
         was,
         state=state,
-        channel=event.channel or was.channel,
+        channel=_channel(was, event),
         reason=event.reason if _says_why(was, event, state) else was.reason,
         peer=event.peer or was.peer,
         sent_octets=was.sent_octets if event.sent_octets is None else event.sent_octets,
@@ -106,6 +106,13 @@ def is_workable(direction: Direction, state: State) -> bool:
 def _next_attempt(event: Event, now: datetime) -> datetime | None:
     """When the worker is wanted: at once after a step forward; a postponement says itself, or waits for no worker."""
     return event.next_attempt if event.name == "Postponed" else now
+
+
+def _channel(was: Message, event: Event) -> str:
+    """The channel that the event chose; requeued, the way is searched anew unless an earlier channel may have it."""
+    if event.name == "Requeued" and not was.sent_octets:
+        return event.channel
+    return event.channel or was.channel
 
 
 def _same_holder(current: Current, message: Message) -> None:

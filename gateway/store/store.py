@@ -35,7 +35,7 @@ from gateway.store.database import (
     reading_engine,
     writing_engine,
 )
-from gateway.store.octets import Folder
+from gateway.store.octets import Folder, Kept
 from gateway.store.writer import Writer
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class SqlStore:
         self.work = work
         self._bells = bells
         self._participants: dict[ParticipantId, tuple[float, Participant | None]] = {}
+        self._changes = 0
         self._writer = writer
         self._readers = readers
         self._payloads = payloads
@@ -87,9 +88,10 @@ class SqlStore:
     async def _prepared(self, arrival: Arrival) -> documents.New:
         """Pack the octets, large ones into files that are on disk before the row."""
         message = arrival.message
-        payloads = {
-            kind: await self._payloads.keep(octets, f"{message.id}.{kind}") for kind, octets in arrival.payloads.items()
-        }
+        wanted = [(octets, f"{message.id}.{kind}") for kind, octets in arrival.payloads.items()]
+        wanted += [(proof.octets, f"{message.id}.{proof.kind}") for proof in arrival.evidence]
+        kept = await self._payloads.keep_all(wanted)
+        payloads = dict(zip(arrival.payloads, kept, strict=False))
         document = payloads.get(PayloadKind.DOCUMENT)
         if document is not None and message.sha256 and document.sha256 != message.sha256:
             raise StateError(f"{message.id}: the document's octets do not have the digest that was fixed for them")
@@ -105,15 +107,23 @@ class SqlStore:
             fingerprint=arrival.fingerprint,
             entry=arrival.entry,
             payloads=payloads,
-            evidence=await self._kept(message.id, arrival.evidence),
+            evidence=_proofs(arrival.evidence, kept[len(payloads) :]),
         )
 
-    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Message]:
+    async def claim(
+        self, owner: str, limit: int, lease_seconds: float, *, without: Sequence[str] = ()
+    ) -> Sequence[Message]:
         """Take due documents, those first that have been due longest, and count up their ``attempts``."""
         lease = timedelta(seconds=lease_seconds)
         limit = max(0, min(limit, CLAIM_MOST))
-        job = documents.Claim(owner=owner, limit=limit, now=self._clock.now(), lease=lease)
+        job = documents.Claim(owner=owner, limit=limit, now=self._clock.now(), lease=lease, without=tuple(without))
         return await self._writer.do(documents.claim, job)
+
+    async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
+        """Let the leases that this owner still has on these documents begin anew; one that ran out is gone."""
+        if ids:
+            until = self._clock.now() + timedelta(seconds=lease_seconds)
+            await self._writer.do(documents.renew, documents.Renewal(owner=owner, ids=tuple(ids), until=until))
 
     async def record(
         self, message: Message, event: Event, evidence: Sequence[Evidence] = (), *, keep_lease: bool = False
@@ -153,16 +163,7 @@ class SqlStore:
         return (await self._writer.do(documents.apply, step)).message
 
     async def _kept(self, id: DocumentId, evidence: Sequence[Evidence]) -> tuple[documents.KeptEvidence, ...]:
-        return tuple(
-            [
-                documents.KeptEvidence(
-                    kind=proof.kind,
-                    media_type=proof.media_type,
-                    kept=await self._payloads.keep(proof.octets, f"{id}.{proof.kind}"),
-                )
-                for proof in evidence
-            ]
-        )
+        return _proofs(evidence, await self._payloads.keep_all([(p.octets, f"{id}.{p.kind}") for p in evidence]))
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""
@@ -201,7 +202,10 @@ class SqlStore:
         known = self._participants.get(id)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        changes = self._changes
         found = await self._read(partial(accounts.participant, id=id))
+        if changes != self._changes:
+            return found  # it may be older than the change: not worth remembering
         if len(self._participants) >= _REMEMBERED:
             self._participants.clear()
         self._participants[id] = (time.monotonic() + _REMEMBERED_SECONDS, found)
@@ -215,11 +219,15 @@ class SqlStore:
         """Add or replace. Raises ``Conflict`` when it belongs to another account, ``NotFound`` without an account."""
         errand = partial(accounts.save_participant, new=participant, now=self._clock.now())
         await self._writer.do(accounts.run_errands, errand)
-        self._participants.pop(participant.id, None)
+        self._forget(participant.id)
 
     async def remove_participant(self, account: AccountId, id: ParticipantId) -> None:
         """Remove. Raises ``NotFound``."""
         await self._writer.do(accounts.run_errands, partial(accounts.remove_participant, account=account, id=id))
+        self._forget(id)
+
+    def _forget(self, id: ParticipantId) -> None:
+        self._changes += 1
         self._participants.pop(id, None)
 
     async def account_of_key(self, key_hash: str) -> AccountId | None:
@@ -245,6 +253,13 @@ class SqlStore:
             if meant is error:
                 raise
             raise meant from error
+
+
+def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:
+    return tuple(
+        documents.KeptEvidence(kind=proof.kind, media_type=proof.media_type, kept=octets)
+        for proof, octets in zip(evidence, kept, strict=True)
+    )
 
 
 @asynccontextmanager

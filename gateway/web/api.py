@@ -43,8 +43,10 @@ def application(gateway: Gateway) -> web.Application:
     app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store))])
     app[REQUESTS] = Counter()
     app.on_response_prepare.append(harden)
+    documents = Documents(gateway, intake)
+    app.on_shutdown.append(documents.close)
     for part in (
-        Documents(gateway, intake),
+        documents,
         Contents(gateway),
         Inbox(gateway),
         Participants(gateway, intake),

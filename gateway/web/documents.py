@@ -41,6 +41,7 @@ class Documents:
     intake: Intake
     _in_work: set[tuple[AccountId, str]] = field(default_factory=set)
     _waiting: int = 0
+    _closing: bool = False
 
     def routes(self) -> list[web.RouteDef]:
         """Where each call stands."""
@@ -52,6 +53,10 @@ class Documents:
             web.post(f"/v1/documents/{ID}/requeue", self.requeue),
             web.post(f"/v1/documents/{ID}/resend", self.resend),
         ]
+
+    async def close(self, _: web.Application) -> None:
+        """The node drains: whoever waits for an outcome gets the answer that is true now."""
+        self._closing = True
 
     async def submit(self, request: web.Request) -> web.Response:
         """Accept a document: 202 once it is on disk, later only if ``wait`` says so."""
@@ -141,7 +146,7 @@ class Documents:
         self._waiting += 1
         try:
             with self.gateway.store.watch(message.id) as bell:
-                while seconds and STATUS[message.state] == "queued":
+                while seconds and not self._closing and STATUS[message.state] == "queued":
                     message = await self.gateway.store.get(account, message.id)
                     left = until - time.monotonic()
                     if STATUS[message.state] != "queued" or left <= 0:

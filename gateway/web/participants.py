@@ -144,6 +144,8 @@ def _document_types(value: object, errors: list[Finding]) -> tuple[tuple[str, st
             errors.append(wrong(where, "Each entry is an object with document_type and process."))
             continue
         try:
+            if not all(str(value).isprintable() for value in item.values()):
+                raise InvalidAddress("document_type and process are printable characters only.")
             document_type = DocumentTypeId.parse(str(item["document_type"]))
             pairs.append((str(document_type), str(ProcessId.parse(str(item["process"])))))
         except InvalidAddress as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from gateway.cli import client
 from gateway.ubl import invoice
 from tests.cli.conftest import Place, Run
 
@@ -126,6 +129,38 @@ def test_send_of_an_invalid_document_shows_the_findings(run: Run, place: Place, 
 def test_send_to_a_node_that_does_not_run_is_not_now(run: Run, place: Place, file: Path) -> None:
     ran = run("send", str(file), "--url", "http://127.0.0.1:9", "--token", "x")
     assert ran.code == 3 and "gateway serve" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b'{"title": "A fault"}'), (502, b"<html>"), (409, b'{"type": "/problems/still-running"}'), (503, b"{}")],
+)
+def test_an_answer_that_is_no_verdict_is_not_now(run: Run, file: Path, status: int, body: bytes) -> None:
+    class Odd(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Odd) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        ran = run("send", str(file), "--url", f"http://127.0.0.1:{server.server_port}", "--token", "x")
+        thread.join()
+    assert ran.code == 3
+
+
+def test_a_wait_longer_than_a_request_may_wait_asks_again(
+    run: Run, place: Place, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_LONGEST_WAIT", 0)
+    ran = run("send", str(file), "--wait", "90", *place.config(1), "--json")
+    assert (ran.code == 0) == (ran.value["status"] == "delivered") and ran.value["status"] != "queued"
+    assert run("send", str(file), "--wait", "-1", *place.config(1)).code == 2
 
 
 def test_a_wrong_key_is_refused(run: Run, place: Place, file: Path) -> None:

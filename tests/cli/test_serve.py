@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,16 @@ def test_an_address_in_use_is_said_and_nothing_else_happens(market: Market) -> N
     assert second.returncode == 3 and "cannot listen" in second.stderr
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
+
+
+def test_a_caller_that_waits_for_an_outcome_does_not_hold_up_the_drain(market: Market) -> None:
+    process, ready = _serve(market)  # no DNS: the document stays queued
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(_call, ready, ready["api_key"], "/v1/documents?wait=19", NETWORK)
+        time.sleep(1)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert time.monotonic() - started < 10
+        assert waiting.result()["status"] == "queued"
+    assert process.returncode == 0

@@ -168,3 +168,28 @@ async def test_a_delivery_that_refuses_for_good_waits_for_a_person(ours: Exchang
     await ours.settle()
     (message,) = await _all(ours)
     assert message.state is State.FAILED and "no such folder" in message.reason
+
+
+async def test_a_repeat_gets_the_stored_receipt_although_the_receiver_has_left_meanwhile(ours: Exchange) -> None:
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1>") == b"<receipt 1>"
+    await ours.store.remove_participant(ACCOUNT, OURS)
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2>") == b"<receipt 1>"
+    with pytest.raises(InvalidMessage, match="other content"):
+        await ours.inbound.receive(_received(ours.clock, part=b"two"), b"<receipt 3>")
+    with pytest.raises(InvalidMessage, match="not serviced"):
+        await ours.inbound.receive(_received(ours.clock, id="new@b"), b"<receipt 4>")
+    assert len(await _all(ours)) == 1
+
+
+async def test_a_document_never_takes_the_delivery_of_the_participants_next_account(ours: Exchange) -> None:
+    theirs, nobody = ScriptedChannel("folder", confirms=True), ScriptedChannel("folder", errors=[])
+    deliveries = {"default": nobody, "theirs": theirs}
+    ours.worker.inbound = replace(ours.inbound, deliveries=deliveries)
+    await ours.worker.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.store.add_account(OTHER, "Other", "hash2")
+    await ours.store.remove_participant(ACCOUNT, OURS)
+    await ours.store.save_participant(Participant(id=OURS, account=OTHER, delivery="theirs"))
+    await ours.settle()
+    assert theirs.parcels == [] and nobody.parcels == []
+    (message,) = await _all(ours)
+    assert (message.state, message.channel, message.next_attempt) == (State.RECEIVED, "inbox", None)

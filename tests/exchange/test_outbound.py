@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 
@@ -18,7 +19,7 @@ from gateway.errors import (
     PeerUnavailable,
 )
 from gateway.model.identifiers import ParticipantId
-from gateway.model.lifecycle import State
+from gateway.model.lifecycle import Event, State
 from gateway.model.message import Participant, PayloadKind, Route
 from gateway.ubl import invoice
 from tests.exchange.conftest import ACCOUNT, ENDPOINT, OTHER, Exchange, sample
@@ -282,3 +283,60 @@ async def test_derived_addresses_are_asked_too(exchange: Exchange) -> None:
     assert "0088:7300010000001" in exchange.lookup.asked
     assert len(set(exchange.lookup.asked)) >= 2
     assert ParticipantId.parse("0088:7300010000001")
+
+
+async def test_a_mail_in_doubt_never_becomes_a_letter(exchange: Exchange) -> None:
+    exchange.email.errors = [
+        ChannelUnavailable("no answer after the mail", sent=True),
+        ChannelUnavailable("connection refused"),
+        ChannelRefused("550 no such mailbox"),
+    ]
+    message = await exchange.submit(NETWORK)
+    for _ in range(3):
+        await exchange.settle()
+        exchange.clock.forward(hours=2)
+    now = await exchange.now(message)
+    assert (now.state, now.channel, exchange.print.parcels) == (State.UNKNOWN, "email", [])
+    await exchange.store.record(now, Event(name="Requeued", reason="again"))
+    exchange.lookup.answers[BUYER.value] = ENDPOINT
+    await exchange.settle()
+    now = await exchange.now(message)
+    assert (now.state, now.channel, exchange.transport.sent) == (State.DISPATCHED, "email", [])
+
+
+async def test_a_mail_in_doubt_to_the_end_of_the_window_is_unknown(exchange: Exchange) -> None:
+    exchange.email.errors = [ChannelUnavailable("no answer after the mail", sent=True)] * 20
+    message = await exchange.submit(NETWORK)
+    for _ in range(5):
+        await exchange.settle()
+        exchange.clock.forward(days=2)
+    assert (await exchange.now(message)).state is State.UNKNOWN
+
+
+async def test_a_requeued_document_that_no_channel_got_chooses_its_way_anew(exchange: Exchange) -> None:
+    exchange.email.errors = [ChannelRefused("550")]
+    exchange.print.errors = [ChannelRefused("too many pages")]
+    message = await exchange.submit(NETWORK)
+    await exchange.settle()
+    failed = await exchange.now(message)
+    assert failed.state is State.FAILED
+    await exchange.store.record(failed, Event(name="Requeued", reason="again"))
+    exchange.lookup.answers[BUYER.value] = ENDPOINT
+    exchange.transport.errors = [PeerUnavailable("time-out", sent=True)]
+    await exchange.settle()
+    assert (await exchange.now(message)).state is State.ACCEPTED
+    exchange.clock.forward(hours=2)
+    await exchange.settle()
+    assert (await exchange.now(message)).state is State.SENT
+    assert exchange.email.parcels == [] and exchange.print.parcels == []
+
+
+async def test_an_asked_for_mail_does_not_become_a_letter_when_mail_is_switched_off(exchange: Exchange) -> None:
+    exchange.email.errors = [ChannelUnavailable("down")]
+    message = await exchange.submit(NETWORK, route=Route.EMAIL)
+    await exchange.settle()
+    exchange.worker.outbound = replace(exchange.outbound, channels={"print": exchange.print})
+    exchange.clock.forward(hours=2)
+    await exchange.settle()
+    assert exchange.print.parcels == []
+    assert (await exchange.now(message)).state is State.FAILED

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from channel_parts import ADDRESS, BUYER, make_context, make_facts, make_page, m
 
 from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
 from gateway.fallback.printing import Letter, Settings, open_channel, write_batch
+from gateway.files import handovers
 from gateway.model.message import Parcel
 from gateway.ports import Channel
 
@@ -84,6 +86,47 @@ async def test_a_lost_memory_finds_the_letter_that_lies_there(tmp_path: Path) ->
     again = await bureau(tmp_path).dispatch(make_parcel(page=make_page(2)))
     assert again.evidence == first.evidence
     assert len(list((tmp_path / "var/letters").iterdir())) == 1
+
+
+class Killed(BaseException):
+    """Stands for kill -9."""
+
+
+async def test_a_letter_that_the_bureau_took_before_a_kill_is_not_printed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = tmp_path / "var/letters"
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(handovers, "_remember", killed)
+        with pytest.raises(Killed):
+            await bureau(tmp_path).dispatch(make_parcel())
+    [batch] = letters.iterdir()
+    shutil.rmtree(batch)  # the bureau takes it away
+    with pytest.raises(ChannelUnavailable, match="in doubt") as caught:
+        await bureau(tmp_path).dispatch(make_parcel())
+    assert caught.value.sent and list(letters.iterdir()) == []
+
+
+async def test_a_letter_killed_before_it_appeared_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = tmp_path / "var/letters"
+    rename = Path.rename
+
+    def killed(path: Path, to: Path) -> Path:
+        if path.parent == letters:
+            raise Killed
+        return rename(path, to)
+
+    for _ in range(2):
+        with monkeypatch.context() as broken:
+            broken.setattr(Path, "rename", killed)
+            with pytest.raises(Killed):
+                await bureau(tmp_path).dispatch(make_parcel())
+    await bureau(tmp_path).dispatch(make_parcel())
+    assert len(list(letters.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -99,6 +100,23 @@ async def test_a_handover_that_cannot_be_remembered_is_still_one(
     monkeypatch.setattr(handovers, "write_durably", full)
     assert await memory(tmp_path).once(MESSAGE, Act()) == DONE
     assert "doc-0001" in caplog.text and "No space" in caplog.text
+    monkeypatch.undo()
+    again = Act()
+    assert await memory(tmp_path).once(MESSAGE, again) == replace(DONE, evidence=b"")
+    assert again.times == 0
+
+
+async def test_nothing_is_handed_over_when_there_is_no_room_to_remember_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    act = Act()
+    with pytest.raises(ChannelUnavailable, match="No space"):
+        await memory(tmp_path).once(MESSAGE, act)
+    assert act.times == 0
 
 
 async def test_old_days_are_forgotten_and_young_ones_kept(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from store_parts import EXEMPEL, NORDISK, START
 
@@ -57,3 +59,25 @@ async def test_a_key_leads_to_its_account(store: SqlStore) -> None:
     assert await store.account_of_key("hash-3") is None
     with pytest.raises(Conflict):
         await store.add_account(AccountId("third"), "Third AB", "hash-2")
+
+
+async def test_an_answer_that_was_under_way_during_a_change_is_not_remembered(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.save_participant(FULL)
+    read, under_way, go = store._read, asyncio.Event(), asyncio.Event()
+
+    async def slow(query: object) -> object:
+        found = await read(query)  # type: ignore[arg-type]
+        under_way.set()
+        await go.wait()
+        return found
+
+    monkeypatch.setattr(store, "_read", slow)
+    async with asyncio.TaskGroup() as tasks:
+        old = tasks.create_task(store.participant(OURS))
+        await under_way.wait()
+        await store.remove_participant(EXEMPEL, OURS)
+        go.set()
+    assert old.result() == FULL
+    assert await store.participant(OURS) is None

@@ -128,3 +128,36 @@ async def test_a_disk_that_takes_no_file_is_a_store_that_cannot_be_used(
     monkeypatch.setattr(octets.os, "fsync", full)
     with pytest.raises(StoreUnavailable, match="No space left"):
         await store.add_once(outgoing("d1", octets=LARGE))
+
+
+async def test_a_file_that_did_not_fit_leaves_nothing_behind(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(octets.os, "fsync", full)
+    for number in range(3):
+        with pytest.raises(StoreUnavailable):
+            await store.add_once(outgoing(f"d{number}", octets=LARGE))
+    assert files(tmp_path) == []
+
+
+async def test_when_one_of_several_does_not_fit_the_others_do_not_stay(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    write = octets._write_durably
+
+    def full(path: Path, content: bytes) -> None:
+        if PayloadKind.PART in path.name:
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    arrival = outgoing("d1", octets=LARGE)
+    arrival = replace(arrival, payloads={**arrival.payloads, PayloadKind.PART: LARGE})
+    monkeypatch.setattr(octets, "_write_durably", full)
+    with pytest.raises(StoreUnavailable):
+        await store.add_once(arrival)
+    assert files(tmp_path) == []

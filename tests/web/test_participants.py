@@ -55,6 +55,7 @@ async def test_a_participant_of_another_account_is_409_and_stays_as_it_is(site: 
         ({"document_types": "all"}, "/document_types"),
         ({"document_types": [{"document_type": "x", "process": "y"}]}, "/document_types/0"),
         ({"document_types": [{"document_type": str(BILLING_INVOICE)}]}, "/document_types/0"),
+        ({"document_types": [{"document_type": "\ud800::a##b::2.1", "process": "y"}]}, "/document_types/0"),
     ],
 )
 async def test_a_value_that_is_not_possible_is_422_with_its_place(

@@ -1,0 +1,186 @@
+"""The worker outlives whatever one document does to it, and holds no more work than it can do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.errors import Overloaded, StateError, StoreUnavailable
+from gateway.exchange import worker as worker_module
+from gateway.model.lifecycle import State
+from gateway.model.message import Message, Outgoing, Parcel
+from gateway.model.relation import Endpoint
+from gateway.model.signals import Handover
+from gateway.ports import Delivery
+from tests.exchange.conftest import ENDPOINT, Exchange, ScriptedChannel, ScriptedTransport, sample
+
+NETWORK = sample("network")
+BUYER = "0007:5567987606"
+
+
+@asynccontextmanager
+async def _running(exchange: Exchange):  # type: ignore[no-untyped-def]
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(exchange.worker.run())
+        try:
+            yield task
+        finally:
+            exchange.worker.stop()
+
+
+async def _until(exchange: Exchange, message: Message, state: State) -> Message:
+    async with asyncio.timeout(5):
+        while (now := await exchange.now(message)).state is not state:
+            await asyncio.sleep(0.01)
+    return now
+
+
+async def test_a_text_that_the_store_cannot_write_stops_neither_worker_nor_neighbours(exchange: Exchange) -> None:
+    class Foreign(ScriptedChannel):
+        async def dispatch(self, parcel: Parcel) -> Handover:
+            return Handover(reference="r", text="250 queued as \udce9", evidence=b"mail")
+
+    exchange.worker.outbound = replace(exchange.outbound, channels={"email": Foreign("email")})
+    poison = await exchange.submit(NETWORK)
+    async with _running(exchange) as task:
+        await _until(exchange, poison, State.DIVERTED)
+        await asyncio.sleep(0.1)
+        exchange.lookup.answers[BUYER] = ENDPOINT
+        good = await exchange.submit(NETWORK)
+        await _until(exchange, good, State.SENT)
+        assert not task.done()
+    now = await exchange.now(poison)
+    assert now.state is State.DIVERTED and now.next_attempt is not None
+    assert "could not be recorded" in (await exchange.events(poison))[-1].reason
+
+
+async def test_a_store_that_is_too_busy_for_a_claim_does_not_end_the_worker(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, refusals = exchange.store.claim, [Overloaded("10,000 writes wait"), StateError("?"), RuntimeError("bug")]
+
+    async def busy(*words: Any, **more: Any) -> Sequence[Message]:
+        if refusals:
+            raise refusals.pop(0)
+        return await claim(*words, **more)
+
+    monkeypatch.setattr(worker_module, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(exchange.store, "claim", busy)
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    message = await exchange.submit(NETWORK)
+    async with _running(exchange):
+        await _until(exchange, message, State.SENT)
+    assert refusals == []
+
+
+async def test_a_receipt_in_hand_is_recorded_although_the_store_fails_for_a_moment(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, failures = exchange.store.record, [StoreUnavailable("disk full"), Overloaded("too many")]
+
+    async def failing(*words: Any) -> Message:
+        if failures:
+            raise failures.pop(0)
+        return await record(*words)
+
+    monkeypatch.setattr(worker_module, "_RECORD_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(exchange.store, "record", failing)
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    message = await exchange.submit(NETWORK)
+    await exchange.settle()
+    assert (await exchange.now(message)).state is State.SENT
+    assert len(exchange.transport.sent) == 1
+
+
+async def test_an_unexpected_failure_after_the_octets_left_never_ends_as_failed(exchange: Exchange) -> None:
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    exchange.transport.errors = [ZeroDivisionError("bug")]  # type: ignore[list-item]
+    message = await exchange.submit(NETWORK)
+    exchange.clock.forward(days=6)  # the node stood still; this is the first attempt
+    await exchange.settle()
+    assert (await exchange.now(message)).state is State.UNKNOWN
+
+
+async def test_no_more_is_claimed_than_can_be_begun_and_a_stop_begins_nothing(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = [], asyncio.Event()
+
+    async def slow(message: Message) -> None:
+        begun.append(message.id)
+        await go.wait()
+
+    monkeypatch.setattr(exchange.worker, "work", slow)
+    exchange.worker.at_once = 4  # three places for one receiver
+    messages = [await exchange.submit(NETWORK) for _ in range(6)]
+    async with _running(exchange):
+        async with asyncio.timeout(5):
+            while len(begun) < 3:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert sum([(await exchange.now(m)).attempts for m in messages]) == 3
+        exchange.worker.stop()
+        go.set()
+    assert len(begun) == 3
+
+
+async def test_a_step_longer_than_a_lease_keeps_it_and_a_dead_workers_work_is_taken_over(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_RENEW_SECONDS", 0.01)
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedChannel):
+        async def dispatch(self, parcel: Parcel) -> Handover:
+            begun.set()
+            await go.wait()
+            return await ScriptedChannel.dispatch(self, parcel)
+
+    slow = Slow("email")
+    exchange.worker.outbound = replace(exchange.outbound, channels={"email": slow})
+    message = await exchange.submit(NETWORK)
+    async with _running(exchange):
+        async with asyncio.timeout(5):
+            await begun.wait()
+        for _ in range(5):
+            exchange.clock.forward(seconds=50)
+            await asyncio.sleep(0.1)
+            assert await exchange.store.claim("another", 8, 60.0) == []
+        go.set()
+        await _until(exchange, message, State.DISPATCHED)
+    assert len(slow.parcels) == 1
+    dead = await exchange.submit(NETWORK)
+    assert len(await exchange.store.claim("dead", 8, worker_module.LEASE_SECONDS)) == 1
+    exchange.clock.forward(seconds=61)
+    await exchange.store.renew("another", [dead.id], 60.0)
+    assert [m.id for m in await exchange.store.claim("another", 8, 60.0)] == [dead.id]
+
+
+async def test_a_receiver_that_never_answers_does_not_stop_the_others(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = asyncio.Event()
+    good = "5560360793"
+
+    class Silent(ScriptedTransport):
+        async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+            if endpoint is ENDPOINT:
+                await go.wait()
+            return await ScriptedTransport.send(self, outgoing, endpoint)
+
+    exchange.worker.outbound = replace(exchange.outbound, transport=Silent())
+    exchange.lookup.answers = {BUYER: ENDPOINT, f"0007:{good}": replace(ENDPOINT, seat="POP000003")}
+    stuck = [await exchange.submit(NETWORK) for _ in range(30)]
+    async with _running(exchange):
+        await asyncio.sleep(0.2)
+        for _ in range(5):
+            fresh = await exchange.submit(NETWORK.replace(BUYER[5:].encode(), good.encode()))
+            await _until(exchange, fresh, State.SENT)
+        go.set()
+        for message in stuck:
+            await _until(exchange, message, State.SENT)
