@@ -28,7 +28,10 @@ from gateway.web.frame import request_id
 
 log = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS: Final = 30.0
+_SHUTDOWN_SECONDS: Final = 10.0
+"""How long requests in hand may take to be answered."""
+_DRAIN_SECONDS: Final = 20.0
+"""How long steps in hand may take to end; another access point may be silent for two minutes."""
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 Announce = Callable[[dict[str, object]], None]
@@ -46,14 +49,21 @@ async def serve(config: Config, announce: Announce) -> None:
     async with open_gateway(config) as gateway, AsyncExitStack() as sites:
         if config.network.revocation == "crl":
             log.warning("revocation lists are not asked by this version; a revoked certificate is not noticed")
-        ready = await open_sites(gateway, sites)
+        try:
+            ready = await open_sites(gateway, sites)
+        except OSError:
+            if gateway.first_key:  # made by this start and shown by no other
+                announce({"ready": False, "api_key": gateway.first_key})
+            raise
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(gateway.worker.run())
+            working = tasks.create_task(gateway.worker.run())
             announce(ready)
             await stop.wait()
             log.info("draining")
             await sites.aclose()
             gateway.worker.stop()
+            await asyncio.wait([working], timeout=_DRAIN_SECONDS)
+            working.cancel()  # what is still in hand is taken up again when its lease has run out
     log.info("stopped")
 
 

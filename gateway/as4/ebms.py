@@ -118,14 +118,14 @@ def is_message_id(text: str, limits: Limits) -> bool:
 
 def glimpse_message_id(messaging: etree._Element, limits: Limits) -> str:
     """The MessageId of a header that is not verified, fit for an error's RefToMessageId only; empty if unusable."""
-    found = messaging.findtext(f"{USER_MESSAGE}/{_INFO}/{_ID}") or ""
-    return found if is_message_id(found, limits) else ""
+    found = next(messaging.iter(_ID), None)
+    text = "" if found is None else found.text or ""
+    return text if is_message_id(text, limits) else ""
 
 
 def glimpse_hrefs(messaging: etree._Element) -> set[str]:
     """The cid: references of a header that is not verified, to tell a lost part from a forged one."""
-    found = messaging.iterfind(f"{USER_MESSAGE}/{_PAYLOAD}/{_PART_INFO}")
-    return {unquote(part.get("href", "").removeprefix("cid:")) for part in found}
+    return {unquote(part.get("href", "").removeprefix("cid:")) for part in messaging.iter(_PART_INFO)}
 
 
 def read_user_message(messaging: etree._Element, limits: Limits) -> UserMessage:

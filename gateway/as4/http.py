@@ -23,8 +23,10 @@ from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.errors import (
+    InvalidAddress,
     InvalidAnswer,
     InvalidMessage,
+    Overloaded,
     PeerUnavailable,
     PermanentError,
     TemporaryError,
@@ -53,6 +55,7 @@ _NOT_REACHED: Final = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
+    InvalidAddress,  # a resolver that judges addresses found none that we may go to
 )
 """Failures that come before the first octet of the request."""
 
@@ -170,6 +173,8 @@ class As4Endpoint:
         self._accept = accept
         self._profile = profile
         self._limits = limits
+        self._held = 0
+        """Octets of all request bodies at hand."""
 
     def add_to(self, router: web.UrlDispatcher, path: str) -> None:
         """Serve ``path``."""
@@ -184,11 +189,18 @@ class As4Endpoint:
 
     async def post(self, request: web.Request) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
+        body = bytearray()
+        held = 0
         try:
-            body = await self._body(request)
+            try:
+                await self._fill(body, request)
+            finally:
+                held = len(body)
+            octets = bytes(body)
+            body.clear()  # one copy of a large message is enough
             receiving = Receiving(
                 request.headers.get("Content-Type", ""),
-                body,
+                octets,
                 identity=self._identity,
                 trust=self._trust,
                 now=self._clock.now(),
@@ -196,16 +208,18 @@ class As4Endpoint:
                 profile=self._profile,
                 limits=self._limits,
             )
-            return _signal(await self._answer(receiving, len(body)))
+            return _signal(await self._answer(receiving, held))
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
             return await _cut(request, _line(error.status, error.peer_text))
         except TemporaryError as error:
             _log.warning("cannot take a message now: %s", error)
-            return _busy(error.peer_text)
+            return await _cut(request, _busy(error.peer_text))
         except Exception:  # a bug is a fault of ours: the peer keeps the message and tries again
             _log.exception("a fault of ours while a message was read")
             return _busy(TemporaryError.peer_text)
+        finally:
+            self._held -= held
 
     async def _answer(self, receiving: Receiving, octets: int) -> bytes:
         try:
@@ -220,8 +234,8 @@ class As4Endpoint:
             _log.warning("refused a message: %s", error)
             return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
-    async def _body(self, request: web.Request) -> bytes:
-        """Take the body in within size and time; raises ``UnreadableRequest``."""
+    async def _fill(self, body: bytearray, request: web.Request) -> None:
+        """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
         limits = self._limits
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
@@ -229,11 +243,13 @@ class As4Endpoint:
             raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
         clock = asyncio.get_running_loop().time
         started = clock()
-        body = bytearray()
         try:
             async with asyncio.timeout(limits.idle) as deadline:
                 async for chunk in request.content.iter_any():
                     body += chunk
+                    self._held += len(chunk)
+                    if self._held > limits.bodies:
+                        raise Overloaded(f"More than {limits.bodies} octets of messages at once")
                     if len(body) > limits.message:
                         raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
                     slowest = started + limits.grace + len(body) / limits.rate
@@ -242,7 +258,6 @@ class As4Endpoint:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
             raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
-        return bytes(body)
 
 
 def _signal(octets: bytes) -> web.Response:

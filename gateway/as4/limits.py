@@ -21,8 +21,10 @@ class Limits:
     """One request body."""
     answer: int = _MIB
     """One answer to a message of ours: a receipt has about 7 KiB."""
-    inline: int = _MIB
-    """Above this a message is worked on in a thread, so that the event loop goes on."""
+    bodies: int = 512 * _MIB
+    """All request bodies together that are being read or worked on; beyond this the answer is 503."""
+    inline: int = 64 * _KIB
+    """Above this a message is worked on in a thread, so that the event loop goes on. XML shrinks ten times and more."""
 
     # Time, for a request body
     idle: float = 30.0

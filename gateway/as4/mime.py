@@ -188,7 +188,7 @@ def _headers(block: bytes, limits: Limits) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in unfolded:
         key, colon, value = line.decode("latin-1").partition(":")
-        key = key.strip().lower()
+        key = key.rstrip().lower()
         if not colon or not _TOKEN.fullmatch(key):
             raise UnreadableRequest("A MIME header cannot be read")
         if key in headers and key in _ONCE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Final, cast
 
 from lxml import etree
@@ -26,9 +27,10 @@ MESSAGING: Final = f"{{{ns.EB}}}Messaging"
 SECURITY: Final = f"{{{ns.WSSE}}}Security"
 _MUST_UNDERSTAND: Final = f"{{{ns.SOAP}}}mustUnderstand"
 _ROLE: Final = f"{{{ns.SOAP}}}role"
-_BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = " \t\r\n"
+"""What XML calls white space; Python knows more of it, which would shorten a signed value."""
 
-_ID_NAMES: Final = frozenset({"Id", "ID", "id"})
+_ID_NAMES: Final = ("Id", "ID", "id")
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -42,12 +44,15 @@ class Envelope:
     ids: dict[str, etree._Element]
     ambiguous: bool
     """An id occurs twice: nothing that is referenced by id can be believed."""
+    elements: list[etree._Element]
+    """All of them, held so that lxml need not make an object for each anew whenever one is looked at."""
 
 
 def read_envelope(octets: bytes, limits: Limits) -> Envelope:
     """Read an envelope; raises ``UnreadableRequest`` for what is no SOAP 1.2 message that we would look at."""
     root = _gate(octets, limits)
-    ids, ambiguous = _id_map(root, limits)
+    elements = list(islice(root.iter(), limits.elements + 1))
+    ids, ambiguous = _id_map(elements, limits)
     children = list(root)
     if root.tag != ENVELOPE or [child.tag for child in children] != [HEADER, BODY]:
         raise UnreadableRequest("Not a SOAP 1.2 envelope with one Header and one Body")
@@ -63,7 +68,7 @@ def read_envelope(octets: bytes, limits: Limits) -> Envelope:
             blocks[str(block.tag)] = block
         elif must_understand:
             raise UnreadableRequest("A SOAP header block that must be understood is not understood")
-    return Envelope(body, blocks.get(MESSAGING), blocks.get(SECURITY), ids, ambiguous)
+    return Envelope(body, blocks.get(MESSAGING), blocks.get(SECURITY), ids, ambiguous, elements)
 
 
 def canonical(element: etree._Element, prefixes: list[str] | None = None) -> bytes:
@@ -83,7 +88,7 @@ def leaf_text(element: etree._Element, *, code: str = EbmsCode.INVALID_HEADER) -
     """The whole text of an element that may hold text only, without blanks around it."""
     if len(element):
         raise InvalidMessage(code, f"{etree.QName(element).localname} may hold text only")
-    return (element.text or "").strip()
+    return (element.text or "").strip(_SPACE)
 
 
 def escape_text(text: str) -> str:
@@ -105,7 +110,6 @@ def _legal(text: str) -> str:
 def _gate(octets: bytes, limits: Limits) -> etree._Element:
     if len(octets) > limits.soap:
         raise UnreadableRequest("The SOAP envelope is too large", status=413)
-    octets = octets.removeprefix(_BOM)
     try:
         octets.decode("utf-8")
     except UnicodeDecodeError:
@@ -129,15 +133,18 @@ def _deeper_than(depth: int) -> etree.XPath:
     return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
 
 
-def _id_map(root: etree._Element, limits: Limits) -> tuple[dict[str, etree._Element], bool]:
+def _id_map(elements: list[etree._Element], limits: Limits) -> tuple[dict[str, etree._Element], bool]:
+    if len(elements) > limits.elements:
+        raise UnreadableRequest("Too many elements in the SOAP envelope")
     ids: dict[str, etree._Element] = {}
     ambiguous = False
-    for count, element in enumerate(root.iter()):
+    most = limits.attributes
+    for element in elements:
         names = cast("list[str]", element.keys())  # not items(): that takes quadratic time
-        if count >= limits.elements or len(names) > limits.attributes:
-            raise UnreadableRequest("Too many elements or attributes in the SOAP envelope")
+        if len(names) > most:
+            raise UnreadableRequest("Too many attributes in the SOAP envelope")
         for name in names:
-            if name[-2:] in _ID_NAMES and name.rpartition("}")[2] in _ID_NAMES:
+            if name.endswith(_ID_NAMES) and name.rpartition("}")[2] in _ID_NAMES:
                 value = element.get(name, "")
                 ambiguous = ambiguous or value in ids
                 ids[value] = element

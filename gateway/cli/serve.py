@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             as_json(ready)
             return
-        print(paint("ready", "green", "bold"))
+        if ready["ready"]:
+            print(paint("ready", "green", "bold"))
         for name in ("as4", "api", "smp"):
             if name in ready:
                 print(f"  {name:4} {ready[name]}")

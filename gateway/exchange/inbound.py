@@ -57,8 +57,9 @@ class Inbound:
 
         (1) The test service is answered and not stored. (2) The receiver is ours and takes this document.
         (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId).
-        (4) A repeat with the same signed part gets the stored receipt, octet for octet; a repeat with another
-        part is refused. Raises ``InvalidMessage`` or ``StoreUnavailable``.
+        (4) A repeat with the same signed part gets the stored receipt, octet for octet (where its sender signed the
+        header anew, so that the stored one would not fit, a receipt of its own); one with another part is refused.
+        Raises ``InvalidMessage`` or ``StoreUnavailable``.
         """
         if received.is_test:
             return receipt
@@ -83,9 +84,10 @@ class Inbound:
                 "This MessageId was used before for another message; a new message needs a new id.",
                 text=f"{received.message_id} of {received.verification.seat} came again with other content",
             )
-        if not added.new:
-            log.info("repeated", extra={"message_id": received.message_id, "document": added.message.id})
-        return added.receipt or receipt
+        if added.new:
+            return receipt
+        log.info("repeated", extra={"message_id": received.message_id, "document": added.message.id})
+        return added.receipt if _acknowledges(added.receipt, received) else receipt
 
     async def deliver(self, message: Message) -> Outcome:
         """RECEIVED: hand the parcel to C4 by the participant's delivery."""
@@ -175,6 +177,11 @@ class Inbound:
             ),
             fingerprint=hashlib.sha256(received.part).hexdigest(),
         )
+
+
+def _acknowledges(receipt: bytes, received: Received) -> bool:
+    """Whether the stored receipt names each digest that the repeat was signed with."""
+    return all(digest.encode() in receipt for _, digest in received.verification.covered)
 
 
 def _facts(octets: bytes) -> Facts | None:

@@ -147,7 +147,10 @@ class Outbound:
         # The arrow keeps these keys apart from those of companies, which are ASCII.
         once = f"resend → {message.id} {key}"
         links = {"resend_of": message.id}
-        return await self.submit(message.account, octets, route=message.route, idempotency_key=once, links=links)
+        # What may have arrived over the network is sent over the network again, and never becomes a copy on paper.
+        over_network = message.sent_octets and message.channel not in _CHANNEL_WORDS
+        route = Route.PEPPOL if over_network else message.route
+        return await self.submit(message.account, octets, route=route, idempotency_key=once, links=links)
 
     async def send(self, message: Message) -> Outcome:
         """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""

@@ -31,8 +31,9 @@ class RetryPolicy:
         ``GaveUp``.
         """
         may_have_arrived = sent or message.sent_octets
-        due = now + self._pause(message.attempts)
-        if due <= (message.queued_since or message.created) + self.window:
+        since = message.queued_since or message.created
+        due = now + self._pause(now - since)
+        if due <= since + self.window:
             return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)
         span = _in_words(self.window)
         if may_have_arrived and message.direction is Direction.OUT:
@@ -41,9 +42,10 @@ class RetryPolicy:
             return Event(name="LostTrack", reason=text, sent_octets=True)
         return Event(name="GaveUp", reason=f"Not possible within {span}. Last: {reason}")
 
-    def _pause(self, attempts: int) -> timedelta:
-        doubled: int = 2 ** min(max(attempts, 1) - 1, 30)
-        return min(self.first * doubled, self.longest) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing
+    def _pause(self, waited: timedelta) -> timedelta:
+        """As long as it has waited already, so that each pause is about twice the one before."""
+        pause = min(max(waited, self.first), self.longest)
+        return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, hides nothing
 
 
 def _in_words(span: timedelta) -> str:

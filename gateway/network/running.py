@@ -17,7 +17,7 @@ from gateway.network.market import Market, Member
 from gateway.smp.zone_server import serve_zone
 
 _START_SECONDS: Final = 30.0
-_STOP_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 40.0
 
 
 class DidNotStart(TemporaryError):

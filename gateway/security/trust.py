@@ -107,6 +107,8 @@ class Trust:
             extensions = leaf.extensions
         except ValueError:
             raise Untrusted("The token is not an X.509 certificate") from None
+        if der[-len(leaf.signature) - 1] != 0:  # the library lets the count of unused bits be changed unseen
+            raise Untrusted("The certificate's signature is not made of whole octets")
         subject = leaf.subject.rfc4514_string()
         # (2) An RSA key of at least 2048 bits, signed with SHA-2.
         if not isinstance(public, rsa.RSAPublicKey) or public.key_size < 2048:

@@ -1,8 +1,8 @@
 """The relation search as the exchange uses it: :class:`gateway.ports.Lookup` over DNS and SMP. [I/O]
 
 Searches are :mod:`gateway.smp.search`'s; here they are remembered for a while and never made twice at once.
-Positive answers are kept for 15 minutes at most and never beyond the end of endpoint or certificate, negative ones
-for a minute, failures not at all.
+Positive answers are kept for 15 minutes at most and never beyond the end of endpoint or certificate. A "no" is never
+kept, because it leads to paper: who registered a second ago is found; failures are not kept either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from gateway.smp.resolver import Resolver
 from gateway.smp.search import Search, Surroundings, aged, read_types
 
 POSITIVE_FOR: Final = timedelta(minutes=15)
-NEGATIVE_FOR: Final = timedelta(seconds=60)
 _REMEMBERED: Final = 10_000
 
 _Question = tuple[ParticipantId, DocumentTypeId, ProcessId]
@@ -69,7 +68,7 @@ class SmpLookup:
     def __init__(self, fetcher: Fetcher, resolver: Resolver, trust: Trust, *, zone: str, clock: Clock) -> None:
         self._around = Surroundings(fetcher=fetcher, resolver=resolver, trust=trust, zone=zone)
         self._clock = clock
-        self._known: Memory[_Question, Reachable | Unreachable] = Memory(_REMEMBERED)
+        self._known: Memory[_Question, Reachable] = Memory(_REMEMBERED)
         self._flights: SingleFlight[_Question, Reachable | Unreachable] = SingleFlight()
 
     async def find(
@@ -109,7 +108,8 @@ class SmpLookup:
             answer = await search.endpoint(document_type, process)
         except LookupUnavailable as error:
             raise _with_steps(error, search) from None
-        self._known.put(question, answer, _until(answer, search.now))
+        if isinstance(answer, Reachable):
+            self._known.put(question, answer, _until(answer, search.now))
         return answer
 
 
@@ -117,8 +117,6 @@ def _with_steps(error: LookupUnavailable, search: Search) -> LookupUnavailable:
     return LookupUnavailable(str(error), steps=search.steps, remedy=error.remedy)
 
 
-def _until(answer: Reachable | Unreachable, now: datetime) -> datetime:
-    if isinstance(answer, Unreachable):
-        return now + NEGATIVE_FOR
+def _until(answer: Reachable, now: datetime) -> datetime:
     until = now + POSITIVE_FOR
     return min(until, answer.endpoint.expires) if answer.endpoint.expires else until

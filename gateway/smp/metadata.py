@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from lxml import etree
 
 from gateway.errors import InvalidAnswer
-from gateway.model.identifiers import WILDCARD_SCHEME, DocumentTypeId, ParticipantId, ProcessId
+from gateway.model.identifiers import PROCESS_SCHEME, WILDCARD_SCHEME, DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reason
 from gateway.security import safexml
 
@@ -154,7 +154,7 @@ def read_group(octets: bytes, participant: ParticipantId) -> ServiceGroup:
             raise InvalidAnswer(f"its list has more than {MAX_LISTED} document types")
         # Host and path prefix are whatever a proxy made of them; only what follows "/services/" counts.
         _, found, name = (reference.get("href") or "").rpartition(_SERVICES)
-        name = unquote(name).strip()
+        name = unquote(name).strip().removesuffix("/")
         if found and "::" in name:
             listed.append(name)
         else:
@@ -251,7 +251,7 @@ def _process(element: etree._Element) -> tuple[ProcessId, tuple[ServiceEndpoint,
     endpoints = _one(element, SMP, "ServiceEndpointList").findall(f"{{{SMP}}}Endpoint")
     if len(endpoints) > MAX_ENDPOINTS:
         raise InvalidAnswer(f"the answer has more than {MAX_ENDPOINTS} endpoints in one process")
-    return ProcessId(value, scheme), tuple(_endpoint(end) for end in endpoints)
+    return ProcessId(value, scheme or PROCESS_SCHEME), tuple(_endpoint(end) for end in endpoints)
 
 
 def _endpoint(element: etree._Element) -> ServiceEndpoint:

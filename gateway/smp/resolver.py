@@ -101,7 +101,7 @@ class Resolver:
         records: tuple[Naptr, ...] | None = None
         try:
             response, tcp = await _exchange(query, server, seconds, tcp)
-            records, says = _judge(response)
+            records, says = _judge(response, zone=name.parent().parent())
         except (dns.exception.Timeout, TimeoutError):
             says = f"no answer within {seconds:.1f} s"
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
@@ -139,23 +139,25 @@ async def _exchange(
         return await dns.asyncquery.tcp(query, server.host, port=server.port), True
 
 
-def _judge(response: dns.message.Message) -> tuple[tuple[Naptr, ...] | None, str]:
+def _judge(response: dns.message.Message, zone: dns.name.Name) -> tuple[tuple[Naptr, ...] | None, str]:
     """Give the records (empty: there are none) or None when this is no answer, and what it says in words."""
     code = response.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return None, dns.rcode.to_text(code)
     if not isinstance(response, dns.message.QueryMessage):
         return None, "an answer to another kind of question"
-    has_soa = any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)
+    owners = [rrset.name for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA]
+    if any(zone.is_subdomain(owner) and owner != zone and len(owner.labels) <= 2 for owner in owners):
+        # The root or a top-level domain speaks: then it is the zone that does not exist, so nobody is registered there.
+        return None, f"there is no zone {zone.to_text(omit_final_dot=True)}"
+    has_soa = bool(owners)
     speaks = bool(response.flags & (dns.flags.AA | dns.flags.RA)) or has_soa
     if code == dns.rcode.NXDOMAIN:
         return ((), "NXDOMAIN") if speaks else (None, "NXDOMAIN from a server that does not know the zone")
     chain = response.resolve_chaining()  # follows CNAME, and DNAME by the CNAME that comes with it
     if chain.answer is None:
-        # An alias without its end says nothing about the end, and a referral nothing at all.
-        if not speaks or (chain.cnames and not has_soa):
-            return None, "neither records nor a refusal"
-        return (), "no NAPTR record"
+        # Without SOA (RFC 2308, 2.2) it is a referral, an alias without its end, or a forwarder that knows no NAPTR.
+        return ((), "no NAPTR record") if has_soa else (None, "neither records nor a refusal")
     records = tuple(_record(item) for item in chain.answer if isinstance(item, NAPTR))
     shown = "; ".join(str(record) for record in records[:3])
     return records, f"NAPTR {shown}"

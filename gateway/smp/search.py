@@ -268,6 +268,11 @@ class Search:
         return LookupUnavailable(f"The answer of the SMP {fetched.host} about {self._who} does not count: {error}")
 
     def _not_taken(self, smp: str, group: ServiceGroup, document_type: DocumentTypeId) -> Unreachable:
+        if group.unreadable:
+            raise LookupUnavailable(
+                f"The list of the SMP {smp} lacks {shown(document_type)}, but holds {group.unreadable} entries that "
+                "cannot be read"
+            )
         listed = f"{len(group.document_types)} document types, not this one" if group.document_types else "none"
         text = f"{self._who} does not take {shown(document_type)}: its SMP {smp} lists {listed}"
         return self._unreachable(Reason.NO_DOCUMENT_TYPE, text, smp, group)

@@ -68,11 +68,11 @@ class Answerer:
             return dns.rcode.FORMERR
         try:
             self._refresh()
-        except ConfigurationError as error:
+            apex = dns.name.from_text(self._zone.name)
+        except (ConfigurationError, dns.exception.DNSException) as error:
             log.error("the register of the private network cannot be read: %s", error)
             return dns.rcode.SERVFAIL
         asked = query.question[0]
-        apex = dns.name.from_text(self._zone.name)
         if not asked.name.is_subdomain(apex):
             return dns.rcode.REFUSED
         response.flags |= dns.flags.AA

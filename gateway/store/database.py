@@ -7,13 +7,16 @@ checkpoints), and reading connections that cannot write. A PostgreSQL adapter wi
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -75,11 +78,37 @@ def make_file(path: Path) -> None:
         raise _unusable(f"{path} cannot be written, or is no file")
 
 
-def writing_engine(path: Path) -> AsyncEngine:
-    """The engine of the one writing connection: each transaction takes the write lock when it begins."""
-    engine = _engine(path, _WRITER_SETTINGS, poolclass=NullPool)
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the database for this process; raises ``ConfigurationError`` when another gateway has it.
 
-    @event.listens_for(engine.sync_engine, "begin")
+    The lock is a file beside the database (never the database itself: see :func:`make_file`) and falls with the
+    process, however it ends.
+    """
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(lock, "wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise _unusable(f"another gateway runs on {path}; stop it, or name another database") from None
+        yield
+
+
+def writing_engine(path: Path) -> Engine:
+    """The engine of the one writing connection: each transaction takes the write lock when it begins.
+
+    Not asynchronous: the writer has a thread of its own and hands it a whole batch, since handing over each
+    statement would cost more than doing it.
+    """
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        hide_parameters=True,
+        poolclass=NullPool,
+    )
+    _set_at_connect(engine, _WRITER_SETTINGS)
+
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -109,24 +138,27 @@ def _engine(path: Path, settings: tuple[str, ...], **options: Any) -> AsyncEngin
         **options,
     )
 
-    @event.listens_for(engine.sync_engine, "connect")
+    _set_at_connect(engine.sync_engine, settings)
+    return engine
+
+
+def _set_at_connect(engine: Engine, settings: tuple[str, ...]) -> None:
+    @event.listens_for(engine, "connect")
     def _set(connection: Any, _: object) -> None:
         cursor = connection.cursor()
         for setting in settings:
             cursor.execute(setting)
         cursor.close()
 
-    return engine
 
-
-async def make_schema(engine: AsyncEngine) -> None:
+def make_schema(engine: Engine) -> None:
     """Make the tables in a new database, or check the version of an old one.
 
     Raises ``ConfigurationError``, or ``StoreUnavailable`` when another program holds the lock.
     """
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_make_schema)
+        with engine.begin() as connection:
+            _make_schema(connection)
     except DBAPIError as error:
         if "locked" in str(error.orig):
             raise meaning(error) from error

@@ -27,6 +27,7 @@ from gateway.ports import Added, Arrival, Clock, Filter
 from gateway.store import accounts, documents, queries, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.database import (
+    alone,
     database_path,
     make_file,
     make_folder,
@@ -276,13 +277,14 @@ async def open_store(database: str, payloads: Path, clock: Clock, *, base: Path 
     writing, readers = writing_engine(path), reading_engine(path)
     work, bells = asyncio.Event(), Bells()
     writer = Writer(writing, partial(_tell, work, bells))
-    try:
-        await make_schema(writing)
-        async with _running(writer):
-            yield SqlStore(writer, readers, Folder(base / payloads), clock, work, bells)
-    finally:
-        await readers.dispose()
-        await writing.dispose()
+    with alone(path):
+        try:
+            await asyncio.to_thread(make_schema, writing)
+            async with _running(writer):
+                yield SqlStore(writer, readers, Folder(base / payloads), clock, work, bells)
+        finally:
+            await readers.dispose()
+            writing.dispose()
 
 
 @asynccontextmanager

@@ -4,7 +4,8 @@ An fsync costs the same for one row as for a hundred. So nobody writes by himsel
 waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
 
 1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and SQLite with
-   ``synchronous=FULL`` returns from it after the fsync. (The fsync runs in the driver's thread, not on the loop.)
+   ``synchronous=FULL`` returns from it after the fsync. (Statements and fsync run in
+   the writer's own thread, not on the loop.)
 2. **A failed transaction fails everybody in it**, with ``StoreUnavailable``, and its connection is thrown away: after
    a failed fsync nothing that the old descriptor says can be believed.
 3. **One bad job spoils nobody else's.** A job that is refused for a reason we know gives its error as its outcome. One
@@ -21,12 +22,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, Engine
 
 from gateway.errors import GatewayError, Overloaded, StoreUnavailable
 from gateway.store.database import meaning
@@ -50,10 +51,11 @@ class _Waiter:
 class Writer:
     """The one who writes. ``run`` is its task; ``do`` is how everybody else gets something written."""
 
-    def __init__(self, engine: AsyncEngine, committed: Callable[[Sequence[object]], None]) -> None:
+    def __init__(self, engine: Engine, committed: Callable[[Sequence[object]], None]) -> None:
         self._engine = engine
         self._committed = committed
-        self._connection: AsyncConnection | None = None
+        self._connection: Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiter] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -118,9 +120,7 @@ class Writer:
 
     async def _commit(self, batch: list[_Waiter]) -> list[object]:
         try:
-            if self._connection is None:
-                self._connection = await self._engine.connect()
-            return await self._connection.run_sync(_do_together, batch)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, batch)
         except Exception as error:
             meant = meaning(error)
             if isinstance(meant, StoreUnavailable):
@@ -129,13 +129,22 @@ class Writer:
                 raise
             raise meant from error
 
+    def _do(self, batch: list[_Waiter]) -> list[object]:
+        """In the writer's thread: the whole batch and its commit."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return _do_together(self._connection, batch)
+
     async def _drop_connection(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):  # it is being thrown away because it is broken
-                await connection.invalidate()
+                connection.invalidate()
             with suppress(Exception):
-                await connection.close()
+                connection.close()
 
 
 def _do_together(connection: Connection, batch: list[_Waiter]) -> list[object]:

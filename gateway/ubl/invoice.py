@@ -23,6 +23,14 @@ _ICD: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]{1,64}@[^\s@<>,;:\"()]{1,255}")
 _DEFAULT_VERSION: Final = "2.1"
+_NEEDED: Final = {
+    "cbc:CustomizationID": "the specification that the document follows",
+    "cbc:ProfileID": "the business process",
+    "cbc:ID": "the number of the document",
+    "cac:AccountingSupplierParty/cac:Party": "the seller",
+    "cac:AccountingCustomerParty/cac:Party": "the buyer",
+}
+"""What the facts cannot do without, in words."""
 
 
 def read(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Facts:
@@ -53,47 +61,39 @@ def facts_of(root: etree._Element) -> Facts:
     name = etree.QName(root)
     if not is_invoice(root):
         raise refusal(_not_an_invoice(name))
-    findings: list[Finding] = []
-    for element, what in (
-        ("cbc:CustomizationID", "the specification that the document follows"),
-        ("cbc:ProfileID", "the business process"),
-        ("cbc:ID", "the number of the document"),
-        ("cac:AccountingSupplierParty/cac:Party", "the seller"),
-        ("cac:AccountingCustomerParty/cac:Party", "the buyer"),
-    ):
-        found = find(root, element)
-        if found is None or not (text(found) or len(found)):
-            findings.append(
-                Finding(
-                    rule="FACTS",
-                    location=f"/{name.localname}/{element}",
-                    message=f"{element} is missing or empty: {what}. Add it.",
-                )
-            )
+    needed = {element: find(root, element) for element in _NEEDED}
+    findings = [
+        Finding(
+            rule="FACTS",
+            location=f"/{name.localname}/{element}",
+            message=f"{element} is missing or empty: {_NEEDED[element]}. Add it.",
+        )
+        for element, found in needed.items()
+        if found is None or not (text(found) or len(found))
+    ]
     if findings:
         raise refusal(*findings)
+    customization, profile, number, seller, buyer = needed.values()
     version = text(root, "cbc:UBLVersionID") or _DEFAULT_VERSION
     try:
-        document_type = DocumentTypeId.of(
-            name.namespace or "", name.localname, text(root, "cbc:CustomizationID"), version
-        )
+        document_type = DocumentTypeId.of(name.namespace or "", name.localname, text(customization), version)
     except InvalidAddress as error:
         raise refusal(_at(root, "cbc:CustomizationID", f"{error}. Write the identifier without blanks.")) from None
     try:
-        process = ProcessId.parse(text(root, "cbc:ProfileID"))
+        process = ProcessId.parse(text(profile))
     except InvalidAddress as error:
         raise refusal(_at(root, "cbc:ProfileID", f"{error}.")) from None
     due = text(root, "cbc:DueDate") or text(root, "cac:PaymentMeans/cbc:PaymentDueDate")
     return Facts(
         document_type=document_type,
         process=process,
-        number=text(root, "cbc:ID"),
+        number=text(number),
         issue_date=read_date(text(root, "cbc:IssueDate")),
         due_date=read_date(due),
         currency=text(root, "cbc:DocumentCurrencyCode"),
         amount=decimal(text(root, "cac:LegalMonetaryTotal/cbc:PayableAmount")),
-        seller=_company(find(root, "cac:AccountingSupplierParty/cac:Party")),
-        buyer=_company(find(root, "cac:AccountingCustomerParty/cac:Party")),
+        seller=_company(seller),
+        buyer=_company(buyer),
     )
 
 
@@ -137,9 +137,9 @@ def _company(party: etree._Element | None) -> Company:
     for node in find_all(party, "cac:PartyIdentification/cbc:ID"):
         identifiers.append((node.get("schemeID", "").strip(), text(node)))
     legal = find(party, "cac:PartyLegalEntity/cbc:CompanyID")
+    legal_id = text(legal)
     legal_scheme = legal.get("schemeID", "").strip() if legal is not None else ""
-    if text(legal):
-        identifiers.append((legal_scheme, text(legal)))
+    identifiers.append((legal_scheme, legal_id))
     trading = text(party, "cac:PartyName/cbc:Name")
     registered = text(party, "cac:PartyLegalEntity/cbc:RegistrationName")
     contact = find(party, "cac:Contact")
@@ -149,7 +149,7 @@ def _company(party: etree._Element | None) -> Company:
         legal_name=registered,
         endpoint=endpoint,
         identifiers=tuple((scheme, value) for scheme, value in identifiers if value),
-        legal_id=text(legal),
+        legal_id=legal_id,
         legal_id_scheme=legal_scheme,
         vat_id=_vat_id(party),
         email=mail if _MAIL.fullmatch(mail) else "",

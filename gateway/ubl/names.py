@@ -6,8 +6,11 @@ Source: UBL 2.1 (OASIS), Standard Business Document Header 1.3, Peppol Business 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from itertools import chain
+from operator import methodcaller
 from typing import Final
 
 from lxml import etree
@@ -44,19 +47,34 @@ def is_invoice(root: etree._Element) -> bool:
 
 
 @cache
-def _expanded(path: str) -> str:
-    """``{namespace}ID`` for ``cbc:ID``: several times faster to find than with prefixes."""
-    return "/".join(f"{{{PREFIXES[step[:3]]}}}{step[4:]}" for step in path.split("/"))
+def _steps(path: str) -> tuple[str, tuple[str, ...]]:
+    """The tag of the first step of a path, and those of the rest."""
+    first, *rest = (f"{{{PREFIXES[step[:3]]}}}{step[4:]}" for step in path.split("/"))
+    return first, tuple(rest)
 
 
 def find(node: etree._Element | None, path: str) -> etree._Element | None:
     """The first element at a path of ``cac:`` and ``cbc:`` steps, or None."""
-    return None if node is None else node.find(_expanded(path))
+    if node is None:
+        return None
+    first, rest = _steps(path)
+    # Not find(): reading its path anew takes as long as the search.
+    found = node.iterchildren(first)
+    return next(_below(found, rest) if rest else found, None)
 
 
 def find_all(node: etree._Element | None, path: str) -> list[etree._Element]:
     """Every element at a path of ``cac:`` and ``cbc:`` steps."""
-    return [] if node is None else node.findall(_expanded(path))
+    if node is None:
+        return []
+    first, rest = _steps(path)
+    return list(_below(node.iterchildren(first), rest))
+
+
+def _below(nodes: Iterator[etree._Element], steps: tuple[str, ...]) -> Iterator[etree._Element]:
+    for step in steps:
+        nodes = chain.from_iterable(map(methodcaller("iterchildren", step), nodes))
+    return nodes
 
 
 def text(node: etree._Element | None, path: str = "") -> str:

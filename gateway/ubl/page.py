@@ -29,8 +29,17 @@ from gateway.ubl.page_words import Language
 _FONTS: Final = "font_source_sans_pro"
 """A package with fonts of the extra ``pdf``; without it the page is set in typst's own Libertinus."""
 _MISSING: Final = re.compile(r'the text `?"(.+?)"`? could not be displayed')
-_TRIES: Final = 30
+_ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+"""How typst names a character that has no shape of its own."""
+_TRIES: Final = 4
+"""Each is a whole page made in vain: a second and 100 MB for 2,000 lines."""
 _INSTEAD: Final = "□"
+_FAR: Final = re.compile("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U00010000-\U0010ffff]")
+"""Scripts that no font here has."""
+_NOT_SURE: Final = re.compile(
+    "[^\u0000-\u017f\u0391-\u03a1\u03a3-\u03c9\u0410-\u044f\u200b\u2013-\u201e\u2022\u2026\u20ac\u2212□]"
+)
+"""All but what every font here has."""
 _UNDATED: Final = date(2000, 1, 1)
 
 
@@ -101,14 +110,16 @@ def _compile(typst: ModuleType, data: dict[str, Any], document: str, issued: dat
 
 
 def _without(encoded: str, missing: str, attempt: int) -> str:
-    """Replace the characters that were named; first those of whole scripts that no font here has, to save tries."""
-    if attempt == 0:
-        encoded = re.sub("[\u2e80-\ud7ff\uf900-\ufaff\uff00-\uffef\U00010000-\U0010ffff]", _INSTEAD, encoded)
+    """Replace the characters that were named, with their blocks; at the last try everything that may be missing."""
     if attempt == _TRIES - 1:
-        return re.sub(
-            f"[^\u0000-\u024f\u0370-\u03ff\u0400-\u04ff\u2010-\u203a\u20ac\u2212{_INSTEAD}]", _INSTEAD, encoded
-        )
-    return re.sub(f"[{re.escape(missing)}]", _INSTEAD, encoded)
+        return _NOT_SURE.sub(_INSTEAD, encoded)
+    if attempt == 0:
+        encoded = _FAR.sub(_INSTEAD, encoded)
+    named = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), missing)
+    for block in {ord(character) & ~0x7F for character in named} - {0}:
+        within = re.compile(f"[{chr(block)}-{chr(block | 0x7F)}]")
+        encoded = within.sub(lambda found: _INSTEAD if _NOT_SURE.match(found[0]) else found[0], encoded)
+    return encoded
 
 
 def _as_text(octets: bytes) -> tuple[str, bool]:

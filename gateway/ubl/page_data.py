@@ -236,10 +236,9 @@ def _pay(page: Page) -> Row:
     owed = amount is not None and amount != 0
     ours = owed and amount is not None and (amount < 0) != page.credit
     key = "credited" if ours else "to_pay" if owed else "nothing"
-    shown = page.money(value.lstrip("-") if ours and amount is not None and amount < 0 else value)
     return {
         "label": page.word(key),
-        "amount": shown,
+        "amount": page.money(value.lstrip("-")),  # the label says who owes whom
         "owed": key == "to_pay",  # otherwise nobody shall be led to pay: no date, no account
         "due": shown_date(page.facts.due_date) if key == "to_pay" else "",
     }

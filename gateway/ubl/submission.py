@@ -33,7 +33,7 @@ def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     """Read and check what was handed in. Raises :class:`InvalidDocument` with the findings (at most twenty)."""
     root = open_document(octets, limit=limit)
     if etree.QName(root).namespace != SBDH:
-        return Submission(document=octets, facts=_checked(root), envelope=None)
+        return Submission(document=octets, facts=_checked(octets, root), envelope=None)
     try:
         envelope, document = sbdh.unwrap(octets, limit=limit)
     except InvalidMessage as error:
@@ -41,16 +41,16 @@ def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     inner = open_document(document, limit=limit)
     if not is_invoice(inner):
         return Submission(document=document, facts=None, envelope=envelope)
-    facts = _checked(inner)
+    facts = _checked(document, inner)
     findings = _disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
     return Submission(document=document, facts=facts, envelope=envelope)
 
 
-def _checked(root: etree._Element) -> Facts:
+def _checked(octets: bytes, root: etree._Element) -> Facts:
     if is_invoice(root):
-        findings = schema.check(root)
+        findings = schema.check(octets, root)
         if findings:
             raise refusal(*findings)
     facts = facts_of(root)

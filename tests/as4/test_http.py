@@ -13,12 +13,14 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.resolver import ThreadedResolver
 
 from gateway.as4.http import As4Client, As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
 from gateway.errors import (
     Conflict,
+    InvalidAddress,
     InvalidAnswer,
     InvalidMessage,
     PeerRefused,
@@ -217,6 +219,22 @@ async def test_a_message_has_a_size_limit_with_and_without_length(world: World) 
     await runner.cleanup()
 
 
+async def test_all_bodies_together_have_a_limit_and_room_comes_back(world: World) -> None:
+    runner, url = await start(world, Server(), bodies=1500)
+    headers = {"Content-Type": 'multipart/related; boundary="b"'}
+    _, waiting = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+    async with aiohttp.ClientSession() as session:
+        waiting.write(HEAD + b"x" * 999)
+        await asyncio.sleep(0.1)
+        answer = await session.post(url, data=b"x" * 900, headers=headers)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "60")
+        waiting.close()
+        await asyncio.sleep(0.1)
+        for _ in range(3):
+            assert (await session.post(url, data=b"x" * 900, headers=headers)).status == 400
+    await runner.cleanup()
+
+
 async def test_chunks_are_accepted(world: World, server: Server) -> None:
     request = world.sending().request()
 
@@ -270,6 +288,18 @@ async def test_nobody_there_means_that_nothing_was_sent(world: World, client: As
         with pytest.raises(PeerUnavailable) as raised:
             await client.send(outgoing(), to(world, url))
         assert not raised.value.sent, url
+
+
+async def test_an_address_that_we_may_not_go_to_means_that_nothing_was_sent(world: World) -> None:
+    class Guard(ThreadedResolver):
+        async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
+            raise InvalidAddress("The address 10.0.0.7 is not on the public internet")
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Guard())) as session:
+        client = As4Client(identity=world.c2, trust=world.trust, clock=StillClock(), session=session)
+        with pytest.raises(PeerUnavailable, match="not on the public internet") as caught:
+            await client.send(outgoing(), to(world, "https://ap.example.org/as4"))
+    assert not caught.value.sent
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 404, 500, 503])

@@ -10,11 +10,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from conformance.interop.kit import JUDGE_PYTHON
 from gateway.as4.msh import Receiving
 from gateway.errors import InvalidMessage
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import NOW, PKI, SHARED, World, outgoing, peer_identity, peer_trust
-from tests.peers.peer_parts import JUDGE_PYTHON, needs_judge
+from tests.peers.peer_parts import needs_judge
 
 JUDGE = SHARED / "peers" / "support" / "judge.py"
 PYTHON = str(JUDGE_PYTHON)

@@ -80,8 +80,10 @@ def test_keys_and_payloads_are_never_logged(market: Market) -> None:
 def test_an_address_in_use_is_said_and_nothing_else_happens(market: Market) -> None:
     process, _ = _serve(market)
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(market.members[0].config)]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    other = {**os.environ, "GATEWAY__STORE__DATABASE": "sqlite:other.db", "GATEWAY__API__KEY_FILE": ""}
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, env=other)
     assert second.returncode == 3 and "cannot listen" in second.stderr
+    assert "gwk_" in second.stdout  # the first key, which no later start shows
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
 
@@ -97,3 +99,13 @@ def test_a_caller_that_waits_for_an_outcome_does_not_hold_up_the_drain(market: M
         assert time.monotonic() - started < 10
         assert waiting.result()["status"] == "queued"
     assert process.returncode == 0
+
+
+def test_a_second_gateway_on_the_same_database_is_refused(market: Market) -> None:
+    process, ready = _serve(market)
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(market.members[0].config)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert second.returncode == 2 and "another gateway runs on" in second.stderr
+    assert _call(ready, market.members[0].key_file.read_text().strip(), "/v1/documents")["items"] == []
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)

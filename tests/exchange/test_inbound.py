@@ -66,12 +66,12 @@ async def _all(exchange: Exchange) -> list[Message]:
 
 
 async def test_a_message_is_stored_with_its_receipt_before_the_receipt_is_given(ours: Exchange) -> None:
-    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1>") == b"<receipt 1>"
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1: digest>") == b"<receipt 1: digest>"
     (message,) = await _all(ours)
     assert (message.state, message.peer, message.sender) == (State.RECEIVED, "POP000009", "0007:5561043539")
     assert message.number and message.amount
     kept = {e.kind: e.octets for _, _, e in await ours.store.evidence(ACCOUNT, message.id)}
-    assert kept == {"request-envelope": b"<soap/>", "receipt": b"<receipt 1>"}
+    assert kept == {"request-envelope": b"<soap/>", "receipt": b"<receipt 1: digest>"}
 
 
 async def test_when_the_store_fails_no_receipt_is_given(ours: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,38 +80,41 @@ async def test_when_the_store_fails_no_receipt_is_given(ours: Exchange, monkeypa
 
     monkeypatch.setattr(type(ours.store), "add_once", broken)
     with pytest.raises(StoreUnavailable):
-        await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+        await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
 
 
 async def test_a_repeat_gets_the_first_receipt_octet_for_octet_and_is_stored_once(ours: Exchange) -> None:
-    await ours.inbound.receive(_received(ours.clock), b"<receipt 1>")
-    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2>") == b"<receipt 1>"
+    await ours.inbound.receive(_received(ours.clock), b"<receipt 1: digest>")
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2: digest>") == b"<receipt 1: digest>"
     assert len(await _all(ours)) == 1
 
 
 async def test_fifty_repeats_at_once_get_one_receipt_and_are_one_document(ours: Exchange) -> None:
-    receipts = [f"<receipt {i}>".encode() for i in range(50)]
+    receipts = [f"<receipt {i}: digest>".encode() for i in range(50)]
     answers = await asyncio.gather(*(ours.inbound.receive(_received(ours.clock), r) for r in receipts))
     assert len(set(answers)) == 1
     assert len(await _all(ours)) == 1
 
 
 async def test_the_same_id_with_other_content_is_refused_and_nothing_is_stored_over(ours: Exchange) -> None:
-    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
     with pytest.raises(InvalidMessage, match="other content"):
-        await ours.inbound.receive(_received(ours.clock, part=b"two"), b"<receipt>")
+        await ours.inbound.receive(_received(ours.clock, part=b"two"), b"<receipt: digest>")
     assert len(await _all(ours)) == 1
 
 
 async def test_the_same_id_of_another_access_point_is_another_message(ours: Exchange) -> None:
-    await ours.inbound.receive(_received(ours.clock), b"<receipt 1>")
-    assert await ours.inbound.receive(_received(ours.clock, seat="POP000008"), b"<receipt 2>") == b"<receipt 2>"
+    await ours.inbound.receive(_received(ours.clock), b"<receipt 1: digest>")
+    assert (
+        await ours.inbound.receive(_received(ours.clock, seat="POP000008"), b"<receipt 2: digest>")
+        == b"<receipt 2: digest>"
+    )
     assert len(await _all(ours)) == 2
 
 
 async def test_an_unknown_receiver_is_not_serviced_in_the_prescribed_form(exchange: Exchange) -> None:
     with pytest.raises(InvalidMessage) as caught:
-        await exchange.inbound.receive(_received(exchange.clock), b"<receipt>")
+        await exchange.inbound.receive(_received(exchange.clock), b"<receipt: digest>")
     assert (caught.value.code, caught.value.detail) == ("EBMS:0004", "PEPPOL:NOT_SERVICED")
     assert await _all(exchange) == []
 
@@ -120,7 +123,7 @@ async def test_a_document_type_that_the_receiver_does_not_take_is_not_serviced(o
     received = _received(ours.clock)
     other = replace(received.envelope, document_type=replace(BILLING_INVOICE, value=BILLING_INVOICE.value + "x"))
     with pytest.raises(InvalidMessage, match="document type"):
-        await ours.inbound.receive(replace(received, envelope=other), b"<receipt>")
+        await ours.inbound.receive(replace(received, envelope=other), b"<receipt: digest>")
 
 
 async def test_the_test_service_is_answered_and_not_stored(exchange: Exchange) -> None:
@@ -130,13 +133,13 @@ async def test_the_test_service_is_answered_and_not_stored(exchange: Exchange) -
 
 async def test_a_message_belongs_to_the_receivers_account_only(ours: Exchange) -> None:
     await ours.store.add_account(OTHER, "Other", "hash2")
-    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
     assert len(await _all(ours)) == 1
     assert (await ours.store.find(OTHER, Filter()))[0] == []
 
 
 async def test_the_inbox_is_delivered_by_its_acknowledgement(ours: Exchange) -> None:
-    await ours.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
     await ours.settle()
     (message,) = await _all(ours)
     assert message.state is State.RECEIVED
@@ -150,7 +153,7 @@ async def test_a_delivery_that_cannot_now_is_tried_again_and_happens_once(ours: 
     erp = ScriptedChannel("folder", errors=[ChannelUnavailable("disk full")], confirms=True)
     inbound = replace(ours.inbound, deliveries={"default": erp})
     ours.worker.inbound = inbound
-    await inbound.receive(_received(ours.clock), b"<receipt>")
+    await inbound.receive(_received(ours.clock), b"<receipt: digest>")
     await ours.settle()
     (message,) = await _all(ours)
     assert message.state is State.RECEIVED and message.next_attempt
@@ -164,16 +167,16 @@ async def test_a_delivery_that_refuses_for_good_waits_for_a_person(ours: Exchang
     erp = ScriptedChannel("folder", errors=[ChannelRefused("no such folder")], confirms=True)
     inbound = replace(ours.inbound, deliveries={"default": erp})
     ours.worker.inbound = inbound
-    await inbound.receive(_received(ours.clock), b"<receipt>")
+    await inbound.receive(_received(ours.clock), b"<receipt: digest>")
     await ours.settle()
     (message,) = await _all(ours)
     assert message.state is State.FAILED and "no such folder" in message.reason
 
 
 async def test_a_repeat_gets_the_stored_receipt_although_the_receiver_has_left_meanwhile(ours: Exchange) -> None:
-    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1>") == b"<receipt 1>"
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 1: digest>") == b"<receipt 1: digest>"
     await ours.store.remove_participant(ACCOUNT, OURS)
-    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2>") == b"<receipt 1>"
+    assert await ours.inbound.receive(_received(ours.clock), b"<receipt 2: digest>") == b"<receipt 1: digest>"
     with pytest.raises(InvalidMessage, match="other content"):
         await ours.inbound.receive(_received(ours.clock, part=b"two"), b"<receipt 3>")
     with pytest.raises(InvalidMessage, match="not serviced"):
@@ -185,7 +188,7 @@ async def test_a_document_never_takes_the_delivery_of_the_participants_next_acco
     theirs, nobody = ScriptedChannel("folder", confirms=True), ScriptedChannel("folder", errors=[])
     deliveries = {"default": nobody, "theirs": theirs}
     ours.worker.inbound = replace(ours.inbound, deliveries=deliveries)
-    await ours.worker.inbound.receive(_received(ours.clock), b"<receipt>")
+    await ours.worker.inbound.receive(_received(ours.clock), b"<receipt: digest>")
     await ours.store.add_account(OTHER, "Other", "hash2")
     await ours.store.remove_participant(ACCOUNT, OURS)
     await ours.store.save_participant(Participant(id=OURS, account=OTHER, delivery="theirs"))
@@ -193,3 +196,12 @@ async def test_a_document_never_takes_the_delivery_of_the_participants_next_acco
     assert theirs.parcels == [] and nobody.parcels == []
     (message,) = await _all(ours)
     assert (message.state, message.channel, message.next_attempt) == (State.RECEIVED, "inbox", None)
+
+
+async def test_a_repeat_whose_header_was_signed_anew_gets_a_receipt_that_fits_it(ours: Exchange) -> None:
+    """Some senders make a new header for the same MessageId: the stored receipt would not name its digests."""
+    await ours.inbound.receive(_received(ours.clock), b"<receipt 1: digest>")
+    again = _received(ours.clock)
+    anew = replace(again, verification=replace(again.verification, covered=(("#header", "other"), ("cid:p", "digest"))))
+    assert await ours.inbound.receive(anew, b"<receipt 2: other, digest>") == b"<receipt 2: other, digest>"
+    assert len(await _all(ours)) == 1

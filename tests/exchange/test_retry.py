@@ -37,3 +37,22 @@ def test_the_end_of_the_window_names_its_length(window: timedelta, words: str) -
     assert retry.after(message, "it is down", NOW).reason == f"Not possible within {words}. Last: it is down"
     lost = retry.after(message, "it is down", NOW, sent=True)
     assert (lost.name, lost.reason.partition(";")[0]) == ("LostTrack", f"No valid receipt within {words}")
+
+
+def test_each_pause_is_about_twice_the_one_before_and_a_requeue_begins_anew() -> None:
+    retry = RetryPolicy(first=timedelta(minutes=1), longest=timedelta(hours=1), window=timedelta(days=5))
+    message = Message(
+        id=DocumentId("d"),
+        account=AccountId("main"),
+        direction=Direction.OUT,
+        state=State.ACCEPTED,
+        attempts=99,
+        queued_since=NOW,
+        created=NOW - timedelta(days=9),
+        updated=NOW,
+    )
+    for waited, pause in ((0, 1), (1, 1), (2, 2), (4, 4), (30, 30), (90, 60), (6000, 60)):
+        due = retry.after(message, "it is down", NOW + timedelta(minutes=waited)).next_attempt
+        assert due is not None
+        minutes = (due - NOW) / timedelta(minutes=1) - waited
+        assert pause * 0.9 <= minutes <= pause * 1.1, waited

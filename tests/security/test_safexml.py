@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.security import safexml
 from gateway.security.safexml import UnsafeXml, parse
 
 
@@ -20,6 +21,14 @@ def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
     document = f'<!DOCTYPE a [<!ENTITY e SYSTEM "file://{secret}">]><a>&e;</a>'.encode()
     with pytest.raises(UnsafeXml, match="DOCTYPE"):
         parse(document)
+
+
+@pytest.mark.parametrize("unit", [b"<a/>", b"<a b='' c=''/>"])
+def test_a_tree_that_would_fill_the_memory_is_not_built(monkeypatch: pytest.MonkeyPatch, unit: bytes) -> None:
+    monkeypatch.setattr(safexml, "MAX_MARKUP", 1_000)
+    parse(b"<r>" + unit * 300 + b"</r>")
+    with pytest.raises(UnsafeXml, match="too many elements"):
+        parse(b"<r>" + unit * 1_000 + b"</r>")
 
 
 def test_an_entity_bomb_is_refused_at_once() -> None:

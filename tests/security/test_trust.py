@@ -106,6 +106,16 @@ def test_the_builder_of_these_tests_makes_a_certificate_that_is_believed(trust: 
     assert trust.believe(_leaf(pki), Role.ACCESS_POINT, NOW).common_name == "POP000009"
 
 
+def test_one_certificate_has_one_encoding(trust: Trust, pki: Pki) -> None:
+    """Where a signature ends in zero bits, their count could be changed and nothing else would tell."""
+    key = rsa.generate_private_key(65537, 2048)
+    der = bytearray(next(der for _ in range(500) if (der := _leaf(pki, key=key))[-1] & 0b111 == 0))
+    trust.believe(bytes(der), Role.ACCESS_POINT, NOW)
+    der[-257] = 3  # unused bits of the signature, a BIT STRING of 256 octets
+    with pytest.raises(Untrusted, match="whole octets"):
+        trust.believe(bytes(der), Role.ACCESS_POINT, NOW)
+
+
 def test_a_certificate_that_only_names_our_authority_as_issuer_is_a_forgery(trust: Trust, pki: Pki) -> None:
     with pytest.raises(Untrusted, match="not issued by"):
         trust.believe(_leaf(pki, forged=True), Role.ACCESS_POINT, NOW)

@@ -68,13 +68,9 @@ async def test_a_positive_answer_is_not_kept_beyond_the_certificate(network: Net
         await find(network)
 
 
-async def test_somebody_who_registers_is_seen_after_a_minute(network: Network) -> None:
+async def test_a_no_is_never_kept_because_it_leads_to_paper(network: Network) -> None:
     assert isinstance(await find(network, OTHER), Unreachable)
     zone.register(network.zone_file, OTHER, network.smp.url)
-    at(network, seconds=59)
-    kept = await find(network, OTHER)
-    assert isinstance(kept, Unreachable) and kept.reason is Reason.NOT_REGISTERED
-    at(network, seconds=60)
     found = await find(network, OTHER)
     assert isinstance(found, Unreachable) and found.reason is Reason.BROKEN_REGISTRATION
 

@@ -152,6 +152,15 @@ def test_participants_are_compared_without_case_and_document_types_with_it() -> 
         read_metadata(written(), BUYER, NAME.replace("Invoice", "invoice"))
 
 
+def test_a_process_without_a_scheme_has_the_usual_one() -> None:
+    root = written()
+    process = root.find(f".//{{{IDS}}}ProcessIdentifier")
+    assert process is not None
+    del process.attrib["scheme"]
+    ((held, _),) = read(root).processes
+    assert held == BILLING_PROCESS
+
+
 def test_another_scheme_is_another_participant() -> None:
     root = written()
     element = root.find(f".//{{{IDS}}}ParticipantIdentifier")
@@ -224,6 +233,7 @@ def test_a_group_is_read_and_written() -> None:
         f"https://smp.example.org/iso6523-actorid-upis::0007:5567212047/services/{NAME}",
         f"/services/{quote(NAME, safe=':#')}",
         f"https://smp.example.org/services/y/services/{quote(NAME)}",
+        f"https://smp.example.org/x/services/{quote(NAME, safe='')}/",
     ],
 )
 def test_references_are_read_however_a_proxy_wrote_them(href: str) -> None:

@@ -40,8 +40,11 @@ def records(*texts: str, name: str = NAME, kind: str = "NAPTR", ttl: int = 60) -
     return lambda response: response.answer.append(dns.rrset.from_text(f"{name}.", ttl, "IN", kind, *texts))
 
 
-def soa(response: dns.message.Message) -> None:
-    response.authority.append(dns.rrset.from_text("sml.test.", 60, "IN", "SOA", "a. b. 1 2 3 4 5"))
+def soa_of(owner: str) -> Fill:
+    return lambda response: response.authority.append(dns.rrset.from_text(owner, 60, "IN", "SOA", "a. b. 1 2 3 4 5"))
+
+
+soa = soa_of("sml.test.")
 
 
 def together(*fills: Fill) -> Fill:
@@ -112,8 +115,11 @@ POSITIVE = {
 NEGATIVE = {
     "NXDOMAIN": (say(code("NXDOMAIN")), "NXDOMAIN"),
     "NXDOMAIN from a resolver": (say(code("NXDOMAIN"), flags=dns.flags.RA), "NXDOMAIN"),
+    "NXDOMAIN of an alias's zone": (
+        say(together(records("x.other.test.", kind="CNAME"), code("NXDOMAIN"), soa_of("other.test."))),
+        "NXDOMAIN",
+    ),
     "NXDOMAIN with SOA": (say(together(code("NXDOMAIN"), soa), flags=0), "NXDOMAIN"),
-    "nothing": (say(lambda response: None), "no NAPTR record"),
     "nothing with SOA": (say(soa, flags=0), "no NAPTR record"),
     "truncated, then NXDOMAIN": (truncated(say(code("NXDOMAIN"))), "NXDOMAIN"),
     "alias to nothing": (say(together(records("x.other.test.", kind="CNAME"), soa)), "no NAPTR record"),
@@ -133,6 +139,13 @@ UNKNOWN = {
         say(lambda r: r.authority.append(dns.rrset.from_text("sml.test.", 60, "IN", "NS", "ns.test.")), flags=0),
         "neither records nor a refusal",
     ),
+    "nothing, without SOA": (say(lambda response: None), "neither records nor a refusal"),
+    "nothing, from a forwarder that knows no NAPTR": (
+        say(lambda response: None, flags=dns.flags.RA),
+        "neither records nor a refusal",
+    ),
+    "NXDOMAIN of the root": (say(together(code("NXDOMAIN"), soa_of("."))), "there is no zone sml.test"),
+    "NXDOMAIN of the top-level domain": (say(together(code("NXDOMAIN"), soa_of("test."))), "there is no zone sml.test"),
     "NXDOMAIN from nobody": (say(code("NXDOMAIN"), flags=0), "does not know the zone"),
     "alias without its end": (say(records("x.other.test.", kind="CNAME")), "neither records nor a refusal"),
     "alias loop": (

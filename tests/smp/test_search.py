@@ -11,6 +11,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -23,7 +24,7 @@ from gateway.model.services import BILLING_CREDIT_NOTE, BILLING_INVOICE, BILLING
 from gateway.security.dsig import sign_enveloped
 from gateway.smp import search as search_module
 from gateway.smp import zone
-from gateway.smp.metadata import SMP, path
+from gateway.smp.metadata import SMP, path, write_group
 from tests.smp.smp_parts import AP_URL, BUYER, NOW, OTHER, PINT, PINT_PROCESS, Network, status, xml
 
 YES = "reachable"
@@ -177,6 +178,14 @@ def without(*keys: str, instead: object = None) -> Prepare:
     return prepare
 
 
+def with_odd_entry(n: Network, document_type: DocumentTypeId) -> None:
+    """The list names the document type in a way that nobody can read: encoded twice."""
+    octets = write_group(BUYER, [BILLING_CREDIT_NOTE, document_type], n.smp.url)
+    name = quote(str(document_type), safe="").encode()
+    assert name in octets
+    n.smp.answers[path(BUYER)] = xml(octets.replace(name, name.replace(b"%", b"%25")))
+
+
 GROUP = path(BUYER)
 METADATA = path(BUYER, str(BILLING_INVOICE))
 UPPER = BILLING_INVOICE.value.replace("poacc", "POACC")
@@ -187,6 +196,15 @@ TABLE = [
     Row("not registered", well, Reason.NOT_REGISTERED, "the SML zone sml.test says NXDOMAIN", participant=OTHER),
     Row("SMP does not know the participant", lambda n: None, Reason.BROKEN_REGISTRATION, "does not know it (404)"),
     Row("document type missing", lambda n: n.smp.group(BILLING_CREDIT_NOTE), Reason.NO_DOCUMENT_TYPE, "does not take"),
+    Row("404, list cannot be read whole", lambda n: with_odd_entry(n, BILLING_INVOICE), UNKNOWN, "cannot be read"),
+    Row(
+        "wildcard, list cannot be read whole",
+        lambda n: with_odd_entry(n, PINT),
+        UNKNOWN,
+        "cannot be read",
+        document_type=PINT,
+        process=PINT_PROCESS,
+    ),
     Row("404 but listed", without(METADATA), UNKNOWN, "but lists it"),
     Row("both say 404", without(METADATA, GROUP, instead=status(404)), Reason.BROKEN_REGISTRATION),
     Row("404, list answers 503", lambda n: n.smp.answers.update({GROUP: status(503)}), UNKNOWN, "is not well"),

@@ -91,7 +91,15 @@ async def test_a_change_of_the_register_counts_at_once(address: tuple[str, int],
     assert (await ask(address, name)).rcode() == dns.rcode.NXDOMAIN
 
 
-@pytest.mark.parametrize("spoil", [lambda f: f.unlink(), lambda f: f.write_text("{"), lambda f: f.write_text("[]")])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda f: f.unlink(),
+        lambda f: f.write_text("{"),
+        lambda f: f.write_text("[]"),
+        lambda f: f.write_text('{"zone": "sml..test"}'),
+    ],
+)
 async def test_a_register_that_cannot_be_read_is_never_a_no(
     address: tuple[str, int], file: Path, spoil: object
 ) -> None:

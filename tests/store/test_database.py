@@ -24,13 +24,13 @@ async def test_a_first_start_makes_everything_readable_by_us_alone(tmp_path: Pat
         assert await store.account_of_key("hash") == "exempel-ab"
         for file in (tmp_path / "var").glob("gateway.db*"):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
-        assert len(list((tmp_path / "var").glob("gateway.db*"))) == 3
+        assert len(list((tmp_path / "var").glob("gateway.db*"))) == 4
 
 
 async def test_the_writer_syncs_every_commit_and_readers_cannot_write(store: SqlStore) -> None:
-    async with store._writer._engine.connect() as connection:
+    with store._writer._engine.connect() as writing:
         settings = {
-            name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+            name: writing.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
@@ -45,6 +45,12 @@ async def test_opening_again_leaves_the_locks_of_the_open_store_alone(store: Sql
     other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM account'); c.close()"
     subprocess.run([sys.executable, "-c", other, str(tmp_path / "var/gateway.db")], check=True)
     assert (tmp_path / "var/gateway.db-wal").exists()
+
+
+async def test_a_database_is_held_by_one_gateway_at_a_time(store: SqlStore, tmp_path: Path, clock: StillClock) -> None:
+    with pytest.raises(ConfigurationError, match="another gateway runs on"):
+        async with opened(tmp_path, clock):
+            pass
 
 
 async def test_a_newer_schema_is_refused_with_a_remedy(tmp_path: Path, clock: StillClock) -> None:

@@ -25,7 +25,7 @@ def broken_commits(store: SqlStore, times: int) -> None:
     """Let the next commits fail as a failing disk lets them fail."""
     left = [times]
 
-    @event.listens_for(store._writer._engine.sync_engine, "commit")
+    @event.listens_for(store._writer._engine, "commit")
     def fail(_: object) -> None:
         if left[0] > 0:
             left[0] -= 1
@@ -41,7 +41,7 @@ async def test_when_add_returns_another_program_sees_the_document(store: SqlStor
 @pytest.mark.parametrize("key", ["", "the same"])
 async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
     commits: list[object] = []
-    event.listen(store._writer._engine.sync_engine, "commit", commits.append)
+    event.listen(store._writer._engine, "commit", commits.append)
     await asyncio.gather(*(store.add_once(outgoing(f"d{n}", key=key)) for n in range(100)))
     assert 1 <= len(commits) <= 3
 
@@ -67,7 +67,7 @@ async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(st
 
 
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
-    engine = store._writer._engine.sync_engine
+    engine = store._writer._engine
 
     @event.listens_for(engine, "begin")
     def little_room(connection: object) -> None:

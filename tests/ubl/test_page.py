@@ -164,6 +164,32 @@ def test_many_strange_characters_end_in_a_page_all_the_same(network: bytes) -> N
     assert page.render(changed(network, ("Exempel Bygg AB", strange + "Bygg"))).startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("character", ["\u0e31", "\u1734", "\u0378", "\u0601"])
+def test_a_character_without_a_shape_of_its_own_is_replaced_like_any_other(network: bytes, character: str) -> None:
+    shown = text_of(page.render(changed(network, ("Tack för din beställning", f"Tack{character}Ja"))))
+    assert "Tack□Ja" in shown
+    assert "24 651,00" in shown
+
+
+def test_a_document_in_thirty_scripts_costs_a_few_tries_only(network: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    without = page._without
+    monkeypatch.setattr(
+        page,
+        "_without",
+        lambda encoded, missing, attempt: (tries.append(attempt), without(encoded, missing, attempt))[1],
+    )
+    scripts = " ".join(chr(first) for first in (*range(0x0985, 0x1000, 0x80), *range(0x1000, 0x1D00, 0x100), 0x0378))
+    assert "Bygg" in text_of(page.render(changed(network, ("Exempel Bygg AB", f"{scripts} Bygg"))))
+    assert len(tries) <= 4
+
+
+def test_the_last_resort_keeps_only_what_the_fonts_have(network: bytes) -> None:
+    kept = "".join(chr(c) for c in range(0xA0, 0x3000) if not page._NOT_SURE.match(chr(c)))
+    shown = text_of(page.render(changed(network, ("Exempel Bygg AB", kept.replace("□", "")))))
+    assert "□" not in shown
+
+
 def test_what_is_missing_leaves_no_hole(network: bytes) -> None:
     bare = network.decode()
     for name in (
@@ -194,6 +220,14 @@ def test_money_in_the_customers_favour_does_not_ask_for_payment(network: bytes) 
 def test_nothing_to_pay_is_said(network: bytes) -> None:
     data = _data(changed(network, (">24651.00</cbc:PayableAmount>", ">0.00</cbc:PayableAmount>")))
     assert (data["pay"]["label"], data["payment"]) == ("Inget att betala", [])
+
+
+@pytest.mark.parametrize(("root", "label"), [("Invoice", "Er till godo"), ("CreditNote", "Att betala")])
+def test_a_negative_amount_turns_the_label_and_is_shown_without_its_sign(network: bytes, root: str, label: str) -> None:
+    document = network.replace(b"xsd:Invoice-2", f"xsd:{root}-2".encode()).replace(b"<Invoice ", f"<{root} ".encode())
+    document = document.replace(b"</Invoice>", f"</{root}>".encode())
+    data = _data(changed(document, (">24651.00</cbc:PayableAmount>", ">-24651.00</cbc:PayableAmount>")))
+    assert (data["pay"]["label"], data["pay"]["amount"]) == (label, "24\u00a0651,00")
 
 
 def test_a_credit_note_has_its_own_title_and_names_the_invoice(corpus: Path) -> None:

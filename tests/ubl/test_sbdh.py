@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,24 @@ def test_a_header_end_tag_hidden_before_the_header_does_not_confuse_the_cut() ->
     assert sbdh.unwrap(wrapped)[1] == inner
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_element_named_like_the_header_inside_it_does_not_confuse_the_cut(
+    network: bytes, envelope: Envelope, empty: str
+) -> None:
+    end = "</StandardBusinessDocumentHeader>"
+    inner = f'<x:StandardBusinessDocumentHeader xmlns:x="urn:x">{empty}</x:StandardBusinessDocumentHeader>'
+    _, document = sbdh.unwrap(changed(sbdh.wrap(network, envelope), (end, inner + end)))
+    assert _same_document(document, network)
+
+
+def test_an_envelope_with_very_many_namespaces_is_refused_at_once(network: bytes, envelope: Envelope) -> None:
+    many = " ".join(f'xmlns:p{n}="urn:p"' for n in range(5_000))
+    octets = changed(sbdh.wrap(network, envelope), ("<StandardBusinessDocument ", f"<StandardBusinessDocument {many} "))
+    started = time.thread_time()
+    assert "namespaces" in _refused(octets).detail
+    assert time.thread_time() - started < 0.5
+
+
 def test_a_document_hidden_in_a_header_value_is_never_taken_for_the_real_one() -> None:
     real = b'<A xmlns="urn:a">real<?p -->?></A>'
     hidden = b'<![CDATA[</StandardBusinessDocumentHeader><A xmlns="urn:a">hidden<!--]]>'
@@ -338,6 +357,11 @@ def test_a_wrapped_foreign_document_is_the_payload_element(envelope: Envelope, w
         ("StandardBusinessDocument xmlns", "SBD xmlns", "cannot be read"),
         ("<Invoice ", "<Other/><Invoice ", "holds 2 documents"),
         ("<StandardBusinessDocumentHeader>", "<X/><StandardBusinessDocumentHeader>", "must be the first element"),
+        ("<StandardBusinessDocumentHeader>", "x<StandardBusinessDocumentHeader>", "text beside the document"),
+        ("</StandardBusinessDocumentHeader>", "</StandardBusinessDocumentHeader>x", "text beside the document"),
+        ("</StandardBusinessDocument>", "x</StandardBusinessDocument>", "text beside the document"),
+        ("</StandardBusinessDocument>", "<!-- a -->x</StandardBusinessDocument>", "text beside the document"),
+        ("</StandardBusinessDocument>", "<![CDATA[x]]></StandardBusinessDocument>", "text beside the document"),
     ],
 )
 def test_a_wrong_header_is_refused_by_name(network: bytes, envelope: Envelope, old: str, new: str, said: str) -> None:

@@ -79,6 +79,30 @@ def test_at_most_twenty_findings_are_given(network: bytes) -> None:
     assert len(schema.check(many)) == schema.MAX_FINDINGS
 
 
+def test_a_document_full_of_faults_is_refused_at_once(network: bytes) -> None:
+    before, after = network.split(b"  <cbc:DocumentCurrencyCode", 1)
+    bad = before + b'<cbc:Note f="1"/>\n' * 40_000 + b"  <cbc:DocumentCurrencyCode" + after
+    started = time.thread_time()
+    findings = schema.check(bad)
+    assert time.thread_time() - started < 1
+    assert len(findings) == schema.MAX_FINDINGS
+    assert findings[0].location == f"line {before.count(bytes([10])) + 1}"
+    assert "The attribute f of cbc:Note is not allowed" in findings[0].message
+
+
+def test_a_large_document_with_a_few_faults_has_their_places(network: bytes) -> None:
+    head, line, tail = (
+        network[: (start := network.index(b"<cac:InvoiceLine>"))],
+        network[start : (end := network.index(b"</cac:InvoiceLine>") + 18)],
+        network[end:],
+    )
+    large = head + line * 100 + line.replace(b"<cbc:ID>", b'<cbc:ID f="1">', 1) + tail
+    assert len(large) > schema._LARGE
+    [finding] = schema.check(large)
+    assert finding.location == "/Invoice/cac:InvoiceLine[101]/cbc:ID"
+    assert schema.check(head + line * 100 + tail) == []
+
+
 def test_octets_that_are_no_xml_give_a_finding_not_an_error() -> None:
     assert schema.check(b"<a")[0].rule == "XML"
     assert schema.check(b"<Invoice/>")[0].rule == "XSD"
@@ -102,6 +126,6 @@ def test_a_usual_invoice_is_checked_in_far_less_than_a_millisecond(network: byte
     spent = []
     for _ in range(200):
         start = time.perf_counter()
-        schema.check(root)
+        schema.check(network, root)
         spent.append(time.perf_counter() - start)
     assert min(spent) < 0.001

@@ -131,7 +131,11 @@ def _is_signed(octets: bytes, digest: bytes, media_type: str, limits: Limits) ->
     if not _XML_TYPE.fullmatch(media_type.partition(";")[0].strip()) or len(octets) > limits.xml_part:
         return False
     try:
-        form = canonical(parse(octets, huge=True, comments=False))
+        root = parse(octets, huge=True, comments=False)
+        # Canonical form sorts an element's attributes in quadratic time.
+        if any(len(element.attrib) > limits.attributes for element in root.iter()):
+            return False
+        form = canonical(root)
     except (UnsafeXml, InvalidMessage):
         return False
     return hmac.compare_digest(hashlib.sha256(form).digest(), digest)
@@ -155,8 +159,9 @@ def _encrypted_key(
     plain_algorithm(digest, algorithms.key_transport_digest)
     plain_algorithm(mgf, algorithms.mask_generation)
     if references is not None:
-        listed = [reference.get("URI") for reference in children(references, *[_DATA_REFERENCE] * len(data_ids))]
-        if {uri or "" for uri in listed} != {f"#{data_id}" for data_id in data_ids}:
+        listed = children(references, *[_DATA_REFERENCE] * len(data_ids))
+        wanted = {f"#{data_id}" for data_id in data_ids}
+        if {reference.get("URI", "") for reference in listed} != wanted or any(len(reference) for reference in listed):
             noncompliant("ReferenceList does not name the encrypted parts")
     (holder,) = children(key_info, STR)
     if not _is_ours(envelope, holder, identity):
@@ -210,7 +215,7 @@ def _encrypted_data(data: etree._Element, key_id: str, algorithms: Algorithms) -
     if len(parts) == 3 and parts[1].tag == KEY_INFO:
         (holder,) = children(parts.pop(1), STR)
         (reference,) = children(holder, TOKEN_REFERENCE)
-        if not key_id or reference.get("URI") != f"#{key_id}":
+        if not key_id or reference.get("URI") != f"#{key_id}" or len(reference):
             noncompliant("EncryptedData must refer to the EncryptedKey")
     if [part.tag for part in parts] != [_METHOD, _CIPHER_DATA]:
         noncompliant("EncryptedData does not have the children that the profile asks for")

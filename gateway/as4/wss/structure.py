@@ -71,4 +71,6 @@ def token_of(envelope: Envelope, reference: etree._Element) -> etree._Element:
         noncompliant("A token reference names no token of this header")
     if token.tag != TOKEN or token.get("ValueType") != ns.X509V3 or token.get("EncodingType") != ns.BASE64:
         noncompliant("A token must be a base64 X509v3 BinarySecurityToken")
+    if len(token) or len(reference):
+        noncompliant("A token and the reference to it must hold no elements")
     return token
