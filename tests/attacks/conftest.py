@@ -1,0 +1,21 @@
+"""Fixtures of the attack tests."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.attacks.parts import Kit, kit_of
+from tests.conftest import Pki
+
+
+@pytest.fixture(scope="session")
+def kit(pki: Pki) -> Kit:
+    return kit_of(pki.directory)
+
+
+@pytest.fixture(scope="session")
+def whole() -> bool:
+    """Whether everything runs (ATTACKS=whole), not a sample of it."""
+    return os.environ.get("ATTACKS") == "whole"
