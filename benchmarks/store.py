@@ -63,6 +63,7 @@ def arrival(octets: bytes, direction: Direction) -> Arrival:
         peer="" if direction is Direction.OUT else "POP000102",
         sha256=hashlib.sha256(octets).hexdigest(),
         size=len(octets),
+        next_attempt=now,
         created=now,
         updated=now,
         idempotency_key=uuid.uuid4().hex if direction is Direction.OUT else "",

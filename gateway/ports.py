@@ -6,7 +6,7 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +97,9 @@ class Arrival:
     entry: TimelineEntry
     fingerprint: str = ""
     """What must be equal for a repeat to be the same: body digest (out), digest of the signed part (in)."""
+    twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None
+    """Inbound: what is stored instead when the same envelope came before under another MessageId, made of the new
+    and the earlier document. Decided inside the commit, so two at once are seen too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

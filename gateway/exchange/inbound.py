@@ -57,6 +57,7 @@ class Inbound:
 
         (1) The test service is answered and not stored. (2) The receiver is ours and takes this document.
         (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId).
+        An envelope that comes again under another MessageId is kept, but not handed over twice.
         (4) A repeat with the same signed part gets the stored receipt, octet for octet (where its sender signed the
         header anew, so that the stored one would not fit, a receipt of its own); one with another part is refused.
         Raises ``InvalidMessage`` or ``StoreUnavailable``.
@@ -176,7 +177,25 @@ class Inbound:
                 detail={"chain": list(received.verification.chain), "revocation": received.verification.revocation},
             ),
             fingerprint=hashlib.sha256(received.part).hexdigest(),
+            twin=_twin,
         )
+
+
+def _twin(message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:
+    """What to store when the same business envelope came before under another MessageId.
+
+    The same document again is kept and shown, but not handed over a second time: some access points make a new
+    MessageId for each try. Another document under a used envelope id is handed over and flagged.
+    """
+    first = earlier.links.get("repeat_of", earlier.id)
+    if message.sha256 == earlier.sha256:
+        reason = f"The same envelope and document as {first}, sent again under another MessageId; not handed over twice"
+        links = {**message.links, "repeat_of": first}
+        kept = replace(message, state=State.DELIVERED, reason=reason, next_attempt=None, links=links)
+        return kept, TimelineEntry(time=message.created, event="Repeated", reason=reason)
+    reason = f"The envelope id was used before for another document ({first}); handed over, please look"
+    links = {**message.links, "same_envelope_as": first}
+    return replace(message, links=links), TimelineEntry(time=message.created, event="Received", reason=reason)
 
 
 def _acknowledges(receipt: bytes, received: Received) -> bool:

@@ -51,6 +51,7 @@ class New:
     entry: TimelineEntry
     payloads: dict[PayloadKind, Kept]
     evidence: tuple[KeptEvidence, ...]
+    twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None
 
     @property
     def receipt(self) -> Kept | None:
@@ -162,11 +163,13 @@ def add(connection: Connection, jobs: Sequence[New]) -> list[Standing]:
     """Insert the documents whose key is new; for the others give the one that has the key."""
     keys = [once_key(job.message) for job in jobs]
     standing = dict(_with_keys(connection, [key for key in keys if key]))
+    envelopes = _with_instances(connection, jobs)
     outcomes = []
     rows = _Rows()
-    for job, key in zip(jobs, keys, strict=True):
+    for given, key in zip(jobs, keys, strict=True):
         earlier = standing.get(key) if key else None
         if earlier is None:
+            job = _seen_before(given, envelopes)
             added = Standing(message=job.message, fingerprint=job.fingerprint, receipt=job.receipt, new=True)
             outcomes.append(added)
             if key:
@@ -193,6 +196,28 @@ def _with_keys(connection: Connection, keys: list[str]) -> Iterable[tuple[str, S
         )
 
 
+def _with_instances(connection: Connection, jobs: Sequence[New]) -> dict[str, Message]:
+    """The first document of each business envelope that these jobs may repeat under another MessageId."""
+    wanted = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
+    if not wanted:
+        return {}
+    known = tables.message
+    query = select(*MESSAGE_COLUMNS, known.c.instance_key).where(known.c.instance_key.in_(wanted))
+    rows = connection.execute(query.order_by(known.c.created.desc())).mappings()
+    return {row["instance_key"]: message_of(row) for row in rows}  # the oldest comes last and stays
+
+
+def _seen_before(job: New, envelopes: dict[str, Message]) -> New:
+    key = instance_key(job.message)
+    if job.twin is None or key is None:
+        return job
+    earlier = envelopes.setdefault(key, job.message)
+    if earlier is job.message:
+        return job
+    message, entry = job.twin(job.message, earlier)
+    return replace(job, message=message, entry=entry)
+
+
 def _receipt(connection: Connection, id: DocumentId) -> Kept | None:
     proof = tables.evidence
     wanted = select(*(proof.c[name] for name in KEPT_COLUMNS)).where(proof.c.message == id, proof.c.kind == "receipt")
@@ -206,7 +231,7 @@ def _note_new(rows: _Rows, job: New, key: str | None) -> None:
     rows.add_entry(message, job.entry, names)
     row: dict[str, object] = {name: getattr(message, name) for name in MESSAGE_FIELDS}
     row |= {"once_key": key, "fingerprint": job.fingerprint, "search": search_text(message)}
-    row |= {"evidence_count": len(names)}
+    row |= {"evidence_count": len(names), "instance_key": instance_key(message)}
     rows.messages.append(row)
     for kind, kept in job.payloads.items():
         rows.payloads.append({"account": message.account, "message": message.id, "kind": kind, **kept.row()})
@@ -332,6 +357,13 @@ def once_key(message: Message) -> str | None:
 def inbound_key(seat: str, message_id: str) -> str:
     """The key of a received message. JSON, so that no two pairs can be written alike."""
     return json.dumps(["in", seat, message_id])
+
+
+def instance_key(message: Message) -> str | None:
+    """What one business envelope has in common however often it is sent: sender's seat, receiver, instance id."""
+    if message.direction is not Direction.IN or not message.instance_id:
+        return None
+    return json.dumps(["sbd", message.peer, message.receiver, message.instance_id])
 
 
 def search_text(message: Message) -> str:

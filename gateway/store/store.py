@@ -96,16 +96,16 @@ class SqlStore:
         document = payloads.get(PayloadKind.DOCUMENT)
         if document is not None and message.sha256 and document.sha256 != message.sha256:
             raise StateError(f"{message.id}: the document's octets do not have the digest that was fixed for them")
-        now = self._clock.now()
         workable = steps.is_workable(message.direction, message.state)
         message = replace(
             message,
-            next_attempt=(message.next_attempt or now) if workable else None,
+            next_attempt=message.next_attempt if workable else None,
             queued_since=message.queued_since or message.created,
         )
         return documents.New(
             message=message,
             fingerprint=arrival.fingerprint,
+            twin=arrival.twin,
             entry=arrival.entry,
             payloads=payloads,
             evidence=_proofs(arrival.evidence, kept[len(payloads) :]),

@@ -203,6 +203,7 @@ message = Table(
     Column("links", Json, nullable=False),
     # What there may be only one of: (account, idempotency key) outbound, (peer seat, MessageId) inbound.
     Column("once_key", Text, unique=True),
+    Column("instance_key", Text, index=True),
     _text("fingerprint"),
     Column("lease_until", Instant),
     _text("lease_owner"),

@@ -205,3 +205,46 @@ async def test_a_repeat_whose_header_was_signed_anew_gets_a_receipt_that_fits_it
     anew = replace(again, verification=replace(again.verification, covered=(("#header", "other"), ("cid:p", "digest"))))
     assert await ours.inbound.receive(anew, b"<receipt 2: other, digest>") == b"<receipt 2: other, digest>"
     assert len(await _all(ours)) == 1
+
+
+async def test_the_same_envelope_under_another_message_id_is_one_invoice_for_the_receiver(ours: Exchange) -> None:
+    """Some access points make a new MessageId for each try; the envelope's id and document stay."""
+    for number in range(3):
+        receipt = f"<receipt {number}: digest>".encode()
+        assert (
+            await ours.inbound.receive(_received(ours.clock, id=f"{number}@b", part=b"%d" % number), receipt) == receipt
+        )
+    await ours.settle()
+    first, *repeats = sorted(await _all(ours), key=lambda m: m.message_id)
+    assert (first.state, len(repeats)) == (State.RECEIVED, 2)
+    assert {(m.state, m.links.get("repeat_of")) for m in repeats} == {(State.DELIVERED, first.id)}
+    waiting, _ = await ours.store.find(ACCOUNT, Filter(states=(State.RECEIVED,)))
+    assert [m.id for m in waiting] == [first.id]
+
+
+async def test_two_tries_at_once_are_one_invoice_too(ours: Exchange) -> None:
+    tries = [_received(ours.clock, id=f"{n}@b", part=b"%d" % n) for n in range(20)]
+    await asyncio.gather(*(ours.inbound.receive(t, b"<receipt: digest>") for t in tries))
+    states = [m.state for m in await _all(ours)]
+    assert (states.count(State.RECEIVED), states.count(State.DELIVERED)) == (1, 19)
+
+
+async def test_another_document_under_a_used_envelope_id_is_handed_over_and_flagged(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock, id="1@b"), b"<receipt: digest>")
+    other = replace(_received(ours.clock, id="2@b", part=b"two"), document=sample("email"))
+    await ours.inbound.receive(other, b"<receipt: digest>")
+    first, second = sorted(await _all(ours), key=lambda m: m.message_id)
+    assert second.state is State.RECEIVED and second.links == {"same_envelope_as": first.id}
+
+
+async def test_the_same_envelope_id_of_another_access_point_is_its_own(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock, id="1@b"), b"<receipt: digest>")
+    await ours.inbound.receive(_received(ours.clock, id="2@b", seat="POP000008", part=b"x"), b"<receipt: digest>")
+    assert {m.state for m in await _all(ours)} == {State.RECEIVED}
+
+
+async def test_what_waits_in_the_inbox_gives_the_worker_nothing_to_do(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
+    assert await ours.worker.run_once() == 0
+    (message,) = await _all(ours)
+    assert [e.event for e in await ours.events(message)] == ["Received"]

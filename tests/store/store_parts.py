@@ -76,6 +76,7 @@ def outgoing(
         "buyer_name": "Nordisk Kontorsmaterial AB",
         "message_id": MessageId(f"{id}@example.org"),
         "instance_id": InstanceId(f"instance-{id}"),
+        "next_attempt": START,
         "created": START,
         "updated": START,
         "links": {"self": f"/v1/documents/{id}"},
