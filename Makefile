@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check lint types shape bench interop clean help
+.PHONY: demo test check lint types shape attacks fuzz bench interop clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,8 +25,17 @@ types: .venv/.dev
 shape: .venv/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 
+attacks: .venv/.dev ## the attack table: some 300,000 wrapped messages and every hostile input of the catalogue
+	@$(BIN)/python -m tests.attacks
+
+fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in tests/fuzz/found
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1)
+
 bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
 	@$(BIN)/python -m benchmarks.gateway
+
+interop: .venv/.dev ## foreign access points and we, both ways, 1,000 messages and every fault; table in var/interop
+	@$(BIN)/python -m conformance.interop
 
 clean: ## remove the virtual environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

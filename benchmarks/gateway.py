@@ -14,19 +14,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import statistics
 import tempfile
-import time
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks.load import Round, has_receipt, measured, pin, request, was_sent
 from benchmarks.rsa import measure_on
 from gateway.app import SystemClock, read_files
 from gateway.as4.gzipped import compress
@@ -38,34 +36,12 @@ from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
 from gateway.network.market import Market, new_market
 from gateway.network.running import Running, run_market
+from gateway.security.keys import Identity
+from gateway.security.trust import Trust
 from gateway.ubl import invoice, sbdh
 
 SAMPLE = resources.files("gateway.ubl").joinpath("examples/network.xml").read_bytes()
 FACTS = invoice.read(SAMPLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One measurement."""
-
-    seconds: float
-    cpu: float
-    messages: int
-    rsa: float
-    """Microseconds of the private operation beside this round."""
-
-    @property
-    def rate(self) -> float:
-        return self.messages / self.seconds
-
-    @property
-    def milliseconds(self) -> float:
-        return self.cpu / self.messages * 1000
-
-    @property
-    def operations(self) -> float:
-        """CPU of a message in private operations."""
-        return self.milliseconds * 1000 / self.rsa
 
 
 def main() -> None:
@@ -81,19 +57,17 @@ def main() -> None:
 async def measure(directory: Path, messages: int, rounds: int, connections: int) -> None:
     market = new_market(directory, 2, now=datetime.now(UTC))
     os.sched_setaffinity(0, {1})
-    async with run_market(market) as running, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    async with run_market(market) as running, aiohttp.ClientSession() as http:
         ours, theirs = running
-        os.sched_setaffinity(ours.pid, {0})
-        os.sched_setaffinity(theirs.pid, {1})
+        pin(ours.pid, 0)
+        pin(theirs.pid, 1)
         keys = [member.key_file.read_text().strip() for member in market.members]
         assert FACTS.seller.endpoint and FACTS.buyer.endpoint
         await _register(http, market, keys, 0, FACTS.seller.endpoint.value)
         await _register(http, market, keys, 1, FACTS.buyer.endpoint.value)
         print(f"{'':10}{'messages/s':>12}{'CPU ms':>10}{'RSA op us':>12}{'CPU in ops':>12}{'messages/op':>13}")
-        inbound = await _rounds("inbound", rounds, lambda: _inbound(http, market, ours, messages, connections))
-        outbound = await _rounds(
-            "outbound", rounds, lambda: _outbound(http, market, keys[0], ours, messages, connections)
-        )
+        inbound = await _rounds("inbound", rounds, lambda: _inbound(market, ours, messages, connections))
+        outbound = await _rounds("outbound", rounds, lambda: _outbound(market, keys[0], ours, messages, connections))
     for name, found in (("inbound", inbound), ("outbound", outbound)):
         median = statistics.median(r.operations for r in found)
         print(f"{name}: median {median:.2f} private operations a message, {1 / median:.3f} messages an operation")
@@ -113,21 +87,28 @@ async def _rounds(name: str, rounds: int, one: Callable[[], Awaitable[Round]]) -
     return found
 
 
-async def _inbound(
-    http: aiohttp.ClientSession, market: Market, process: Running, count: int, connections: int
-) -> Round:
+async def _inbound(market: Market, process: Running, count: int, connections: int) -> Round:
     """Messages from gateway2's access point to gateway1, made before the clock starts."""
-    config = load(market.members[1].config, {})
-    files = read_files(config)
+    sender = read_files(load(market.members[1].config, {}))
     receiver = read_files(load(market.members[0].config, {})).access_point
-    endpoint = Endpoint(
-        url=f"http://{market.members[0].as4}/as4",
-        certificate=receiver.der,
-        seat=receiver.common_name,
-        transport_profile=TRANSPORT_PROFILE,
-    )
+    url = f"http://{market.members[0].as4}/as4"
+    messages = [request(url, *m) for m in new_messages(count, sender.access_point, receiver, sender.trust)]
+    return await measured(process.pid, url, messages, connections, has_receipt, _rsa)
+
+
+async def _outbound(market: Market, key: str, process: Running, count: int, connections: int) -> Round:
+    """Documents through gateway1's API until each has its receipt."""
+    url = f"http://{market.members[0].api}/v1/documents?wait=30"
+    hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {key}")
+    return await measured(process.pid, url, [hand_in] * count, connections, was_sent, _rsa)
+
+
+def new_messages(count: int, sender: Identity, receiver: Identity, trust: Trust) -> Iterator[tuple[str, bytes]]:
+    """Signed, encrypted messages to that access point as (content type, body), each with its own MessageId."""
     assert FACTS.seller.endpoint and FACTS.buyer.endpoint
-    bodies = []
+    endpoint = Endpoint(
+        url="", certificate=receiver.der, seat=receiver.common_name, transport_profile=TRANSPORT_PROFILE
+    )
     for _ in range(count):
         envelope = Envelope(
             sender=FACTS.buyer.endpoint,
@@ -148,54 +129,12 @@ async def _inbound(
             envelope=envelope,
             part=compress(sbdh.wrap(SAMPLE, envelope)),
         )
-        request = Sending(
-            outgoing, endpoint, identity=files.access_point, trust=files.trust, clock=SystemClock()
-        ).request()
-        bodies.append((request.content_type, request.body))
-
-    async def one(content_type: str, body: bytes) -> None:
-        async with http.post(endpoint.url, data=body, headers={"Content-Type": content_type}) as answer:
-            octets = await answer.read()
-            assert answer.status == 200 and b"NonRepudiationInformation" in octets, octets[:500]
-
-    return await _timed(process, connections, [lambda c=c, b=b: one(c, b) for c, b in bodies])
+        made = Sending(outgoing, endpoint, identity=sender, trust=trust, clock=SystemClock()).request()
+        yield made.content_type, made.body
 
 
-async def _outbound(
-    http: aiohttp.ClientSession, market: Market, key: str, process: Running, count: int, connections: int
-) -> Round:
-    """Documents through gateway1's API until each has its receipt."""
-
-    async def one() -> None:
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/xml"}
-        url = f"http://{market.members[0].api}/v1/documents?wait=30"
-        async with http.post(url, data=SAMPLE, headers=headers) as answer:
-            document = await answer.json()
-            assert document["state"] == "SENT", document
-
-    return await _timed(process, connections, [one] * count)
-
-
-async def _timed(process: Running, connections: int, calls: list[Callable[[], Awaitable[None]]]) -> Round:
-    waiting = list(reversed(calls))
-
-    async def worker() -> None:
-        while waiting:
-            await waiting.pop()()
-
-    rsa = measure_on(0)
-    before, started = _cpu(process.pid), time.perf_counter()
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(connections):
-            tasks.create_task(worker())
-    seconds, cpu = time.perf_counter() - started, _cpu(process.pid) - before
-    return Round(seconds=seconds, cpu=cpu, messages=len(calls), rsa=rsa)
-
-
-def _cpu(pid: int) -> float:
-    """Seconds of CPU that the process has used, threads included."""
-    fields = re.sub(r"^.*\) ", "", Path(f"/proc/{pid}/stat").read_text()).split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _rsa() -> float:
+    return measure_on(0)
 
 
 async def _register(

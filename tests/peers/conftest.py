@@ -5,38 +5,22 @@ Everything starts once, when the first test asks for it, on free ports; a failed
 
 from __future__ import annotations
 
-import json
-import sys
-import urllib.request
 from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.peers.market import (
+from conformance.interop.kit import ANSWERING, NOBODY, OURS, OXALIS, PHASE4, PYTHON_AS4, REFUSING
+from conformance.interop.market import (
     Network,
     Ours,
-    Peer,
     Recorder,
+    serve_revocation_lists,
     start_gateway,
-    start_phase4,
+    start_network,
     start_recorder,
-    start_support,
 )
-from tests.peers.peer_parts import (
-    ANSWERING,
-    LISTS_PORT,
-    NOBODY,
-    OURS,
-    OXALIS,
-    PEERS,
-    PHASE4,
-    PKI,
-    PYTHON_AS4,
-    REFUSING,
-    Programs,
-    free_port,
-    tail,
-)
+from conformance.interop.peers import Oxalis, Peer, Phase4, PythonAs4, Received
+from conformance.interop.programs import Programs, free_ports, tail
 
 _PORTS = (
     "dns",
@@ -68,25 +52,21 @@ def programs(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Conf
 @pytest.fixture(scope="session")
 def network(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """The kit's DNS and SMP with every participant of these tests."""
-    directory = tmp_path_factory.mktemp("network")
-    ports: dict[str, int] = {}
-    for name in _PORTS:
-        while (port := free_port()) in ports.values():
-            pass
-        ports[name] = port
-    net = Network(directory, f"127.0.0.1:{ports['dns']}", f"http://127.0.0.1:{ports['stub']}", ports)
-    file = directory / "network.json"
+    ports = free_ports(_PORTS)
+
+    def at(name: str, seat: str) -> dict[str, str]:
+        return {"endpoint": f"http://127.0.0.1:{ports[name]}/as4", "certificate": seat}
+
     participants = {
-        PHASE4: {"endpoint": net.url("phase4-wire"), "certificate": "POP000101"},
-        PYTHON_AS4: {"endpoint": net.url("python-as4"), "certificate": "POP000102"},
-        OXALIS: {"endpoint": net.url("oxalis"), "certificate": "POP000104"},
-        REFUSING: {"endpoint": net.url("refusing"), "certificate": "POP000101"},
-        ANSWERING: {"endpoint": net.url("answering"), "certificate": "POP000102"},
+        PHASE4: at("phase4-wire", "POP000101"),
+        PYTHON_AS4: at("python-as4", "POP000102"),
+        OXALIS: at("oxalis", "POP000104"),
+        REFUSING: at("refusing", "POP000101"),
+        ANSWERING: at("answering", "POP000102"),
         OURS: {"smp": f"http://127.0.0.1:{ports['POP000103-smp']}"},
     }
     assert NOBODY not in participants
-    file.write_text(json.dumps({"smp": net.smp, "participants": participants}))
-    with start_support(programs, file, ports["dns"], ports["stub"]):
+    with start_network(programs, tmp_path_factory.mktemp("network"), ports, participants) as net:
         yield net
 
 
@@ -108,16 +88,14 @@ def front(
 
 
 @pytest.fixture(scope="session")
-def phase4(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+def phase4(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
     """phase4's receiver as seat POP000101."""
-    out = tmp_path_factory.mktemp("phase4")
-    with start_phase4(programs, network.ports["phase4"], out) as program:
-        yield Peer(program, out)
+    yield from _receiving(Phase4(), programs, network, tmp_path_factory)
 
 
 @pytest.fixture(scope="session", name="phase4_wire")
 def record_phase4(
-    programs: Programs, network: Network, phase4: Peer, tmp_path_factory: pytest.TempPathFactory
+    programs: Programs, network: Network, phase4: Received, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Recorder]:
     """The recording proxy that the SMP names as phase4's endpoint."""
     with start_recorder(programs, network, "phase4-wire", "phase4", tmp_path_factory.mktemp("wire")) as recorder:
@@ -125,39 +103,25 @@ def record_phase4(
 
 
 @pytest.fixture(scope="session")
-def python_as4(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+def python_as4(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
     """python-as4's receiver as seat POP000102."""
-    out = tmp_path_factory.mktemp("python-as4")
-    command = [PEERS / "python-as4" / "python-as4", "receive", "--port", network.ports["python-as4"]]
-    command += ["--key", PKI / "POP000102", "--out", out]
-    with programs.run("python-as4", command, ready="listening on") as program:
-        yield Peer(program, out)
+    yield from _receiving(PythonAs4(), programs, network, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def oxalis(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+def oxalis(programs: Programs, network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
     """Oxalis's receiver as seat POP000104."""
-    out = tmp_path_factory.mktemp("oxalis")
-    command = [sys.executable, PEERS / "oxalis" / "oxalis", "receive", "--port", network.ports["oxalis"]]
-    with programs.run("oxalis", [*command, "--key", PKI / "POP000104", "--out", out], ready='"ready"') as program:
-        yield Peer(program, out)
+    yield from _receiving(Oxalis(), programs, network, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def revocation_lists(programs: Programs) -> Iterator[None]:
     """The revocation lists of the kit's PKI, where its certificates say that they are."""
-    if _lists_are_served():
-        yield
-        return
-    command = [sys.executable, "-m", "http.server", LISTS_PORT, "--bind", "127.0.0.1", "--directory", PKI / "crl"]
-    with programs.run("revocation-lists", command, ready="Serving HTTP"):
-        assert _lists_are_served()
+    with serve_revocation_lists(programs):
         yield
 
 
-def _lists_are_served() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{LISTS_PORT}/ap.crl", timeout=2) as answer:
-            return answer.read() == (PKI / "crl" / "ap.crl").read_bytes()
-    except OSError:
-        return False
+def _receiving(peer: Peer, programs: Programs, network: Network, places: pytest.TempPathFactory) -> Iterator[Received]:
+    out = places.mktemp(peer.name)
+    with peer.receive(programs, network.ports[peer.name], out) as program:
+        yield Received(program, out)

@@ -5,21 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.peers.market import Network, start_gateway
-from tests.peers.peer_parts import (
-    ANSWERING,
-    OURS,
-    OXALIS,
-    PEERS,
-    PKI,
-    PYTHON,
-    Programs,
-    document,
-    needs_network,
-    once,
-    tail,
-    wait_for_port,
-)
+from conformance.interop.documents import document
+from conformance.interop.kit import ANSWERING, OURS, OXALIS, PEERS, PKI, PYTHON
+from conformance.interop.market import Network, start_gateway
+from conformance.interop.programs import Programs, once, tail, wait_for_port
+from tests.peers.peer_parts import needs_network
 
 pytestmark = needs_network
 

@@ -6,20 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.market import Network, Ours, Recorder, accepted, judge, phase4_sends
-from tests.peers.peer_parts import (
-    NOBODY,
-    OURS,
-    OXALIS,
-    PHASE4,
-    SUPPORT,
-    canonical,
-    document,
-    needs_java,
-    needs_judge,
-    needs_network,
-    once,
-)
+from conformance.interop.documents import canonical, document
+from conformance.interop.kit import NOBODY, OURS, OXALIS, PHASE4, SUPPORT
+from conformance.interop.market import Network, Ours, Recorder
+from conformance.interop.programs import once
+from tests.peers.peer_parts import accepted, judge, needs_java, needs_judge, needs_network, phase4_sends
 
 pytestmark = [*needs_network, needs_java("phase4")]
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.peers.market import Ours, Peer, receipt_is_kept
-from tests.peers.peer_parts import (
-    OURS,
-    OXALIS,
-    PEERS,
-    PKI,
-    canonical,
-    document,
-    needs_java,
-    needs_network,
-    once,
-    rows,
-)
+from conformance.interop.documents import canonical, document
+from conformance.interop.kit import OURS, OXALIS, PEERS, PKI
+from conformance.interop.market import Ours
+from conformance.interop.peers import Received
+from conformance.interop.programs import once, rows
+from tests.peers.peer_parts import needs_java, needs_network, receipt_is_kept
 
 pytestmark = [*needs_network, needs_java("oxalis")]
 
@@ -44,7 +37,7 @@ def test_what_oxalis_sends_arrives_with_us_and_our_receipts_satisfy_it(gateway: 
         assert canonical(arrived[f"OX-{number}"]) == canonical(file.read_bytes())
 
 
-def test_what_we_send_arrives_with_oxalis_and_its_receipts_satisfy_us(gateway: Ours, oxalis: Peer) -> None:
+def test_what_we_send_arrives_with_oxalis_and_its_receipts_satisfy_us(gateway: Ours, oxalis: Received) -> None:
     documents = {
         f"TO-OX-{n}": document(kind, number=f"TO-OX-{n}", sender=OURS, receiver=OXALIS)
         for n, kind in enumerate(("invoice", "credit note", "invoice", "credit note", "invoice"))

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
-import random
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.peers.market import Network, Ours, Peer, Recorder, phase4_sends, receipt_is_kept, start_phase4
-from tests.peers.peer_parts import (
-    KINDS,
-    MANY,
-    NOBODY,
-    OURS,
-    PHASE4,
-    REFUSING,
-    Programs,
-    canonical,
-    document,
-    instance_of,
-    needs_java,
-    needs_network,
-)
+from conformance.interop.documents import KINDS, canonical, document, instance_of
+from conformance.interop.kit import NOBODY, OURS, PHASE4, REFUSING
+from conformance.interop.market import Network, Ours, Recorder
+from conformance.interop.peers import Phase4, Received
+from conformance.interop.programs import Programs
+from conformance.interop.replay import replay
+from tests.peers.peer_parts import MANY, needs_java, needs_network, phase4_sends, receipt_is_kept
 
 pytestmark = [*needs_network, needs_java("phase4")]
 
@@ -38,7 +26,7 @@ def test_what_phase4_sends_arrives_with_us_and_our_receipts_satisfy_it(
     file = tmp_path / "document.xml"
     file.write_bytes(document(kind, number=f"P4-{kind[0]}", sender=PHASE4, receiver=OURS))
     before = gateway.received()
-    sent = phase4_sends(front.url, file, "--count", MANY, "--threads", 2)
+    sent = phase4_sends(front.url, file, count=MANY)
     assert len(sent) == MANY
     for row in sent:
         assert (row["result"], row["receipt"]) == ("SUCCESS", "digests-equal"), row
@@ -57,7 +45,7 @@ def test_what_phase4_sends_arrives_with_us_and_our_receipts_satisfy_it(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_we_send_arrives_with_phase4_and_its_receipts_satisfy_us(
-    gateway: Ours, phase4: Peer, phase4_wire: Recorder, kind: str
+    gateway: Ours, phase4: Received, phase4_wire: Recorder, kind: str
 ) -> None:
     documents = {
         number: document(kind, number=number, sender=OURS, receiver=PHASE4)
@@ -72,19 +60,14 @@ def test_what_we_send_arrives_with_phase4_and_its_receipts_satisfy_us(
     assert len({row["instance_id"] for row in sent}) == MANY
 
 
-def test_a_large_document_goes_both_ways(gateway: Ours, phase4: Peer, phase4_wire: Recorder, tmp_path: Path) -> None:
+def test_a_large_document_goes_both_ways(
+    gateway: Ours, phase4: Received, phase4_wire: Recorder, tmp_path: Path
+) -> None:
     """Far beyond one read or one chunk, with an attachment that does not shrink, as real invoices have it."""
-    annex = base64.b64encode(random.Random(7).randbytes(2_500_000)).decode()
-    attachment = (
-        "<cac:AdditionalDocumentReference><cbc:ID>annex</cbc:ID><cac:Attachment><cbc:EmbeddedDocumentBinaryObject "
-        'mimeCode="application/pdf" filename="annex.pdf">'
-        f"{annex}</cbc:EmbeddedDocumentBinaryObject>"
-        "</cac:Attachment></cac:AdditionalDocumentReference><cac:AccountingSupplierParty>"
-    ).encode()
-    files = {}
-    for sender, receiver in ((PHASE4, OURS), (OURS, PHASE4)):
-        octets = document("invoice", number=f"LARGE-{sender[-1]}", sender=sender, receiver=receiver)
-        files[sender] = octets.replace(b"<cac:AccountingSupplierParty>", attachment)
+    files = {
+        sender: document("invoice", number=f"LARGE-{sender[-1]}", sender=sender, receiver=receiver, annex=2_500_000)
+        for sender, receiver in ((PHASE4, OURS), (OURS, PHASE4))
+    }
     file = tmp_path / "large.xml"
     file.write_bytes(files[PHASE4])
     (came,) = phase4_sends(gateway.as4, file)
@@ -106,7 +89,7 @@ def test_a_repeated_message_gets_the_same_receipt_and_is_one_document(
     request, response = front.exchange(first["messageId"])
     receipt = response.read_bytes().partition(b"\r\n\r\n")[2]
     for _ in range(2):
-        status, answer = _replay(gateway.as4, request.read_bytes())
+        status, answer = replay(gateway.as4, request.read_bytes())
         assert status == 200
         assert answer == receipt
     assert len(gateway.inbox(first["messageId"])) == 1
@@ -115,7 +98,7 @@ def test_a_repeated_message_gets_the_same_receipt_and_is_one_document(
 def test_a_used_message_id_for_another_message_is_refused(gateway: Ours, tmp_path: Path) -> None:
     file = tmp_path / "invoice.xml"
     file.write_bytes(document("invoice", number="SAME-ID", sender=PHASE4, receiver=OURS))
-    first, second = phase4_sends(gateway.as4, file, "--count", 2, "--same-message-id")
+    first, second = phase4_sends(gateway.as4, file, "--same-message-id", count=2)
     assert first["messageId"] == second["messageId"] and first["sbdhInstanceId"] != second["sbdhInstanceId"]
     assert first["receipt"] == "digests-equal", first
     assert second["result"] == REFUSED and second["responseSigned"], second
@@ -139,7 +122,7 @@ def test_a_refusal_ends_and_a_silent_peer_makes_the_invoice_wait_but_never_a_let
     gateway: Ours, network: Network, programs: Programs, tmp_path: Path
 ) -> None:
     port = network.ports["refusing"]
-    with start_phase4(programs, port, tmp_path / "refused", "--fail-with", "EBMS:0004=closed for stocktaking"):
+    with Phase4().receive(programs, port, tmp_path / "refused", "--fail-with", "EBMS:0004=closed for stocktaking"):
         refused = gateway.send(document("invoice", number="REFUSED", sender=OURS, receiver=REFUSING))
         assert (refused["state"], refused["status"]) == ("REJECTED", "failed"), refused
         assert "EBMS:0004" in refused["reason"] and "closed for stocktaking" in refused["reason"], refused
@@ -151,36 +134,16 @@ def test_a_refusal_ends_and_a_silent_peer_makes_the_invoice_wait_but_never_a_let
 
     control = gateway.send(document("invoice", number="CONTROL", sender=OURS, receiver=NOBODY))
     assert (control["state"], control["channel"]) == ("DISPATCHED", "print"), control
-    assert [control["id"] in letter.read_text() for letter in _manifests(gateway)].count(True) == 1
+    assert gateway.letters(control["id"]) == 1
 
-    with start_phase4(programs, port, tmp_path / "back"):
+    with Phase4().receive(programs, port, tmp_path / "back"):
         sent = gateway.until(waits["id"], lambda d: d["state"] != "ACCEPTED", 40)
         assert (sent["state"], sent["channel"]) == ("SENT", "peppol"), sent
         (stored,) = (tmp_path / "back").glob("*.json")
         assert sent["message_id"] == waits["message_id"] and sent["message_id"] in stored.read_text()
     for row in (waits, refused):
-        assert not any(row["id"] in manifest.read_text() for manifest in _manifests(gateway))
+        assert gateway.letters(row["id"]) == 0
 
 
 def _was_postponed(gateway: Ours, document: str) -> bool:
     return any(row["event"] == "Postponed" and row["next_attempt"] for row in gateway.timeline(document))
-
-
-def _manifests(gateway: Ours) -> list[Path]:
-    return list((gateway.directory / "letters").rglob("manifest.jsonl"))
-
-
-def _replay(url: str, recorded: bytes) -> tuple[int, bytes]:
-    """Post a recorded request once more, octet for octet."""
-    head, _, body = recorded.partition(b"\r\n\r\n")
-    lines = (line.decode("latin-1").partition(":") for line in head.split(b"\r\n")[1:])
-    kept = {"content-type", "message-id", "mime-version"}
-    headers = {name: value.strip() for name, _, value in lines if name.lower() in kept}
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    connection.request("POST", address.path, body, headers)
-    answer = connection.getresponse()
-    try:
-        return answer.status, answer.read()
-    finally:
-        connection.close()

@@ -8,23 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.peers.market import Network, Ours, Peer, Recorder, receipt_is_kept, start_gateway
-from tests.peers.peer_parts import (
-    KINDS,
-    MANY,
-    OURS,
-    PEERS,
-    PKI,
-    PYTHON_AS4,
-    Programs,
-    canonical,
-    document,
-    instance_of,
-    needs_network,
-    needs_python_as4,
-    once,
-    rows,
-)
+from conformance.interop.documents import KINDS, canonical, document, instance_of
+from conformance.interop.kit import OURS, PEERS, PKI, PYTHON_AS4
+from conformance.interop.market import Network, Ours, Recorder, start_gateway
+from conformance.interop.peers import Received
+from conformance.interop.programs import Programs, once, rows
+from tests.peers.peer_parts import MANY, needs_network, needs_python_as4, receipt_is_kept
 
 pytestmark = [*needs_network, needs_python_as4]
 
@@ -70,7 +59,7 @@ def test_what_python_as4_sends_arrives_with_us_and_our_receipts_satisfy_it(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_we_send_arrives_with_python_as4_and_its_receipts_satisfy_us(
-    gateway: Ours, python_as4: Peer, kind: str
+    gateway: Ours, python_as4: Received, kind: str
 ) -> None:
     documents = {
         number: document(kind, number=number, sender=OURS, receiver=PYTHON_AS4)

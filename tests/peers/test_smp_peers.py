@@ -16,15 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from conformance.interop.kit import SUPPORT, ZONE, certificate, identity
+from conformance.interop.market import start_support
+from conformance.interop.programs import Programs, free_port
 from gateway.errors import LookupUnavailable
 from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId
 from gateway.model.message import Participant
 from gateway.model.relation import Reachable, Reason
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
-from gateway.security.keys import Identity, identity_of
+from gateway.security.keys import Identity
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.smp.client import SmpLookup
@@ -32,8 +33,7 @@ from gateway.smp.fetch import Timeouts, open_fetcher
 from gateway.smp.publisher import Publisher
 from gateway.smp.resolver import Resolver
 from gateway.smp.server import SmpServer
-from tests.peers.market import start_support
-from tests.peers.peer_parts import PKI, SUPPORT, ZONE, Programs, certificate, free_port, needs_java, needs_network
+from tests.peers.peer_parts import needs_java, needs_network
 
 pytestmark = needs_network
 
@@ -67,12 +67,6 @@ VERDICTS = {
 class WallClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-def peer_identity(name: str) -> Identity:
-    key = load_pem_private_key((PKI / f"{name}.key.pem").read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    return identity_of(certificate(name), key)
 
 
 @contextmanager
@@ -117,7 +111,7 @@ async def test_we_judge_a_foreign_network_rightly(tmp_path: Path) -> None:
 
 
 async def test_a_foreign_redirect_is_followed_and_its_signer_compared(tmp_path: Path) -> None:
-    ours = peer_identity("PSP000202")
+    ours = identity("PSP000202")
     async with our_smp(ours) as url:
         name = "0088:redirected"
         href = f"{url}/iso6523-actorid-upis%3A%3A{name.replace(':', '%3A')}/services/" + quoted(BILLING_INVOICE)
@@ -135,7 +129,7 @@ async def test_a_foreign_redirect_is_followed_and_its_signer_compared(tmp_path: 
 
 @needs_java("lookup")
 async def test_a_published_client_finds_our_participants_through_our_smp(tmp_path: Path) -> None:
-    async with our_smp(peer_identity("PSP000202")) as url:
+    async with our_smp(identity("PSP000202")) as url:
         here = {"smp": url}
         names = ["0088:elsewhere", "0007:5567212047", "0204:a-b_c.d~e"]
         with foreign_network(tmp_path / "network.json", **dict.fromkeys(names, here)) as (host, port):
@@ -165,15 +159,15 @@ def quoted(document_type: DocumentTypeId) -> str:
 
 
 @asynccontextmanager
-async def our_smp(identity: Identity) -> AsyncIterator[str]:
+async def our_smp(own: Identity) -> AsyncIterator[str]:
     """Our SMP with everybody as its participant."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     publisher = Publisher(
-        identity=identity,
+        identity=own,
         smp_url=url,
         endpoint_url="http://127.0.0.1:18101/as4",
-        certificate=peer_identity("POP000101").der,
+        certificate=identity("POP000101").der,
         description="Exempel AB",
         contact_url="mailto:nobody@example.org",
     )

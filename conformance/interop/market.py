@@ -1,41 +1,25 @@
-"""The market of these tests: where everybody is, our gateway as its users see it, the peers and the judge."""
+"""The market of a run: the kit's DNS and SMP, our gateway as its users see it, recorders in between."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tests.peers.peer_parts import (
-    CHECKOUT,
-    JUDGE_PYTHON,
-    OURS,
-    PEERS,
-    PHASE4,
-    PKI,
-    PYTHON,
-    SUPPORT,
-    ZONE,
-    Program,
-    Programs,
-    instance_of,
-    once,
-    rows,
-    tail,
-)
+from conformance.interop.kit import CHECKOUT, LISTS_PORT, PEERS, PKI, PYTHON, SUPPORT, ZONE
+from conformance.interop.programs import InteropError, Program, Programs, tail
 
 _CONFIG = """\
 [operator]
@@ -99,15 +83,19 @@ class Ours:
             with urllib.request.urlopen(request, timeout=90) as answer:
                 octets, media = answer.read(), answer.headers.get("Content-Type", "")
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+            raise InteropError(f"{method} {path}: {error.code} {error.read().decode()}") from None
         return json.loads(octets) if "json" in media else octets
 
-    def add_participant(self, participant: str) -> None:
-        body = json.dumps({"id": participant, "name": "Exempel AB", "country": "SE"}).encode()
-        self.call("POST", "/v1/participants", body, "application/json")
+    def add_participant(self, participant: str, *services: tuple[str, str]) -> None:
+        """Add one of ours; ``services`` are pairs of document type and process, none: the billing documents."""
+        values: dict[str, object] = {"id": participant, "name": "Exempel AB", "country": "SE"}
+        if services:
+            values["document_types"] = [{"document_type": t, "process": p} for t, p in services]
+        self.call("POST", "/v1/participants", json.dumps(values).encode(), "application/json")
 
     def send(self, octets: bytes, *, wait: int = 30, route: str = "auto") -> dict[str, Any]:
-        return self.call("POST", f"/v1/documents?route={route}&wait={wait}", octets)
+        row: dict[str, Any] = self.call("POST", f"/v1/documents?route={route}&wait={wait}", octets)
+        return row
 
     def send_all(self, documents: Iterable[bytes]) -> list[dict[str, Any]]:
         """Hand in several at a time, as a busy company does."""
@@ -115,33 +103,53 @@ class Ours:
             return list(pool.map(self.send, documents))
 
     def get(self, id: str) -> dict[str, Any]:
-        return self.call("GET", f"/v1/documents/{id}")
+        row: dict[str, Any] = self.call("GET", f"/v1/documents/{id}")
+        return row
 
     def content(self, id: str, form: str = "") -> bytes:
-        return self.call("GET", f"/v1/documents/{id}/content" + (f"?form={form}" if form else ""))
+        octets: bytes = self.call("GET", f"/v1/documents/{id}/content" + (f"?form={form}" if form else ""))
+        return octets
 
     def timeline(self, id: str) -> list[dict[str, Any]]:
-        return self.call("GET", f"/v1/documents/{id}/timeline")["items"]
+        items: list[dict[str, Any]] = self.call("GET", f"/v1/documents/{id}/timeline")["items"]
+        return items
 
     def inbox(self, message_id: str) -> list[dict[str, Any]]:
         """Everything received under that MessageId."""
         query = urlencode({"direction": "in", "q": message_id}, quote_via=quote)
-        return self.call("GET", f"/v1/documents?{query}")["items"]
+        items: list[dict[str, Any]] = self.call("GET", f"/v1/documents?{query}")["items"]
+        return items
 
     def received(self) -> int:
         """How many documents came in since the start."""
-        found, cursor = 0, ""
+        return len(self.arrivals())
+
+    def arrivals(self) -> list[dict[str, Any]]:
+        """Everything that came in since the start, newest first."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
         while True:
             page = self.call("GET", f"/v1/inbox?state=all&limit=200{'&cursor=' + cursor if cursor else ''}")
-            found, cursor = found + len(page["items"]), page["next"]
+            found, cursor = found + page["items"], page["next"]
             if not cursor:
                 return found
+
+    def receipt(self, id: str) -> bytes:
+        """The receipt in the evidence of a document that was sent; empty when there is none."""
+        with zipfile.ZipFile(BytesIO(self.call("GET", f"/v1/documents/{id}/evidence.zip"))) as archive:
+            names = [name for name in archive.namelist() if name.endswith("-receipt.xml")]
+            return archive.read(names[-1]) if names else b""
+
+    def letters(self, id: str) -> int:
+        """How many letters were made of that document."""
+        return sum(id in manifest.read_text() for manifest in (self.directory / "letters").rglob("manifest.jsonl"))
 
     def until(self, id: str, wanted: Callable[[dict[str, Any]], bool], seconds: float = 20) -> dict[str, Any]:
         """The document, once it is as wanted."""
         end = time.monotonic() + seconds
         while not wanted(found := self.get(id)):
-            assert time.monotonic() < end, (found, self.timeline(id))
+            if time.monotonic() > end:
+                raise InteropError(f"{found}\n{self.timeline(id)}")
             time.sleep(0.1)
         return found
 
@@ -176,17 +184,18 @@ class Recorder:
         (request,) = (f for f in self.directory.glob("*.request.http") if message_id.encode() in f.read_bytes())
         return request, request.with_name(request.name.replace("request", "response"))
 
+    def responses(self) -> set[Path]:
+        """The answers that passed so far."""
+        return set(self.directory.glob("*.response.http"))
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A foreign access point that receives, and where it keeps what it got."""
-
-    program: Program
-    out: Path
-
-    def got(self) -> dict[str, bytes]:
-        """The business envelopes it stored, by their instance identifier."""
-        return {instance_of(octets): octets for octets in (path.read_bytes() for path in self.out.glob("*.sbd.xml"))}
+    def response_after(self, before: set[Path]) -> bytes:
+        """The one answer that passed since then; the proxy writes it down after it has passed it on."""
+        until = time.monotonic() + 5
+        while not (new := self.responses() - before):
+            if time.monotonic() > until:
+                raise InteropError("the recording proxy saw no answer")
+            time.sleep(0.05)
+        return max(new).read_bytes()
 
 
 @contextmanager
@@ -200,11 +209,18 @@ def start_support(programs: Programs, network: Path, dns: int, smp: int) -> Iter
 
 @contextmanager
 def start_gateway(
-    programs: Programs, network: Network, seat: str, directory: Path, *, pause: str = "2 seconds"
+    programs: Programs,
+    network: Network,
+    seat: str,
+    directory: Path,
+    *,
+    pause: str = "2 seconds",
+    prefix: Sequence[object] = (),
 ) -> Iterator[Ours]:
     """`gateway serve` as that seat; it must drain when it is told to end, and tell of no fault of its own.
 
-    ``pause`` is the time before the first retry.
+    ``pause`` is the time before the first retry; ``prefix`` are words before the command (``taskset -c 0``). Raises
+    :class:`InteropError`.
     """
     for name in (seat, "PSP000202"):
         shutil.copyfile(PKI / f"{name}.pem", directory / f"{name}.pem")
@@ -214,19 +230,15 @@ def start_gateway(
     ports = {name: network.ports[f"{seat}-{name}"] for name in ("as4", "api", "smp")}
     config = directory / "config.toml"
     config.write_text(_CONFIG.format(seat=seat, pki=PKI.resolve(), zone=ZONE, dns=network.dns, pause=pause, **ports))
-    command = [sys.executable, "-m", "gateway", "serve", "--json", "--config", config]
+    command = [*prefix, sys.executable, "-m", "gateway", "serve", "--json", "--config", config]
     with programs.run(f"gateway-{seat}", command, ready='"ready"', PYTHONPATH=str(CHECKOUT)) as node:
         ready = next(json.loads(line) for line in node.said().splitlines() if '"ready"' in line)
         ours = Ours(ready["as4"], ready["api"], ready["api_key"], directory, node)
         yield ours
-        assert node.stop(30) == 0, f"the gateway did not drain:\n{tail(node.said())}"
-        assert ours.faults() == []
-
-
-def start_phase4(programs: Programs, port: int, out: Path, *options: str) -> AbstractContextManager[Program]:
-    """phase4's receiver as seat POP000101 on that port."""
-    command = [PEERS / "phase4" / "phase4", "receive", "--port", port, "--key", PKI / "POP000101", "--out", out]
-    return programs.run("phase4", [*command, *options], ready="ready")
+        if node.stop(30) != 0:
+            raise InteropError(f"the gateway did not drain:\n{tail(node.said())}")
+        if faults := ours.faults():
+            raise InteropError(f"the gateway logged faults of its own: {faults[:3]}")
 
 
 @contextmanager
@@ -238,31 +250,32 @@ def start_recorder(programs: Programs, network: Network, name: str, target: str,
         yield Recorder(network.url(name), out)
 
 
-def phase4_sends(url: str, file: Path, *options: object, receiver: str = OURS) -> list[dict[str, Any]]:
-    """Send as seat POP000101; gives what phase4's sender says of each message."""
-    command = [PEERS / "phase4" / "phase4", "send", "--url", url, "--from-key", PKI / "POP000101"]
-    command += ["--to-cert", PKI / "POP000103.pem", "--file", file, "--sender", PHASE4, "--receiver", receiver]
-    return [row for row in rows(once(*command, "--json", *options)) if "summary" not in row]
+@contextmanager
+def start_network(
+    programs: Programs, directory: Path, ports: dict[str, int], participants: dict[str, dict[str, str]]
+) -> Iterator[Network]:
+    """The kit's DNS and SMP on the ports ``dns`` and ``stub``, with these participants."""
+    net = Network(directory, f"127.0.0.1:{ports['dns']}", f"http://127.0.0.1:{ports['stub']}", ports)
+    file = directory / "network.json"
+    file.write_text(json.dumps({"smp": net.smp, "participants": participants}))
+    with start_support(programs, file, ports["dns"], ports["stub"]):
+        yield net
 
 
-def receipt_is_kept(gateway: Ours, row: dict[str, Any]) -> None:
-    """Assert that the evidence of a sent document holds the receipt of its message."""
-    with zipfile.ZipFile(BytesIO(gateway.call("GET", f"/v1/documents/{row['id']}/evidence.zip"))) as archive:
-        (receipt,) = (archive.read(name) for name in archive.namelist() if name.endswith("-receipt.xml"))
-    assert b"NonRepudiationInformation" in receipt
-    assert re.search(rb"RefToMessageId>\s*" + re.escape(row["message_id"].encode()), receipt)
+@contextmanager
+def serve_revocation_lists(programs: Programs) -> Iterator[None]:
+    """The revocation lists of the kit's PKI, where its certificates say that they are."""
+    if _lists_are_served():
+        yield
+        return
+    command = [sys.executable, "-m", "http.server", LISTS_PORT, "--bind", "127.0.0.1", "--directory", PKI / "crl"]
+    with programs.run("revocation-lists", command, ready="Serving HTTP"):
+        yield
 
 
-def judge(*files: Path, request: Path | None = None) -> list[dict[str, Any]]:
-    """Verdicts of the independent judge, profile included."""
-    command: list[object] = [JUDGE_PYTHON, SUPPORT / "judge.py", "--pki", PKI, "--profile", "--json"]
-    if request:
-        command += ["--request", request]
-    return rows(once(*command, *files))
-
-
-def accepted(verdicts: list[dict[str, Any]], kind: str) -> None:
-    """Assert that the judge took every file for a good one of that kind."""
-    for verdict in verdicts:
-        assert verdict["verdict"] == "accept", [step for step in verdict["steps"] if step[0] != "ok"]
-        assert verdict["kind"] == kind, verdict
+def _lists_are_served() -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{LISTS_PORT}/ap.crl", timeout=2) as answer:
+            return bool(answer.read() == (PKI / "crl" / "ap.crl").read_bytes())
+    except OSError:
+        return False

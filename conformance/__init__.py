@@ -1,0 +1,1 @@
+"""How programs that are not ours judge the gateway."""
