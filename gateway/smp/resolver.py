@@ -156,8 +156,10 @@ def _judge(response: dns.message.Message, zone: dns.name.Name) -> tuple[tuple[Na
         return ((), "NXDOMAIN") if speaks else (None, "NXDOMAIN from a server that does not know the zone")
     chain = response.resolve_chaining()  # follows CNAME, and DNAME by the CNAME that comes with it
     if chain.answer is None:
-        # Without SOA (RFC 2308, 2.2) it is a referral, an alias without its end, or a forwarder that knows no NAPTR.
-        return ((), "no NAPTR record") if has_soa else (None, "neither records nor a refusal")
+        # Without SOA (RFC 2308, 2.2) it is a referral, an alias without its end, or a forwarder that knows no NAPTR;
+        # unless the zone's own server says so.
+        own = bool(response.flags & dns.flags.AA) and not response.answer and not response.authority
+        return ((), "no NAPTR record") if has_soa or own else (None, "neither records nor a refusal")
     records = tuple(_record(item) for item in chain.answer if isinstance(item, NAPTR))
     shown = "; ".join(str(record) for record in records[:3])
     return records, f"NAPTR {shown}"

@@ -120,6 +120,7 @@ NEGATIVE = {
         "NXDOMAIN",
     ),
     "NXDOMAIN with SOA": (say(together(code("NXDOMAIN"), soa), flags=0), "NXDOMAIN"),
+    "nothing, from the zone's own server": (say(lambda response: None, flags=dns.flags.AA), "no NAPTR record"),
     "nothing with SOA": (say(soa, flags=0), "no NAPTR record"),
     "truncated, then NXDOMAIN": (truncated(say(code("NXDOMAIN"))), "NXDOMAIN"),
     "alias to nothing": (say(together(records("x.other.test.", kind="CNAME"), soa)), "no NAPTR record"),
@@ -139,7 +140,7 @@ UNKNOWN = {
         say(lambda r: r.authority.append(dns.rrset.from_text("sml.test.", 60, "IN", "NS", "ns.test.")), flags=0),
         "neither records nor a refusal",
     ),
-    "nothing, without SOA": (say(lambda response: None), "neither records nor a refusal"),
+    "nothing, without SOA, from somebody": (say(lambda response: None, flags=0), "neither records nor a refusal"),
     "nothing, from a forwarder that knows no NAPTR": (
         say(lambda response: None, flags=dns.flags.RA),
         "neither records nor a refusal",
