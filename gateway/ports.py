@@ -140,8 +140,8 @@ class Wake(Protocol):
 class ChangeBell(Protocol):
     """Rung when the document that it was hung up for has changed."""
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for the next change, at most so long."""
+    async def wait(self, seconds: float) -> Message | None:
+        """Give the document at its next change, or None after so long."""
         ...
 
 

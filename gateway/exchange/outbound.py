@@ -12,7 +12,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.errors import (
@@ -28,7 +28,7 @@ from gateway.errors import (
 from gateway.exchange import relations
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
-from gateway.exchange.threads import in_thread_if_large
+from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.model.document import Envelope, Facts, bare_facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
@@ -51,6 +51,7 @@ from gateway.ubl.submission import Submission, read_submission
 
 log = logging.getLogger(__name__)
 
+_FRESH: Final = 128
 _TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
 
 
@@ -70,6 +71,8 @@ class Outbound:
     message_id: Callable[[], MessageId]
     country: str
     """Country of C1 where the document names none."""
+    _fresh: dict[DocumentId, Submission] = field(default_factory=dict, repr=False, compare=False)
+    """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
     async def submit(
         self,
@@ -135,6 +138,10 @@ class Outbound:
                 "This idempotency key was used for another document",
                 remedy="Use a new key for each document; repeat a key only with the very same body and route.",
             )
+        if added.new and len(octets) <= LARGE:
+            while len(self._fresh) >= _FRESH:
+                del self._fresh[next(iter(self._fresh))]
+            self._fresh[message.id] = submission
         return added
 
     async def resend(self, message: Message, *, key: str = "") -> Added:
@@ -336,6 +343,9 @@ class Outbound:
         )
 
     async def _read(self, message: Message) -> Submission:
+        fresh = self._fresh.pop(message.id, None)
+        if fresh is not None:
+            return fresh
         octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
         return await in_thread_if_large(len(octets), read_submission, octets)
 

@@ -8,24 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway.model.identifiers import DocumentId
+from gateway.model.message import Message
 
 
 @dataclass(slots=True)
 class Bell:
-    """Rung when the document has changed."""
+    """Rung with the document as it has become."""
 
     _rung: asyncio.Event = field(default_factory=asyncio.Event)
+    _latest: Message | None = None
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for the next change, at most so long: another process may change it without a sound."""
+    async def wait(self, seconds: float) -> Message | None:
+        """Give the document at its next change, or None after so long: other processes change it without a sound."""
         try:
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
         except TimeoutError:
-            return
+            return None
         self._rung.clear()
+        return self._latest
 
-    def ring(self) -> None:
+    def ring(self, message: Message) -> None:
+        self._latest = message
         self._rung.set()
 
 
@@ -47,8 +51,8 @@ class Bells:
             if not self._hung[id]:
                 del self._hung[id]
 
-    def ring(self, ids: Iterable[DocumentId]) -> None:
+    def ring(self, changed: Iterable[Message]) -> None:
         """These documents have changed."""
-        for changed in ids:
-            for bell in self._hung.get(changed, ()):
-                bell.ring()
+        for message in changed:
+            for bell in self._hung.get(message.id, ()):
+                bell.ring(message)

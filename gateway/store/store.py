@@ -308,4 +308,4 @@ def _tell(work: asyncio.Event, bells: Bells, outcomes: Sequence[object]) -> None
     for outcome in outcomes:
         if isinstance(outcome, documents.Stepped | documents.Standing) and outcome.due:
             work.set()
-    bells.ring(outcome.message.id for outcome in outcomes if isinstance(outcome, documents.Stepped))
+    bells.ring(outcome.message for outcome in outcomes if isinstance(outcome, documents.Stepped))

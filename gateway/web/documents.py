@@ -146,12 +146,9 @@ class Documents:
         self._waiting += 1
         try:
             with self.gateway.store.watch(message.id) as bell:
-                while seconds and not self._closing and STATUS[message.state] == "queued":
-                    message = await self.gateway.store.get(account, message.id)
-                    left = until - time.monotonic()
-                    if STATUS[message.state] != "queued" or left <= 0:
-                        break
-                    await bell.wait(min(left, _LONGEST_PAUSE))
+                while STATUS[message.state] == "queued" and (left := until - time.monotonic()) > 0:
+                    changed = await bell.wait(min(left, _LONGEST_PAUSE))
+                    message = changed or await self.gateway.store.get(account, message.id)
         finally:
             self._waiting -= 1
         return message
