@@ -71,12 +71,12 @@ class Demo:
         return all(story.arrived for story in self.stories)
 
 
-@dataclass(slots=True)
 class _Mailbox:
-    """A mail server that keeps every message as a file."""
+    """A mail server that keeps every message as a file. Without slots: aiosmtpd looks at every attribute."""
 
-    directory: Path
-    count: int = 0
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.count = 0
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
         self.count += 1

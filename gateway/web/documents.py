@@ -146,7 +146,9 @@ class Documents:
         self._waiting += 1
         try:
             with self.gateway.store.watch(message.id) as bell:
-                while STATUS[message.state] == "queued" and (left := until - time.monotonic()) > 0:
+                while (
+                    STATUS[message.state] == "queued" and (left := until - time.monotonic()) > 0 and not self._closing
+                ):
                     changed = await bell.wait(min(left, _LONGEST_PAUSE))
                     message = changed or await self.gateway.store.get(account, message.id)
         finally:
