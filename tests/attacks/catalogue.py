@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.attacks import rows_c, rows_d, rows_e, rows_f  # noqa: F401 - they enter their rows
+from tests.attacks import (  # noqa: F401 - they enter their rows
+    rows_c_header,
+    rows_c_mime,
+    rows_c_payload,
+    rows_d_references,
+    rows_d_trust,
+    rows_e,
+    rows_f,
+)
 from tests.attacks.parts import ROWS
 
 ALL = frozenset(
