@@ -47,8 +47,8 @@ async def serve(config: Config, announce: Announce) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_gateway(config) as gateway, AsyncExitStack() as sites:
-        if config.network.revocation == "crl":
-            log.warning("revocation lists are not asked by this version; a revoked certificate is not noticed")
+        for text in not_built(config):
+            log.warning(text)
         try:
             ready = await open_sites(gateway, sites)
         except OSError:
@@ -65,6 +65,16 @@ async def serve(config: Config, announce: Announce) -> None:
             await asyncio.wait([working], timeout=_DRAIN_SECONDS)
             working.cancel()  # what is still in hand is taken up again when its lease has run out
     log.info("stopped")
+
+
+def not_built(config: Config) -> list[str]:
+    """What the configuration asks for and this version cannot do; said at the start and by ``gateway check``."""
+    asked = (
+        (config.network.revocation == "crl", "network.revocation: lists are not asked by this version"),
+        (config.scan is not None, "scan: nothing is read from paper or mailboxes by this version"),
+        (bool(config.smp.sml_url), "smp.sml_url: this version registers in its zone file only"),
+    )
+    return [text for wanted, text in asked if wanted]
 
 
 async def open_sites(gateway: Gateway, sites: AsyncExitStack) -> dict[str, object]:

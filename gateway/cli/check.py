@@ -27,12 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = list(_settings(config))
     verdicts = asyncio.run(_verdicts(config))
     good = all(ok for _, ok, _ in verdicts)
+    notes = _not_built(config)
     if arguments.json:
         as_json(
             {
                 "ok": good,
                 "configuration": [{"key": k, "value": v, "origin": o} for k, v, o in settings],
                 "checks": [{"name": n, "ok": ok, "text": t} for n, ok, t in verdicts],
+                "not_built": notes,
             }
         )
         return YES if good else NO
@@ -40,7 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     print(table(["key", "value", "origin"], rows, styles=[["bold", "", "dim"] for _ in rows]))
     for name, ok, text in verdicts:
         print(f"{paint('✓', 'green') if ok else paint('✗', 'red')} {paint(f'{name:14}', 'bold')} {text}")
+    for text in notes:
+        print(f"{paint('!', 'yellow')} {paint('not built yet', 'bold')}  {text}")
     return YES if good else NO
+
+
+def _not_built(config: Config) -> list[str]:
+    from gateway.server import not_built
+
+    return not_built(config)
 
 
 def _settings(config: Config) -> list[tuple[str, str, str]]:
@@ -100,10 +110,7 @@ def _keys(config: Config) -> Verdict:
         return "keys", False, "; ".join(f"{p}: {t}" for p, t in error.problems)
     except Untrusted as error:
         return "keys", False, f"{error}. {error.remedy}"
-    text = ", ".join(f"{b.common_name} ({b.role}) until {b.expires:%Y-%m-%d}" for b in believed)
-    if config.network.revocation == "crl":
-        text += "; revocation lists are not asked by this version"
-    return "keys", True, text
+    return "keys", True, ", ".join(f"{b.common_name} ({b.role}) until {b.expires:%Y-%m-%d}" for b in believed)
 
 
 def _clock() -> Verdict:

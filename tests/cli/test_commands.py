@@ -172,6 +172,7 @@ def test_check_of_a_running_market_is_all_green(run: Run, place: Place) -> None:
     assert ran.code == 0, ran.out
     names = {check["name"]: check["ok"] for check in ran.value["checks"]}
     assert names == {"keys": True, "clock": True, "database": True, "disk": True, "DNS": True}
+    assert ran.value["not_built"] == []
     origins = {row["key"]: row["origin"] for row in ran.value["configuration"]}
     assert origins["as4.listen"].endswith("config.toml") and origins["sending.at_once"] == "default"
 
@@ -205,3 +206,10 @@ def test_python_dash_m_gateway_is_the_command() -> None:
         [sys.executable, "-m", "gateway", "--version"], capture_output=True, text=True, check=True
     ).stdout
     assert out.startswith("gateway ")
+
+
+def test_check_says_what_is_asked_for_and_not_built(run: Run, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY__NETWORK__REVOCATION", "crl")
+    monkeypatch.setenv("GATEWAY__SCAN__FOLDER", "var/scans")
+    notes = run("check", *place.config(1), "--json").value["not_built"]
+    assert [note.partition(":")[0] for note in notes] == ["network.revocation", "scan"]
