@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -19,6 +18,7 @@ from gateway.errors import GatewayError, LostLease, TemporaryError
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.silence import Silence
 from gateway.exchange.step import Outcome
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
@@ -54,6 +54,7 @@ class Worker:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
     """What is in work, and for which receiver."""
+    _silence: Silence = field(default_factory=Silence, init=False)
 
     @property
     def steps(self) -> Mapping[tuple[Direction, State], StepFunction]:
@@ -83,12 +84,6 @@ class Worker:
         """A quarter of the places: what one receiver alone can never take, and what is claimed in one go."""
         return max(1, self.at_once // 4)
 
-    def _busy(self) -> list[str]:
-        """Receivers that hold all places they may: one that never answers must not stop everybody's invoices."""
-        return [
-            to for to, number in Counter(self._in_hand.values()).items() if to and number >= self.at_once - self._few
-        ]
-
     async def _renew(self) -> None:
         """Keep the leases of what is in hand. A worker that stands still cannot, so another takes over."""
         while True:
@@ -109,7 +104,8 @@ class Worker:
         self.store.work.clear()
         claimed: Sequence[Message] = ()
         try:
-            claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=self._busy())
+            without = self._silence.left_out(self._in_hand.values(), most=self.at_once - self._few, few=self._few)
+            claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=without)
         except GatewayError as error:
             log.error("claim failed: %s", error)
         except Exception:
@@ -147,6 +143,7 @@ class Worker:
         except Exception as error:
             log.exception("unexpected failure of a step", extra=_names(message))
             outcome = await self._postponed(message, f"Unexpected failure: {type(error).__name__}: {error}")
+        self._silence.note(message.receiver, outcome.event)
         try:
             await self._record(outcome)
         except LostLease:

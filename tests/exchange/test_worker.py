@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Overloaded, StateError, StoreUnavailable
+from gateway.errors import Overloaded, PeerUnavailable, StateError, StoreUnavailable
 from gateway.exchange import worker as worker_module
 from gateway.model.lifecycle import State
 from gateway.model.message import Message, Outgoing, Parcel
@@ -184,3 +184,35 @@ async def test_a_receiver_that_never_answers_does_not_stop_the_others(
         go.set()
         for message in stuck:
             await _until(exchange, message, State.SENT)
+
+
+async def test_many_receivers_that_never_answer_do_not_stop_the_others(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once each has been tried, the silent ones share a few places however many there are."""
+    monkeypatch.setattr("gateway.exchange.worker._POLL_SECONDS", 0.05)
+    silent, good = ("5560360793", "5567121388", "5567456701"), "5564300142"
+
+    class Silent(ScriptedTransport):
+        async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+            if endpoint is ENDPOINT:
+                await asyncio.sleep(0.3)
+                raise PeerUnavailable("no answer in time", sent=True)
+            return await ScriptedTransport.send(self, outgoing, endpoint)
+
+    exchange.worker.outbound = replace(exchange.outbound, transport=Silent())
+    exchange.lookup.answers = {f"0007:{number}": ENDPOINT for number in silent}
+    exchange.lookup.answers[f"0007:{good}"] = replace(ENDPOINT, seat="POP000003")
+
+    def addressed(number: str) -> bytes:
+        return NETWORK.replace(BUYER[5:].encode(), number.encode())
+
+    waiting = [await exchange.submit(addressed(number)) for number in silent for _ in range(30)]
+    async with _running(exchange):
+        await asyncio.sleep(1.0)  # by now each has been silent once
+        for _ in range(5):
+            fresh = await exchange.submit(addressed(good))
+            await _until(exchange, fresh, State.SENT)
+        # It did not wait for its turn behind them: most of theirs have not even been tried.
+        untried = [m for m in waiting if not (await exchange.now(m)).attempts]
+        assert len(untried) > 30
