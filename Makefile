@@ -25,7 +25,7 @@ types: .venv/.dev
 shape: .venv/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 
-attacks: .venv/.dev ## the attack table: some 300,000 wrapped messages and every hostile input of the catalogue
+attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every hostile input of the catalogue
 	@$(BIN)/python -m tests.attacks
 
 fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in tests/fuzz/found

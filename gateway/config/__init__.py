@@ -1,6 +1,6 @@
 """The configuration: ``config.toml`` and the environment become one frozen :class:`Config`."""
 
-from gateway.config.reading import load, read_section
+from gateway.config.reading import load, read_section, read_settings
 from gateway.config.sections import Api, As4, Config, Network, Operator, Sending, Smp, StoreSection
 from gateway.config.values import Address, ByteSize
 
@@ -17,4 +17,5 @@ __all__ = [
     "StoreSection",
     "load",
     "read_section",
+    "read_settings",
 ]

@@ -107,6 +107,15 @@ def read_section(kind: type[_S], table: Mapping[str, Any], path: str, base: Path
     return kind(**values) if len(problems) == before else None
 
 
+def read_settings(kind: type[_S], table: Mapping[str, Any], path: str, base: Path) -> _S:
+    """Read one table into its dataclass; raises :class:`ConfigurationError` with every problem."""
+    problems: Problems = []
+    settings = read_section(kind, table, path, base, problems)
+    if settings is None:
+        raise ConfigurationError(problems)
+    return settings
+
+
 def _convert(hint: Any, value: Any, base: Path) -> Any:
     if hint is ByteSize:
         return read_size(value)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gateway.config import read_section
+from gateway.config import read_settings
 from gateway.discovery import ChannelContext
-from gateway.errors import ConfigurationError
 from gateway.model.message import Parcel
 from gateway.model.signals import Handover
 from gateway.ports import Channel
@@ -27,11 +26,7 @@ class Settings:
     @classmethod
     def read(cls, table: Mapping[str, object], path: str, base: Path) -> Settings:
         """Read the section; raises ``ConfigurationError`` with every problem."""
-        problems: list[tuple[str, str]] = []
-        settings = read_section(cls, table, path, base, problems)
-        if settings is None:
-            raise ConfigurationError(problems)
-        return settings
+        return read_settings(cls, table, path, base)
 
 
 class Inbox:

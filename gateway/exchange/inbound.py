@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
@@ -163,6 +164,12 @@ class Inbound:
                 buyer_name=facts.buyer.shown_name,
             )
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
+        entry = TimelineEntry(
+            time=now,
+            event="Received",
+            reason=f"Verified, signed by {seat}; our receipt answered it; {waits}",
+            detail={"chain": list(received.verification.chain), "revocation": received.verification.revocation},
+        )
         return Arrival(
             message=message,
             payloads={PayloadKind.DOCUMENT: received.document, PayloadKind.PART: received.part},
@@ -170,18 +177,13 @@ class Inbound:
                 Evidence(kind="request-envelope", media_type="application/soap+xml", octets=received.soap),
                 Evidence(kind="receipt", media_type="application/soap+xml", octets=receipt),
             ),
-            entry=TimelineEntry(
-                time=now,
-                event="Received",
-                reason=f"Verified, signed by {seat}; our receipt answered it; {waits}",
-                detail={"chain": list(received.verification.chain), "revocation": received.verification.revocation},
-            ),
+            entry=entry,
             fingerprint=hashlib.sha256(received.part).hexdigest(),
-            twin=_twin,
+            twin=partial(_twin, entry),
         )
 
 
-def _twin(message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:
+def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:
     """What to store when the same business envelope came before under another MessageId.
 
     The same document again is kept and shown, but not handed over a second time: some access points make a new
@@ -192,10 +194,10 @@ def _twin(message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:
         reason = f"The same envelope and document as {first}, sent again under another MessageId; not handed over twice"
         links = {**message.links, "repeat_of": first}
         kept = replace(message, state=State.DELIVERED, reason=reason, next_attempt=None, links=links)
-        return kept, TimelineEntry(time=message.created, event="Repeated", reason=reason)
+        return kept, replace(entry, event="Repeated", reason=reason)
     reason = f"The envelope id was used before for another document ({first}); handed over, please look"
     links = {**message.links, "same_envelope_as": first}
-    return replace(message, links=links), TimelineEntry(time=message.created, event="Received", reason=reason)
+    return replace(message, links=links), replace(entry, reason=f"{entry.reason}. {reason}")
 
 
 def _acknowledges(receipt: bytes, received: Received) -> bool:

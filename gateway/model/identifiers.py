@@ -19,8 +19,6 @@ InstanceId = NewType("InstanceId", str)
 """SBDH InstanceIdentifier: identity of one business envelope."""
 DocumentId = NewType("DocumentId", str)
 """Our own identifier of a document, as API and CLI show it."""
-SeatId = NewType("SeatId", str)
-"""Common name of an access point's certificate, ``POP000101``."""
 AccountId = NewType("AccountId", str)
 """A company that uses this gateway."""
 

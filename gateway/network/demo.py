@@ -31,7 +31,6 @@ from gateway.security import safexml
 from gateway.ubl import invoice
 
 _WAIT_SECONDS: Final = 30
-MARKER: Final = "demo"
 
 Progress = Callable[[str], None]
 

@@ -42,9 +42,6 @@ class Memory(Generic[K, V]):
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
 
-    def forget(self, key: K) -> None:
-        self._kept.pop(key, None)
-
 
 class SingleFlight(Generic[K, V]):
     """Runs one search for each key at a time; whoever asks meanwhile gets the same answer or the same error."""

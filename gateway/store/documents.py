@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
-from gateway.model.lifecycle import WORKABLE
+from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.store import tables
 from gateway.store.octets import Kept
@@ -197,12 +197,17 @@ def _with_keys(connection: Connection, keys: list[str]) -> Iterable[tuple[str, S
 
 
 def _with_instances(connection: Connection, jobs: Sequence[New]) -> dict[str, Message]:
-    """The first document of each business envelope that these jobs may repeat under another MessageId."""
+    """The first document of each business envelope that these jobs may repeat under another MessageId.
+
+    One that ended in trouble has not reached anybody, so it is no reason to withhold the next.
+    """
     wanted = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
     if not wanted:
         return {}
     known = tables.message
-    query = select(*MESSAGE_COLUMNS, known.c.instance_key).where(known.c.instance_key.in_(wanted))
+    query = select(*MESSAGE_COLUMNS, known.c.instance_key).where(
+        known.c.instance_key.in_(wanted), known.c.state.not_in((State.FAILED, State.REJECTED))
+    )
     rows = connection.execute(query.order_by(known.c.created.desc())).mappings()
     return {row["instance_key"]: message_of(row) for row in rows}  # the oldest comes last and stays
 
@@ -360,10 +365,10 @@ def inbound_key(seat: str, message_id: str) -> str:
 
 
 def instance_key(message: Message) -> str | None:
-    """What one business envelope has in common however often it is sent: sender's seat, receiver, instance id."""
+    """What one business envelope has in common however often it is sent: account, sender's seat, receiver, its id."""
     if message.direction is not Direction.IN or not message.instance_id:
         return None
-    return json.dumps(["sbd", message.peer, message.receiver, message.instance_id])
+    return json.dumps(["sbd", message.account, message.peer, message.receiver, message.instance_id])
 
 
 def search_text(message: Message) -> str:

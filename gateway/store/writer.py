@@ -4,14 +4,14 @@ An fsync costs the same for one row as for a hundred. So nobody writes by himsel
 waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
 
 1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and SQLite with
-   ``synchronous=FULL`` returns from it after the fsync. (Statements and fsync run in
-   the writer's own thread, not on the loop.)
+   ``synchronous=FULL`` returns from it after the fsync. (Statements and fsync run in the writer's own
+   thread, not on the loop.)
 2. **A failed transaction fails everybody in it**, with ``StoreUnavailable``, and its connection is thrown away: after
    a failed fsync nothing that the old descriptor says can be believed.
 3. **One bad job spoils nobody else's.** A job that is refused for a reason we know gives its error as its outcome. One
    that the database refuses unexpectedly undoes the transaction, and then every job is done again on its own.
-4. **A caller that goes away changes nothing.** Cancelling a caller cancels its waiting, never the transaction; a
-   cancelled driver call could leave a transaction half open.
+4. **A caller that goes away changes nothing.** Cancelling a caller cancels its waiting, never the transaction, which
+   runs to its end in the writer's thread.
 
 What the jobs do stands in ``documents.py`` and ``accounts.py``: functions that take a connection and *all* jobs
 of their kind in the batch, so that a hundred new documents are one statement a table.
@@ -96,6 +96,7 @@ class Writer:
             for waiter in self._waiting:
                 _refuse(waiter, StoreUnavailable("The store was closed before this was written"))
             await self._drop_connection()
+            self._thread.shutdown(wait=False)
 
     async def _write(self, batch: list[_Waiter]) -> None:
         try:

@@ -20,7 +20,6 @@ INVOICE_NS: Final = UBL + "Invoice-2"
 CREDIT_NOTE_NS: Final = UBL + "CreditNote-2"
 CAC: Final = UBL + "CommonAggregateComponents-2"
 CBC: Final = UBL + "CommonBasicComponents-2"
-EXT: Final = UBL + "CommonExtensionComponents-2"
 SBDH: Final = "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader"
 WRAPPED: Final = "http://peppol.eu/xsd/ticc/envelope/1.0"
 

@@ -222,6 +222,35 @@ async def test_the_same_envelope_under_another_message_id_is_one_invoice_for_the
     assert [m.id for m in waiting] == [first.id]
 
 
+async def test_a_repeat_of_what_nobody_got_is_handed_over_and_the_next_one_is_not(ours: Exchange) -> None:
+    erp = ScriptedChannel("folder", errors=[ChannelRefused("no such folder")], confirms=True)
+    ours.worker.inbound = inbound = replace(ours.inbound, deliveries={"default": erp})
+    for number in range(3):
+        await inbound.receive(_received(ours.clock, id=f"{number}@b", part=b"%d" % number), b"<receipt: digest>")
+        await ours.settle()
+    states = [m.state for m in sorted(await _all(ours), key=lambda m: m.message_id)]
+    assert states == [State.FAILED, State.DELIVERED, State.DELIVERED]
+    assert len(erp.parcels) == 1
+
+
+async def test_a_participant_that_moved_to_another_account_gets_its_document_there(ours: Exchange) -> None:
+    await ours.inbound.receive(_received(ours.clock, id="1@b"), b"<receipt: digest>")
+    await ours.store.add_account(OTHER, "Other", "hash2")
+    await ours.store.remove_participant(ACCOUNT, OURS)
+    await ours.store.save_participant(Participant(id=OURS, account=OTHER))
+    await ours.inbound.receive(_received(ours.clock, id="2@b", part=b"two"), b"<receipt: digest>")
+    (moved,) = (await ours.store.find(OTHER, Filter()))[0]
+    assert moved.state is State.RECEIVED and moved.links == {}
+
+
+async def test_a_repeat_keeps_the_proof_of_who_signed_it(ours: Exchange) -> None:
+    for number in range(2):
+        await ours.inbound.receive(_received(ours.clock, id=f"{number}@b", part=b"%d" % number), b"<receipt: digest>")
+    for message in await _all(ours):
+        (entry,) = await ours.events(message)
+        assert entry.detail["chain"] == ["CN=x"]
+
+
 async def test_two_tries_at_once_are_one_invoice_too(ours: Exchange) -> None:
     tries = [_received(ours.clock, id=f"{n}@b", part=b"%d" % n) for n in range(20)]
     await asyncio.gather(*(ours.inbound.receive(t, b"<receipt: digest>") for t in tries))
