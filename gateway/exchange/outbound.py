@@ -20,6 +20,7 @@ from gateway.errors import (
     ChannelUnavailable,
     Conflict,
     InvalidAnswer,
+    InvalidDocument,
     LookupUnavailable,
     PeerRefused,
     PeerUnavailable,
@@ -210,6 +211,9 @@ class Outbound:
             language = page.language_of(facts)
             rendered = await asyncio.to_thread(page.render, submission.document, facts=facts, language=language)
             handover = await channel.dispatch(_parcel(message, submission, rendered, language))
+        except InvalidDocument as error:
+            # No page can be made of it, today or tomorrow; a person must look.
+            return Outcome(message=message, event=_explained(Event(name="GaveUp", reason=str(error)), error))
         except TemporaryError as error:
             sent = isinstance(error, ChannelUnavailable) and error.sent
             event = self.retry.after(message, str(error), self.clock.now(), sent=sent)

@@ -199,6 +199,17 @@ async def test_a_temporary_error_of_the_receiver_is_tried_again(exchange: Exchan
     assert (await exchange.now(message)).state is State.SENT
 
 
+async def test_a_document_of_which_no_page_can_be_made_waits_for_a_person_at_once(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ubl.page_data.MAX_LINES", 1)
+    message = await exchange.submit(NETWORK)
+    await exchange.settle()
+    now = await exchange.now(message)
+    assert (now.state, now.next_attempt) == (State.FAILED, None)
+    assert "lines" in now.reason
+
+
 async def test_mail_that_is_refused_goes_on_as_a_letter_and_says_so(exchange: Exchange) -> None:
     exchange.email.errors = [ChannelRefused("550 no such mailbox")]
     message = await exchange.submit(NETWORK)
