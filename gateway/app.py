@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +37,9 @@ from gateway.files import write_durably
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
 from gateway.model.view import describe
+from gateway.pki import anchors
+from gateway.pki.certificates import Certificates
+from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Channel, Clock, Store
 from gateway.security.keys import Identity, load_identity
 from gateway.security.trust import Trust
@@ -76,6 +79,7 @@ class Gateway:
     lookup: SmpLookup
     endpoint: As4Endpoint
     publisher: Publisher | None
+    certificates: Certificates
     started: datetime
     first_key: str
     """The API key of the first account, when this start made it: to be shown once."""
@@ -114,7 +118,9 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
         )
         first_key = await _first_key(store, config)
         http = await stack.enter_async_context(open_http(config))
-        lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock))
+        own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
+        watch = await stack.enter_async_context(open_revocation(config, parts.trust, clock, own))
+        lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock, watch))
         retry = RetryPolicy(
             first=config.sending.first_retry, longest=config.sending.longest_pause, window=config.sending.retry_for
         )
@@ -158,6 +164,7 @@ async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncItera
             lookup=lookup,
             endpoint=endpoint,
             publisher=publisher or None,
+            certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             first_key=first_key,
         )
@@ -175,15 +182,16 @@ class Files:
 def read_files(config: Config) -> Files:
     """Load anchors, certificates and keys; raises :class:`ConfigurationError` with every problem at once."""
     problems: list[tuple[str, str]] = []
-    trust = Trust(
-        _anchors(config.network.ap_trust, "network.ap_trust", problems),
-        _anchors(config.network.smp_trust, "network.smp_trust", problems),
-    )
+    trust = anchors.read_trust(config.network, problems)
     access_point = _identity(config.as4.certificate, config.as4.key, "as4", problems)
     if access_point and access_point.common_name != config.operator.seat_id:
         text = f"is {config.operator.seat_id}, but the certificate is of {access_point.common_name}"
         problems.append(("operator.seat_id", text))
     smp = _identity(config.smp.certificate, config.smp.key, "smp", problems) if config.smp.enabled else None
+    for section, identity in (("as4", access_point), ("smp", smp)):
+        if trust.revocations and identity and not (config.network.crl_urls or anchors.names_source(identity)):
+            text = f"is crl, but {section}.certificate names no revocation list: name it in network.crl_urls"
+            problems.append(("network.revocation", f"{text}, or write off (private networks only)"))
     if problems or access_point is None:
         raise ConfigurationError(problems)
     return Files(trust=trust, access_point=access_point, smp=smp)
@@ -192,13 +200,32 @@ def read_files(config: Config) -> Files:
 def read_trust(config: Config) -> Trust:
     """Only the anchors: what ``gateway lookup`` needs. Raises :class:`ConfigurationError`."""
     problems: list[tuple[str, str]] = []
-    trust = Trust(
-        _anchors(config.network.ap_trust, "network.ap_trust", problems),
-        _anchors(config.network.smp_trust, "network.smp_trust", problems),
-    )
+    trust = anchors.read_trust(config.network, problems)
     if problems:
         raise ConfigurationError(problems)
     return trust
+
+
+@asynccontextmanager
+async def open_revocation(
+    config: Config, trust: Trust, clock: Clock, own: Sequence[x509.Certificate] = ()
+) -> AsyncIterator[Watch | None]:
+    """What fetches the revocation lists, with those of the last run read from disk; None where none are asked."""
+    if trust.revocations is None:
+        yield None
+        return
+    network = config.network
+    rules = WebRules(allow_http=network.allow_http, allow_loopback=network.allow_loopback, plain_http=True)
+    async with open_watch(
+        trust,
+        guard=Guard(rules),
+        rules=rules,
+        directory=network.crl_cache,
+        addresses=network.crl_urls,
+        clock=clock,
+        own=own,
+    ) as watch:
+        yield watch
 
 
 @asynccontextmanager
@@ -213,18 +240,29 @@ async def open_http(config: Config) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def open_lookup(config: Config, trust: Trust, clock: Clock) -> AsyncIterator[SmpLookup]:
-    """The relation search on its own, as ``gateway lookup`` uses it without a running node."""
+async def open_lookup(
+    config: Config, trust: Trust, clock: Clock, watch: Watch | None = None
+) -> AsyncIterator[SmpLookup]:
+    """The relation search; without ``watch`` it fetches the revocation lists itself, as ``gateway lookup`` does."""
     network = config.network
-    async with SmpLookup.open(
-        trust=trust,
-        zone=network.sml_zone,
-        dns_servers=tuple((a.host, a.port) for a in network.dns_servers),
-        allow_http=network.allow_http,
-        allow_loopback=network.allow_loopback,
-        clock=clock,
-    ) as lookup:
-        yield lookup
+    async with AsyncExitStack() as stack:
+        watch = watch or await stack.enter_async_context(open_revocation(config, trust, clock))
+        yield await stack.enter_async_context(
+            SmpLookup.open(
+                trust=trust,
+                zone=sml_zone(config),
+                dns_servers=tuple((a.host, a.port) for a in network.dns_servers),
+                allow_http=network.allow_http,
+                allow_loopback=network.allow_loopback,
+                clock=clock,
+                settle=watch.settle if watch else None,
+            )
+        )
+
+
+def sml_zone(config: Config) -> str:
+    """Where participants are looked up: the configured zone, else the one of the Peppol network."""
+    return config.network.sml_zone or anchors.SML_ZONES[config.network.kind]
 
 
 def smp_url(config: Config) -> str:
@@ -283,16 +321,6 @@ def _channels(config: Config, context: ChannelContext) -> tuple[dict[str, Channe
     if problems:
         raise ConfigurationError(problems)
     return fallbacks, deliveries
-
-
-def _anchors(paths: tuple[Path, ...], key: str, problems: list[tuple[str, str]]) -> list[x509.Certificate]:
-    found: list[x509.Certificate] = []
-    for path in paths:
-        try:
-            found.extend(x509.load_pem_x509_certificates(path.read_bytes()))
-        except (OSError, ValueError) as error:
-            problems.append((key, f"{path} cannot be read as PEM certificates: {error}"))
-    return found
 
 
 def _identity(

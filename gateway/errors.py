@@ -7,6 +7,7 @@
     │   ├── LookupUnavailable     DNS or SMP gave no answer that can be believed: never a reason for paper
     │   ├── PeerUnavailable       the other access point gave no valid answer (``sent``: may it have the message?)
     │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
+    │   ├── RevocationUnknown     nobody could tell whether a certificate was revoked: it waits, believed by nobody
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
     │   └── Overloaded            too much work at once; the caller gets 503 and may try again
     ├── PermanentError            trying again gives the same result
@@ -69,6 +70,14 @@ class LookupUnavailable(TemporaryError):
     def __init__(self, text: str = "", *, steps: Sequence[Step] = (), remedy: str = "") -> None:
         super().__init__(text, remedy=remedy)
         self.steps = tuple(steps)
+
+
+class RevocationUnknown(TemporaryError):
+    """Whether the certificate was revoked cannot be told now."""
+
+    remedy = (
+        "Nothing to do: the list is fetched again by itself. If it lasts, `gateway check` says what is wrong with it."
+    )
 
 
 class PeerUnavailable(TemporaryError):

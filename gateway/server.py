@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS: Final = 10.0
 """How long requests in hand may take to be answered."""
+_FIRST_LISTS_SECONDS: Final = 5.0
+"""How long a start waits for the revocation lists; without them messages are answered "later" until they come."""
+_DAY: Final = 86_400.0
 _DRAIN_SECONDS: Final = 20.0
 """How long steps in hand may take to end; another access point may be silent for two minutes."""
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -49,6 +52,9 @@ async def serve(config: Config, announce: Announce) -> None:
     async with open_gateway(config) as gateway, AsyncExitStack() as sites:
         for text in not_built(config):
             log.warning(text)
+        watch = gateway.certificates.watch
+        if watch:
+            await watch.settle(_FIRST_LISTS_SECONDS)
         try:
             ready = await open_sites(gateway, sites)
         except OSError:
@@ -56,6 +62,8 @@ async def serve(config: Config, announce: Announce) -> None:
                 announce({"ready": False, "api_key": gateway.first_key})
             raise
         async with asyncio.TaskGroup() as tasks:
+            watching = watch and tasks.create_task(watch.run())
+            reminding = tasks.create_task(_remind(gateway))
             working = tasks.create_task(gateway.worker.run())
             announce(ready)
             await stop.wait()
@@ -63,6 +71,9 @@ async def serve(config: Config, announce: Announce) -> None:
             await sites.aclose()
             gateway.worker.stop()
             await asyncio.wait([working], timeout=_DRAIN_SECONDS)
+            reminding.cancel()
+            if watching:
+                watching.cancel()
             working.cancel()  # what is still in hand is taken up again when its lease has run out
     log.info("stopped")
 
@@ -70,11 +81,19 @@ async def serve(config: Config, announce: Announce) -> None:
 def not_built(config: Config) -> list[str]:
     """What the configuration asks for and this version cannot do; said at the start and by ``gateway check``."""
     asked = (
-        (config.network.revocation == "crl", "network.revocation: lists are not asked by this version"),
         (config.scan is not None, "scan: nothing is read from paper or mailboxes by this version"),
         (bool(config.smp.sml_url), "smp.sml_url: this version registers in its zone file only"),
     )
     return [text for wanted, text in asked if wanted]
+
+
+async def _remind(gateway: Gateway) -> None:
+    """Tell once a day which certificates end soon."""
+    while True:
+        for expiry in gateway.certificates.expiries():
+            if expiry.step is not None:
+                log.log(logging.ERROR if expiry.urgent else logging.WARNING, "%s", expiry.text)
+        await asyncio.sleep(_DAY)
 
 
 async def open_sites(gateway: Gateway, sites: AsyncExitStack) -> dict[str, object]:

@@ -33,7 +33,7 @@ ap_trust = ["{pki}/ap-ca.pem", "{pki}/root.pem"]
 smp_trust = ["{pki}/smp-ca.pem", "{pki}/root.pem"]
 sml_zone = "{zone}"
 dns_servers = ["{dns}"]
-revocation = "off"
+revocation = "crl"
 allow_http = true
 allow_loopback = true
 
@@ -231,7 +231,10 @@ def start_gateway(
     config = directory / "config.toml"
     config.write_text(_CONFIG.format(seat=seat, pki=PKI.resolve(), zone=ZONE, dns=network.dns, pause=pause, **ports))
     command = [*prefix, sys.executable, "-m", "gateway", "serve", "--json", "--config", config]
-    with programs.run(f"gateway-{seat}", command, ready='"ready"', PYTHONPATH=str(CHECKOUT)) as node:
+    with (
+        serve_revocation_lists(programs),
+        programs.run(f"gateway-{seat}", command, ready='"ready"', PYTHONPATH=str(CHECKOUT)) as node,
+    ):
         ready = next(json.loads(line) for line in node.said().splitlines() if '"ready"' in line)
         ours = Ours(ready["as4"], ready["api"], ready["api_key"], directory, node)
         yield ours

@@ -34,7 +34,9 @@ from gateway.errors import (
     PeerRefused,
     PeerUnavailable,
     PermanentError,
+    RevocationUnknown,
     StateError,
+    Untrusted,
 )
 from gateway.model.document import Envelope
 from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, ProcessId
@@ -43,7 +45,7 @@ from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode, Receipt
 from gateway.ports import Clock
 from gateway.security.keys import Identity
-from gateway.security.trust import Trust
+from gateway.security.trust import Role, Trust
 
 Unwrap = Callable[[bytes], tuple[Envelope, bytes]]
 """Reads a business envelope: octets -> (header, octets of the document). Raises ``PermanentError``."""
@@ -111,7 +113,16 @@ class Sending:
         return sign(self._messaging, self._identity, (self._content_id, self._outgoing.part))
 
     def request(self) -> Request:
-        """Sign, encrypt and pack. Raises ``Untrusted`` when the endpoint's certificate cannot be used at all."""
+        """Sign, encrypt and pack.
+
+        Raises ``PeerUnavailable`` when the endpoint's certificate is not believed now: an SMP's answer may be some
+        minutes old, and a revocation counts at once. Nothing has been sent then.
+        """
+        try:
+            self._trust.believe(self._endpoint.certificate, Role.ACCESS_POINT, self._clock.now())
+        except (Untrusted, RevocationUnknown) as error:
+            text = f"The certificate of the access point {self._endpoint.seat} cannot be used: {error}"
+            raise PeerUnavailable(text, sent=False, remedy=error.remedy) from None
         sealed = seal(
             self._outgoing.part,
             self._content_id,
@@ -182,6 +193,8 @@ class Sending:
             signed = verify(envelope, header, (), demand)
         except InvalidMessage as error:
             raise InvalidAnswer(f"The signature of the answer is not acceptable: {error}") from None
+        except RevocationUnknown as error:
+            raise PeerUnavailable(f"The answer cannot be judged now: {error}", sent=True, remedy=error.remedy) from None
         if signed.signer.der != self._endpoint.certificate and signed.signer.common_name != self._endpoint.seat:
             raise InvalidAnswer(f"The answer is signed by {signed.signer.common_name}, not by {self._endpoint.seat}")
         return signed
@@ -243,7 +256,8 @@ class Receiving:
     def read(self) -> Received:
         """Verify, decrypt, inflate and unwrap, in this order only.
 
-        Raises ``UnreadableRequest`` (an HTTP status is the answer) or ``InvalidMessage`` (``error()`` is).
+        Raises ``UnreadableRequest`` (an HTTP status is the answer), ``InvalidMessage`` (``error()`` is) or
+        ``RevocationUnknown`` (come again later).
         """
         # (1) MIME and SOAP within their limits.
         message = mime.read_message(self._content_type, self._body, self._limits)
@@ -348,7 +362,8 @@ def _verification(signed: Signed, at: datetime) -> Verification:
         chain=signed.signer.chain,
         covered=tuple((r.uri, base64.b64encode(r.digest).decode()) for r in signed.references),
         checked_at=at,
-        revocation="off",
+        revocation=signed.signer.revocation,
+        revocation_proof=tuple(standing.proof for standing in signed.signer.standing),
     )
 
 

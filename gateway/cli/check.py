@@ -9,13 +9,17 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli import NO, YES
 from gateway.cli.terminal import as_json, paint, table
 from gateway.config import Config, load
+
+if TYPE_CHECKING:
+    from gateway.app import Files
+    from gateway.pki.watch import ListState
 
 _SECRET: Final = ("password", "secret", "token")
 Verdict = tuple[str, bool, str]
@@ -93,24 +97,61 @@ def _shown(value: object) -> str:
 
 
 async def _verdicts(config: Config) -> list[Verdict]:
-    return [_keys(config), _clock(), _database(config), _disk(config), await _dns(config)]
+    return [*await _certificates(config), _clock(), _database(config), _disk(config), await _dns(config)]
 
 
-def _keys(config: Config) -> Verdict:
-    from gateway.app import SystemClock, read_files
-    from gateway.errors import ConfigurationError, Untrusted
+async def _certificates(config: Config) -> list[Verdict]:
+    """Our certificates, when they and their authorities end, and each authority's revocation list."""
+    from gateway.app import SystemClock, open_revocation, read_files
+    from gateway.errors import ConfigurationError
+    from gateway.security.expiry import expiries
+
+    clock = SystemClock()
+    try:
+        files = read_files(config)
+    except ConfigurationError as error:
+        return [("keys", False, "; ".join(f"{p}: {t}" for p, t in error.problems))]
+    own = [identity.certificate for identity in (files.access_point, files.smp) if identity]
+    verdicts: list[Verdict] = []
+    async with open_revocation(config, files.trust, clock, own) as watch:
+        if watch:
+            await watch.settle()
+        verdicts.append(_keys(files, clock.now()))
+        verdicts += [_list(state, clock.now()) for state in (watch.states() if watch else ())]
+    for expiry in expiries((*own, *files.trust.access_point, *files.trust.smp), clock.now()):
+        if expiry.step is not None:
+            verdicts.append(("expiry", not expiry.urgent, f"{expiry.text}; see to a new one"))
+    return verdicts
+
+
+def _keys(files: Files, now: datetime) -> Verdict:
+    from gateway.errors import RevocationUnknown, Untrusted
     from gateway.security.trust import Role
 
     try:
-        files = read_files(config)
-        believed = [files.trust.believe(files.access_point.der, Role.ACCESS_POINT, SystemClock().now())]
+        believed = [files.trust.believe(files.access_point.der, Role.ACCESS_POINT, now)]
         if files.smp:
-            believed.append(files.trust.believe(files.smp.der, Role.SMP, SystemClock().now()))
-    except ConfigurationError as error:
-        return "keys", False, "; ".join(f"{p}: {t}" for p, t in error.problems)
-    except Untrusted as error:
+            believed.append(files.trust.believe(files.smp.der, Role.SMP, now))
+    except (Untrusted, RevocationUnknown) as error:
         return "keys", False, f"{error}. {error.remedy}"
     return "keys", True, ", ".join(f"{b.common_name} ({b.role}) until {b.expires:%Y-%m-%d}" for b in believed)
+
+
+def _list(state: ListState, now: datetime) -> Verdict:
+    if state.held is None:
+        return "revocation", False, f"no list: {state.problem or f'{state.url} was not asked in time'}"
+    held = state.held
+    number = "" if held.number is None else f" {held.number}"
+    hours = (now - held.this_update).total_seconds() / 3600
+    text = (
+        f"{held.authority_name}: list{number} of {held.this_update:%Y-%m-%d %H:%M} UTC ({hours:.0f} h old), "
+        f"next {held.next_update:%Y-%m-%d %H:%M} UTC, {held.count} entries"
+    )
+    return (
+        "revocation",
+        not state.problem and now < held.next_update,
+        f"{text}. {state.problem}" if state.problem else text,
+    )
 
 
 def _clock() -> Verdict:
@@ -138,7 +179,7 @@ def _disk(config: Config) -> Verdict:
 
 
 async def _dns(config: Config) -> Verdict:
-    from gateway.app import SystemClock, open_lookup, read_trust
+    from gateway.app import SystemClock, open_lookup, read_trust, sml_zone
     from gateway.errors import ConfigurationError, LookupUnavailable
     from gateway.model.identifiers import ParticipantId
     from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
@@ -151,4 +192,4 @@ async def _dns(config: Config) -> Verdict:
         return "DNS", False, f"{error}. {error.remedy}"
     except ConfigurationError:
         return "DNS", False, "not asked, because the trust anchors cannot be read"
-    return "DNS", True, f"the zone {config.network.sml_zone} answers"
+    return "DNS", True, f"the zone {sml_zone(config)} answers"

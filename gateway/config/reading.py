@@ -204,14 +204,14 @@ def _contradictions(config: Config) -> Problems:
             if not getattr(network, key):
                 problems.append((f"network.{key}", "is needed in a private network"))
     else:
-        problems.append(
-            ("network.kind", "this version cannot ask revocation lists yet, so it serves private networks only")
-        )
-        for key in ("allow_http", "allow_loopback"):
+        for key in ("allow_http", "allow_loopback", "ap_trust", "smp_trust"):
             if getattr(network, key):
                 problems.append((f"network.{key}", "is for private networks only"))
         if network.revocation == "off":
             problems.append(("network.revocation", "off is for private networks only"))
+    for url in network.crl_urls:
+        if not re.fullmatch(r"https?://[!-~]{1,1990}", url):
+            problems.append(("network.crl_urls", f'"{url}" must begin with http:// or https://'))
     if not config.as4.public_url.startswith("https://") and not (
         network.allow_http and config.as4.public_url.startswith("http://")
     ):

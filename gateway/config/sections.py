@@ -33,10 +33,14 @@ class Network:
     kind: Kind = "private"
     ap_trust: tuple[Path, ...] = ()
     smp_trust: tuple[Path, ...] = ()
+    more_ap_trust: tuple[Path, ...] = ()
+    more_smp_trust: tuple[Path, ...] = ()
     sml_zone: str = ""
     dns_servers: tuple[Address, ...] = ()
     smp_port: int = 443
     revocation: Literal["crl", "off"] = "crl"
+    crl_urls: tuple[str, ...] = ()
+    crl_cache: Path = Path("var/crl")
     allow_http: bool = False
     allow_loopback: bool = False
 

@@ -168,7 +168,11 @@ class Inbound:
             time=now,
             event="Received",
             reason=f"Verified, signed by {seat}; our receipt answered it; {waits}",
-            detail={"chain": list(received.verification.chain), "revocation": received.verification.revocation},
+            detail={
+                "chain": list(received.verification.chain),
+                "revocation": received.verification.revocation,
+                "revocation_proof": list(received.verification.revocation_proof),
+            },
         )
         return Arrival(
             message=message,

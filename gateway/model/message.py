@@ -141,7 +141,9 @@ class Verification:
     """What the signature covered: (reference URI, base64 SHA-256)."""
     checked_at: datetime
     revocation: str
-    """What was asked about revocation and answered: ``off``, later ``crl: good``."""
+    """What was asked about revocation and answered: ``off``, ``good`` or ``good, in grace``."""
+    revocation_proof: tuple[str, ...] = ()
+    """Of each certificate in the chain: which list or answer said so, of when, from where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,18 +2,20 @@
 
 Peppol has two issuing authorities under one root. An access point is believed only under the access point
 authority, an SMP only under the SMP authority; a certificate of the other kind is refused. No intermediate
-certificate is ever taken from a message. Pure: no file, network or clock. Source: Peppol PKI G3 (2025),
-RFC 5280 section 6; revocation is asked elsewhere.
+certificate is ever taken from a message. Pure: no file, network or clock; revocation is what
+:mod:`gateway.security.standing` knows. Source: Peppol PKI G3 (2025), RFC 5280 section 6.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,12 +23,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtensionOID
 
-from gateway.errors import Untrusted
+from gateway.errors import RevocationUnknown, Untrusted
 from gateway.security.keys import common_name
-
-_T = TypeVar("_T", bound=x509.ExtensionType)
+from gateway.security.revocation import value_of as _value
+from gateway.security.standing import Revocations, Standing, Status
 
 RECHECK_AFTER: Final = timedelta(minutes=10)
+_SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}", re.ASCII)
 _CACHE_SIZE: Final = 10_000
 _DAMAGED: Final = (
     ValueError,
@@ -67,6 +70,15 @@ class Believed:
     """Subjects from the certificate to the anchor."""
     expires: datetime
     checked_at: datetime
+    standing: tuple[Standing, ...] = ()
+    """What is known about revocation, of the certificate and of each authority above it; none when not asked."""
+
+    @property
+    def revocation(self) -> str:
+        """``off``, ``good`` or ``good, in grace``: the weakest in the chain."""
+        if not self.standing:
+            return "off"
+        return str(max((s.status for s in self.standing), key=[Status.GOOD, Status.GRACE].index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +91,19 @@ class Trust:
 
     access_point: Sequence[x509.Certificate]
     smp: Sequence[x509.Certificate]
-    _cache: dict[tuple[bytes, Role], Believed] = field(default_factory=dict, repr=False, compare=False)
+    revocations: Revocations | None = field(default=None, compare=False)
+    """What is known about revocation; None: nobody asks (private networks only)."""
+    _cache: dict[tuple[bytes, Role, int], Believed] = field(default_factory=dict, repr=False, compare=False)
 
     def believe(self, der: bytes, role: Role, at: datetime) -> Believed:
         """Check the certificate for the role at that moment; raises :class:`Untrusted` with the first reason.
 
-        Results are kept for ten minutes by the certificate's digest, since every message brings one.
+        Raises :class:`RevocationUnknown` when all is well but nobody can tell now whether it was revoked. Results are
+        kept for ten minutes by the certificate's digest, since every message brings one, and until news of revocation.
         """
-        key = (hashlib.sha256(der).digest(), role)
+        key = (hashlib.sha256(der).digest(), role, self.revocations.generation if self.revocations else 0)
         known = self._cache.get(key)
-        if known and known.checked_at <= at < min(known.checked_at + RECHECK_AFTER, known.expires):
+        if known and known.checked_at <= at < _checked_until(known):
             return known
         try:
             believed = self._check(der, role, at)
@@ -114,11 +129,7 @@ class Trust:
         if not isinstance(public, rsa.RSAPublicKey) or public.key_size < 2048:
             raise Untrusted(f"{subject}: the key is not RSA of at least 2048 bits")
         _strong_signature(leaf, subject)
-        # (3) Exactly one common name: it is the party's identity.
-        name = common_name(leaf)
-        if not name:
-            raise Untrusted(f"{subject}: not exactly one common name")
-        # (4) An end entity, allowed to sign.
+        # (3) An end entity, allowed to sign.
         constraints = _value(extensions, x509.BasicConstraints)
         if constraints is not None and constraints.ca:
             raise Untrusted(f"{subject}: an authority's certificate cannot act as {role}")
@@ -126,10 +137,18 @@ class Trust:
         if usage is not None and not usage.digital_signature:
             raise Untrusted(f"{subject}: its key usage does not allow signatures")
         _known_critical(extensions, subject)
+        # (4) Exactly one common name, a seat id: it is the party's identity.
+        name = common_name(leaf)
+        if not name:
+            raise Untrusted(f"{subject}: not exactly one common name")
+        if not _SEAT.fullmatch(name):
+            raise Untrusted(f"{subject}: its common name is no seat id (P, two letters, six digits)")
         # (5) Valid now.
         _valid(leaf, at, subject)
         # (6) Issued by the authority of this role, and so on up to an anchor of ours.
         chain = self._path(leaf, role, at)
+        # (7) Revoked by none of the authorities above it.
+        standing = _stand(leaf, chain, self.revocations, at)
         return Believed(
             certificate=leaf,
             key=public,
@@ -139,11 +158,12 @@ class Trust:
             chain=(subject, *(c.subject.rfc4514_string() for c in chain)),
             expires=min(c.not_valid_after_utc for c in (leaf, *chain)),
             checked_at=at,
+            standing=standing,
         )
 
     def _path(self, leaf: x509.Certificate, role: Role, at: datetime) -> list[x509.Certificate]:
         anchors = self.access_point if role is Role.ACCESS_POINT else self.smp
-        issuing = [c for c in anchors if c.subject != c.issuer] or list(anchors)
+        issuing = [c for c in anchors if c.subject != c.issuer or not _has_below(c, anchors)]
         chain: list[x509.Certificate] = []
         child, candidates = leaf, issuing
         while True:
@@ -200,8 +220,28 @@ def _known_critical(extensions: x509.Extensions, subject: str) -> None:
             raise Untrusted(f"{subject}: unknown critical extension {extension.oid.dotted_string}")
 
 
-def _value(extensions: x509.Extensions, kind: type[_T]) -> _T | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+def _has_below(root: x509.Certificate, anchors: Sequence[x509.Certificate]) -> bool:
+    """Whether a root has an issuing authority of ours below it: then it issues no leaf itself."""
+    return any(c.issuer == root.subject and c.subject != c.issuer for c in anchors)
+
+
+def _stand(
+    leaf: x509.Certificate, chain: Sequence[x509.Certificate], revocations: Revocations | None, at: datetime
+) -> tuple[Standing, ...]:
+    """The standing of everything below the anchor; raises for what is revoked, then for what cannot be told."""
+    if revocations is None:
+        return ()
+    above = itertools.pairwise(chain)
+    found = (
+        revocations.standing(leaf, chain[0], at),
+        *(revocations.standing_of_anchor(anchor, issuer, at) for anchor, issuer in above),
+    )
+    for wanted, error in ((Status.REVOKED, Untrusted), (Status.UNKNOWN, RevocationUnknown)):
+        for standing in found:
+            if standing.status is wanted:
+                raise error(standing.proof)
+    return found
+
+
+def _checked_until(known: Believed) -> datetime:
+    return min(known.checked_at + RECHECK_AFTER, known.expires, *(s.until for s in known.standing))

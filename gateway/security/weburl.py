@@ -28,12 +28,14 @@ _REMEDY: Final = "Tell the operator who published it: https, a public host name,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebRules:
-    """How strict to be. Both switches are for private networks only."""
+    """How strict to be. The first two switches are for private networks only."""
 
     allow_http: bool = False
     """Plain http, and other ports than 443."""
     allow_loopback: bool = False
     """Addresses inside loopback and private ranges, IP literals and names without a dot."""
+    plain_http: bool = False
+    """http on port 80 besides https: for what is signed itself, like revocation lists."""
 
 
 def check_url(url: str, rules: WebRules) -> str:
@@ -46,14 +48,15 @@ def check_url(url: str, rules: WebRules) -> str:
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError as error:
         raise _refused(shown, str(error)) from None
-    if parts.scheme != "https" and not (rules.allow_http and parts.scheme == "http"):
+    if parts.scheme != "https" and not ((rules.allow_http or rules.plain_http) and parts.scheme == "http"):
         raise _refused(shown, "it is not https")
     if "@" in parts.netloc:
         raise _refused(shown, "it carries a user name")
     if parts.fragment or "#" in url:
         raise _refused(shown, "it carries a fragment")
-    if not rules.allow_http and port not in (None, 443):
-        raise _refused(shown, f"port {port} is not 443")
+    usual = 443 if parts.scheme == "https" else 80
+    if not rules.allow_http and port not in (None, usual):
+        raise _refused(shown, f"port {port} is not {usual}")
     _check_host(host, shown, rules)
     return url
 

@@ -7,17 +7,17 @@ kept, because it leads to paper: who registered a second ago is found; failures 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.errors import LookupUnavailable
+from gateway.errors import LookupUnavailable, RevocationUnknown, Untrusted
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Step, Unreachable
 from gateway.ports import Clock
-from gateway.security.trust import Trust
+from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
 from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
 from gateway.smp.memory import Memory, SingleFlight
@@ -26,6 +26,9 @@ from gateway.smp.search import Search, Surroundings, aged, read_types
 
 POSITIVE_FOR: Final = timedelta(minutes=15)
 _REMEMBERED: Final = 10_000
+
+Settle = Callable[[], Awaitable[None]]
+"""Fetches the revocation lists that are missing, and comes back when they are here or do not come."""
 
 _Question = tuple[ParticipantId, DocumentTypeId, ProcessId]
 
@@ -55,17 +58,30 @@ class SmpLookup:
         allow_http: bool = False,
         allow_loopback: bool = False,
         timeouts: Timeouts | None = None,
+        settle: Settle | None = None,
     ) -> AsyncIterator[SmpLookup]:
         """Open the search for one network; no ``dns_servers`` means the system's.
+
+        With ``settle``, a search that lacks only a revocation list waits for it once.
 
         Raises :class:`~gateway.errors.ConfigurationError` when a DNS server cannot be used.
         """
         rules = WebRules(allow_http=allow_http, allow_loopback=allow_loopback)
         resolver = Resolver(dns_servers)
         async with open_fetcher(rules, timeouts) as fetcher:
-            yield cls(fetcher, resolver, trust, zone=zone, clock=clock)
+            yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle)
 
-    def __init__(self, fetcher: Fetcher, resolver: Resolver, trust: Trust, *, zone: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        resolver: Resolver,
+        trust: Trust,
+        *,
+        zone: str,
+        clock: Clock,
+        settle: Settle | None = None,
+    ) -> None:
+        self._settle = settle
         self._around = Surroundings(fetcher=fetcher, resolver=resolver, trust=trust, zone=zone)
         self._clock = clock
         self._known: Memory[_Question, Reachable] = Memory(_REMEMBERED)
@@ -80,7 +96,7 @@ class SmpLookup:
         """
         question = (participant, document_type, process)
         known = self._known.get(question, self._clock.now())
-        if known is not None:
+        if known is not None and self._still_believed(known):
             return replace(known, steps=tuple(aged(step) for step in known.steps))
         return await self._flights.run(question, lambda: self._search(question))
 
@@ -106,15 +122,42 @@ class SmpLookup:
         search = self._begin(participant)
         try:
             answer = await search.endpoint(document_type, process)
+        except RevocationUnknown as error:
+            search, answer = await self._again(question, search, error)
         except LookupUnavailable as error:
             raise _with_steps(error, search) from None
         if isinstance(answer, Reachable):
             self._known.put(question, answer, _until(answer, search.now))
         return answer
 
+    async def _again(
+        self, question: _Question, first: Search, error: RevocationUnknown
+    ) -> tuple[Search, Reachable | Unreachable]:
+        """Wait once for the list that was missing. Raises ``LookupUnavailable``."""
+        if self._settle is None:
+            raise _with_steps(error, first) from None
+        await self._settle()
+        participant, document_type, process = question
+        search = self._begin(participant)
+        try:
+            return search, await search.endpoint(document_type, process)
+        except (LookupUnavailable, RevocationUnknown) as last:
+            raise _with_steps(last, search) from None
 
-def _with_steps(error: LookupUnavailable, search: Search) -> LookupUnavailable:
-    return LookupUnavailable(str(error), steps=search.steps, remedy=error.remedy)
+    def _still_believed(self, known: Reachable) -> bool:
+        """Whether the endpoint's certificate is as good as when it was found: a revocation counts at once."""
+        try:
+            self._around.trust.believe(known.endpoint.certificate, Role.ACCESS_POINT, self._clock.now())
+        except (Untrusted, RevocationUnknown):
+            return False
+        return True
+
+
+def _with_steps(error: LookupUnavailable | RevocationUnknown, search: Search) -> LookupUnavailable:
+    text = str(error)
+    if isinstance(error, RevocationUnknown):
+        text = f"{search.participant.value} is registered, but a certificate cannot be judged now: {error}"
+    return LookupUnavailable(text, steps=search.steps, remedy=error.remedy)
 
 
 def _until(answer: Reachable, now: datetime) -> datetime:

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
-from gateway.errors import InvalidAddress, InvalidAnswer, LookupUnavailable, PermanentError, Untrusted
+from gateway.errors import (
+    InvalidAddress,
+    InvalidAnswer,
+    LookupUnavailable,
+    PermanentError,
+    RevocationUnknown,
+    Untrusted,
+)
 from gateway.model.identifiers import TRANSPORT_PROFILE, WILDCARD_SCHEME, DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Endpoint, Reachable, Reason, Step, Unreachable
 from gateway.model.services import BILLING_INVOICE
@@ -40,6 +47,8 @@ from gateway.smp.names import same_name
 from gateway.smp.resolver import Resolver
 
 _T = TypeVar("_T")
+_Failure = LookupUnavailable | RevocationUnknown
+_FAILURES: Final = (LookupUnavailable, RevocationUnknown)
 
 GROUP_FOR: Final = timedelta(seconds=60)
 """How long a list of document types serves."""
@@ -69,7 +78,11 @@ class Search:
     steps: list[Step] = field(default_factory=list)
 
     async def endpoint(self, document_type: DocumentTypeId, process: ProcessId) -> Reachable | Unreachable:
-        """Find where the participant takes this document. Raises ``LookupUnavailable``; the steps so far stand here."""
+        """Find where the participant takes this document.
+
+        Raises ``LookupUnavailable``, or ``RevocationUnknown`` when only the word about a certificate is missing; the
+        steps so far stand here.
+        """
         smp = await self.locate()
         if isinstance(smp, Unreachable):
             return smp
@@ -108,7 +121,7 @@ class Search:
     ) -> tuple[ServiceInformation, ServiceGroup | None] | Unreachable:
         """Ask for exactly this document type, and for the list beside it: one voice alone proves little."""
         information, group = await self._both(smp, document_type)
-        if isinstance(information, LookupUnavailable):
+        if isinstance(information, _FAILURES):
             raise information
         if information is None:
             return self._denied(smp, group, document_type)
@@ -118,7 +131,7 @@ class Search:
 
     async def _both(
         self, smp: str, document_type: DocumentTypeId
-    ) -> tuple[ServiceInformation | LookupUnavailable | None, ServiceGroup | LookupUnavailable | None]:
+    ) -> tuple[ServiceInformation | _Failure | None, ServiceGroup | _Failure | None]:
         beside = replace(self, steps=[])  # so that the steps stand in the order of the questions
         name = str(document_type)
         async with asyncio.TaskGroup() as tasks:
@@ -127,13 +140,11 @@ class Search:
         self.steps += beside.steps
         return metadata.result(), group.result()
 
-    def _denied(
-        self, smp: str, group: ServiceGroup | LookupUnavailable | None, document_type: DocumentTypeId
-    ) -> Unreachable:
+    def _denied(self, smp: str, group: ServiceGroup | _Failure | None, document_type: DocumentTypeId) -> Unreachable:
         """The SMP says 404 for the document type: does its list agree?"""
         if group is None:
             return self._gone(smp)
-        if isinstance(group, LookupUnavailable):
+        if isinstance(group, _FAILURES):
             raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but is not well: {group}")
         if group.lists(document_type):
             raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but lists it")
@@ -246,6 +257,11 @@ class Search:
             answer = read_metadata(signed.root, self.participant, name)
             if isinstance(answer, Redirect) and announced:
                 raise InvalidAnswer("the SMP that we were redirected to redirects again")
+        except RevocationUnknown as error:
+            self.steps.append(
+                fetched.step(f"{fetched.status}, but its signer cannot be judged yet: {error}", keep=True)
+            )
+            raise
         except PermanentError as error:
             raise self._disbelieve(fetched, error) from None
         if isinstance(answer, Redirect):
@@ -299,10 +315,10 @@ class Search:
         return self.participant.value
 
 
-async def _attempt(question: Awaitable[_T]) -> _T | LookupUnavailable:
+async def _attempt(question: Awaitable[_T]) -> _T | _Failure:
     try:
         return await question
-    except LookupUnavailable as error:
+    except _FAILURES as error:
         return error
 
 

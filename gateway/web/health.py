@@ -1,7 +1,7 @@
 """``/livez``, ``/readyz``, ``/metrics``: for probes and for Prometheus; no key is needed.
 
 Live means that the loop turns. Ready means that a document handed in now would be kept and carried: the store can be
-read and written, its disks have room, the worker works.
+read and written, its disks have room, the worker works; and that our own certificate would be believed now.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from aiohttp import web
 from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.web.answers import answer
+from gateway.web.certificates import certificate_metrics
 from gateway.web.frame import REQUESTS
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Health:
             "store": await _checked(self._store_answers),
             "disk": await _checked(lambda: asyncio.to_thread(self._disk_has_room)),
             "worker": "ok" if self.gateway.worker.running else "it does not run",
+            **({"revocation": self.gateway.certificates.standing()} if self.gateway.certificates.watch else {}),
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
@@ -75,6 +77,7 @@ class Health:
             "# HELP gateway_http_answers_total Answers of this site by HTTP status.",
             "# TYPE gateway_http_answers_total counter",
             *(f'gateway_http_answers_total{{status="{s}"}} {n}' for s, n in sorted(request.app[REQUESTS].items())),
+            *certificate_metrics(self.gateway.certificates),
         ]
         return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
 

@@ -26,7 +26,9 @@ from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, 
 from gateway.model.message import Outgoing, Received
 from gateway.model.relation import Endpoint
 from gateway.security.keys import Identity, identity_of
+from gateway.security.revocation import read_list
 from gateway.security.safexml import parse
+from gateway.security.standing import Revocations
 from gateway.security.trust import Trust
 from gateway.ubl.sbdh import unwrap, wrap
 
@@ -188,8 +190,11 @@ def peer_identity(name: str) -> Identity:
 
 @lru_cache(maxsize=1)
 def peer_trust() -> Trust:
-    root = certificate("root")
-    return Trust(access_point=[certificate("ap-ca"), root], smp=[certificate("smp-ca"), root])
+    root, access_point, smp = (certificate(name) for name in ("root", "ap-ca", "smp-ca"))
+    revocations = Revocations(authorities=[root, access_point, smp])
+    for file in sorted((PKI / "crl").glob("*.crl")):
+        revocations.take_list(file.name, read_list(file.read_bytes(), revocations.authorities, NOW))
+    return Trust([access_point, root], [smp, root], revocations)
 
 
 def strict_limits(**changes: int) -> Limits:

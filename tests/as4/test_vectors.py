@@ -126,12 +126,6 @@ LATER: dict[str, str] = {
     "phase4/answer-html-502": "the request is good, the answer is not",
 }
 
-UNTIL_REVOCATION: dict[str, str] = {
-    # Read until revocation lists are asked: this must fail, and the entry go, when they are.
-    "oxalis/signer-revoked": "only a revocation list tells",
-    "python-as4/revoked-certificate": "only a revocation list tells",
-}
-
 
 def _all() -> list[Any]:
     found = [(folder, entry) for folder in RECEIVER for entry in vectors(folder)]
@@ -185,7 +179,7 @@ def said(folder: str, entry: dict[str, Any]) -> tuple[str, ...]:
 def test_a_recorded_message_ends_as_it_should(folder: str, entry: dict[str, Any]) -> None:
     name = f"{folder}/{entry['name']}"
     answer, received = verdict(folder, recorded(folder, entry["name"]))
-    tables = [table for table in (STRICTER, OTHER_ANSWER, MORE_LENIENT, LATER, UNTIL_REVOCATION) if name in table]
+    tables = [table for table in (STRICTER, OTHER_ANSWER, MORE_LENIENT, LATER) if name in table]
     assert len(tables) <= 1
     if name in STRICTER or name in OTHER_ANSWER:
         assert answer == (STRICTER.get(name) or OTHER_ANSWER[name])[0]
@@ -207,7 +201,7 @@ def test_a_recorded_message_ends_as_it_should(folder: str, entry: dict[str, Any]
 
 def test_no_table_names_a_vector_that_is_not_there() -> None:
     known = {f"{folder}/{entry['name']}" for folder in RECEIVER for entry in vectors(folder)}
-    for table in (STRICTER, OTHER_ANSWER, MORE_LENIENT, LATER, UNTIL_REVOCATION):
+    for table in (STRICTER, OTHER_ANSWER, MORE_LENIENT, LATER):
         assert set(table) <= known
 
 

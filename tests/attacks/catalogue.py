@@ -37,7 +37,6 @@ NOT_YET = {
 
 PARTLY = {
     "D12": "files and connections are seen by the interpreter's audit hook and a listener, not by a network namespace",
-    "D26": "revoked certificates: no CRL and no OCSP is asked yet (verification says revocation: off)",
     "D33": "the trust set; wrong paths are refused by the configuration's own tests",
     "E10": "4 workers of 500 messages; 8 of 2,000 when whole",
     "F03": "a business document of a trusted peer may have millions of elements (12 MB of them take 380 MB)",
@@ -50,7 +49,6 @@ SPECIAL = frozenset({"C24", "C25", "D28", "D29", "D32", "D33", "E10", "F09", "F1
 
 BESIDE = {
     "TLS": "the endpoint speaks HTTP and has a proxy before it that speaks TLS: nothing to attack here",
-    "revocation": "no CRL and no OCSP is asked: the configuration serves private networks only",
     "250 MB": "a message is held in memory, whole: no spool file to watch",
     "slow headers": "the server library has no deadline for headers; bodies have theirs (test_wire)",
 }

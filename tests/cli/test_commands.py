@@ -209,7 +209,16 @@ def test_python_dash_m_gateway_is_the_command() -> None:
 
 
 def test_check_says_what_is_asked_for_and_not_built(run: Run, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GATEWAY__NETWORK__REVOCATION", "crl")
     monkeypatch.setenv("GATEWAY__SCAN__FOLDER", "var/scans")
     notes = run("check", *place.config(1), "--json").value["not_built"]
-    assert [note.partition(":")[0] for note in notes] == ["network.revocation", "scan"]
+    assert [note.partition(":")[0] for note in notes] == ["scan"]
+
+
+def test_check_says_what_to_do_when_lists_are_asked_for_and_no_certificate_names_one(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY__NETWORK__REVOCATION", "crl")
+    answer = run("check", *place.config(1), "--json")
+    assert answer.code == 1
+    (keys,) = [check for check in answer.value["checks"] if check["name"] == "keys"]
+    assert not keys["ok"] and "name it in network.crl_urls" in keys["text"]

@@ -14,8 +14,6 @@ from tests.peers.peer_parts import needs_network
 pytestmark = needs_network
 
 NOT_STORED = "ping (ebMS test service)"
-NOT_YET = "signed by revoked"
-"""Revocation lists are not asked yet (conformance/specifications.md); whoever adds them removes this."""
 
 TAKEN = {
     "good",
@@ -60,7 +58,6 @@ TAKEN = {
     "preamble text",
     "preamble empty line",
     NOT_STORED,
-    NOT_YET,
 }
 
 PROOFS = {

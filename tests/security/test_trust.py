@@ -129,8 +129,14 @@ def test_weak_keys_and_other_kinds_of_keys_are_refused(trust: Trust, pki: Pki) -
 
 def test_the_identity_must_be_one_common_name(trust: Trust, pki: Pki) -> None:
     for names in ((), ("POP000001", "POP000002")):
-        with pytest.raises(Untrusted, match="common name"):
+        with pytest.raises(Untrusted, match="not exactly one common name"):
             trust.believe(_leaf(pki, names=names), Role.ACCESS_POINT, NOW)
+
+
+@pytest.mark.parametrize("name", ["POP00001", "POP0000011", "pop000001", "P0P000001", "ap.example.org", "POP00000１"])
+def test_the_identity_must_be_a_seat_id(trust: Trust, pki: Pki, name: str) -> None:
+    with pytest.raises(Untrusted, match="is no seat id"):
+        trust.believe(_leaf(pki, names=[name]), Role.ACCESS_POINT, NOW)
 
 
 def test_a_key_that_may_not_sign_is_refused(trust: Trust, pki: Pki) -> None:

@@ -20,7 +20,7 @@ from gateway.security.dsig import sign_enveloped
 from gateway.security.keys import Identity, load_identity
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
-from gateway.smp.client import SmpLookup
+from gateway.smp.client import Settle, SmpLookup
 from gateway.smp.fetch import Timeouts, open_fetcher
 from gateway.smp.metadata import ServiceEndpoint, path, write_group, write_metadata
 from gateway.smp.resolver import Resolver
@@ -172,13 +172,20 @@ class Network:
 
 @asynccontextmanager
 async def searching(
-    pki: Pki, dns: tuple[str, int], clock: FixedClock, *, try_seconds: float = 0.3, total: float = 1.0
+    pki: Pki,
+    dns: tuple[str, int],
+    clock: FixedClock,
+    *,
+    try_seconds: float = 0.3,
+    total: float = 1.0,
+    settle: Settle | None = None,
 ) -> AsyncIterator[SmpLookup]:
     """A search with short patience."""
     async with open_fetcher(
         WebRules(allow_http=True, allow_loopback=True), Timeouts(connect=0.5, total=total)
     ) as fetch:
-        yield SmpLookup(fetch, Resolver([dns], try_seconds=try_seconds), pki.trust, zone=ZONE, clock=clock)
+        resolver = Resolver([dns], try_seconds=try_seconds)
+        yield SmpLookup(fetch, resolver, pki.trust, zone=ZONE, clock=clock, settle=settle)
 
 
 DnsAnswer = Callable[[dns.message.Message, bool], list[bytes]]

@@ -28,7 +28,9 @@ from gateway.model.message import Outgoing, Parcel, Participant, Received, Verif
 from gateway.model.relation import Endpoint, Reachable, Reason, Step, Unreachable
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
 from gateway.model.signals import Handover, Receipt
+from gateway.pki.certificates import Certificates
 from gateway.ports import Delivery
+from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from gateway.ubl import sbdh
 from gateway.web.api import SERVER_LIMITS, application
@@ -197,7 +199,8 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
         country="SE",
     )
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
-    parts: dict[str, Any] = {"lookup": network, "endpoint": None, "publisher": None}
+    certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)
+    parts: dict[str, Any] = {"lookup": network, "endpoint": None, "publisher": None, "certificates": certificates}
     return Gateway(
         config=config,
         clock=clock,

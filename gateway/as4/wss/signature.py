@@ -118,7 +118,10 @@ def read_header(envelope: Envelope, demand: Demand) -> SecurityHeader:
 
 
 def verify(envelope: Envelope, header: SecurityHeader, content_ids: tuple[str, ...], demand: Demand) -> Signed:
-    """Verify the signature over Messaging, Body and the parts named; raises ``InvalidMessage``."""
+    """Verify the signature over Messaging, Body and the parts named; raises ``InvalidMessage``.
+
+    Raises ``RevocationUnknown`` when nobody can tell now whether the signer was revoked.
+    """
     algorithms = demand.algorithms
     # (1) Shape: the three children, nothing like ds:Object.
     info, value, key_info = children(header.signature, _SIGNED_INFO, _SIGNATURE_VALUE, KEY_INFO)
