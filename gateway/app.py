@@ -106,15 +106,20 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(config: Config, clock: Clock | None = None) -> AsyncIterator[Gateway]:
-    """Put a gateway together. Raises :class:`ConfigurationError` with every problem of files and keys at once."""
+async def open_gateway(
+    config: Config, clock: Clock | None = None, *, held: int | None = None
+) -> AsyncIterator[Gateway]:
+    """Put a gateway together. Raises :class:`ConfigurationError` with every problem of files and keys at once.
+
+    ``held`` is the descriptor of ``gateway.store.hold_store`` where this is one of several processes.
+    """
     clock = clock or SystemClock()
     parts = read_files(config)
     context = ChannelContext(base=config.base, describe=describe, clock=clock)
     fallbacks, deliveries = _channels(config, context)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(config.store.database, config.store.payloads, clock=clock, base=config.base)
+            open_store(config.store.database, config.store.payloads, clock=clock, base=config.base, held=held)
         )
         first_key = await _first_key(store, config)
         http = await stack.enter_async_context(open_http(config))

@@ -10,11 +10,12 @@
 ``accounts.py``    accounts, API keys and participants
 ``octets.py``      octets in a row or in a file, packed, compared with their digest at every read
 ``writer.py``      group commit: the one place that writes
+``turns.py``       several processes on one file take turns at writing
 ``database.py``    opening, settings, schema version, and what the database's errors mean
 ``tables.py``      the schema
 =================  ==========================================================================
 """
 
-from gateway.store.store import SqlStore, open_store
+from gateway.store.store import SqlStore, hold_store, open_store
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["SqlStore", "hold_store", "open_store"]

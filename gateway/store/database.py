@@ -79,19 +79,41 @@ def make_file(path: Path) -> None:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the database for this process; raises ``ConfigurationError`` when another gateway has it.
+def hold(path: Path) -> Iterator[int]:
+    """Hold the database for this gateway; raises ``ConfigurationError`` when another gateway has it.
 
-    The lock is a file beside the database (never the database itself: see :func:`make_file`) and falls with the
-    process, however it ends.
+    The lock is a file beside the database (never the database itself: see :func:`make_file`). It belongs to the
+    descriptor that is given: every process that inherits it is of this gateway, and the lock falls when the last
+    of them has ended, however it ends.
     """
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(lock, "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise _unusable(f"another gateway runs on {path}; stop it, or name another database") from None
-        yield
+    lock = os.open(_lock_file(path), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(lock, path)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def check_held(path: Path, lock: int) -> None:
+    """Check that the inherited descriptor holds this database for us; raises ``ConfigurationError``."""
+    try:
+        ours, file = os.fstat(lock), _lock_file(path).stat()
+    except OSError as error:
+        raise _unusable(f"the lock of {path} was not inherited: {error.strerror}") from error
+    if (ours.st_dev, ours.st_ino) != (file.st_dev, file.st_ino):
+        raise _unusable(f"descriptor {lock} is not the lock of {path}")
+    _take(lock, path)  # where the parent has it already, this changes nothing
+
+
+def _take(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise _unusable(f"another gateway runs on {path}; stop it, or name another database") from None
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def writing_engine(path: Path) -> Engine:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,8 +27,9 @@ from gateway.ports import Added, Arrival, Clock, Filter
 from gateway.store import accounts, documents, queries, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.database import (
-    alone,
+    check_held,
     database_path,
+    hold,
     make_file,
     make_folder,
     make_schema,
@@ -37,6 +38,7 @@ from gateway.store.database import (
     writing_engine,
 )
 from gateway.store.octets import Folder, Kept
+from gateway.store.turns import Turns, open_turns
 from gateway.store.writer import Writer
 
 T = TypeVar("T")
@@ -263,26 +265,59 @@ def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documen
     )
 
 
+@contextmanager
+def hold_store(database: str, *, base: Path = Path()) -> Iterator[int]:
+    """Hold the store for a gateway of several processes; gives the descriptor that each of them needs.
+
+    For a supervisor, which opens no store itself: inside the block it starts its processes, lets each inherit the
+    descriptor (``pass_fds``), and each gives its number to :func:`open_store` as ``held``. A second gateway is refused
+    for as long as any of them lives. Raises ``ConfigurationError``.
+    """
+    path = database_path(database, base)
+    make_folder(path.parent, "store.database")
+    make_file(path)
+    with hold(path) as lock:
+        yield lock
+
+
 @asynccontextmanager
-async def open_store(database: str, payloads: Path, clock: Clock, *, base: Path = Path()) -> AsyncIterator[SqlStore]:
+async def open_store(
+    database: str, payloads: Path, clock: Clock, *, base: Path = Path(), held: int | None = None
+) -> AsyncIterator[SqlStore]:
     """Open the store, and close it when the block ends: what waits is written before.
 
     ``database`` is ``sqlite:PATH``; it and ``payloads`` are relative to ``base``. Folders, file (mode 0600) and schema
-    are made at the first start. Raises ``ConfigurationError`` when something cannot be used.
+    are made at the first start. With ``held``, the inherited descriptor of :func:`hold_store`, this is one of several
+    processes on the database: they take turns at writing. Without it this process holds the database alone. Raises
+    ``ConfigurationError`` when something cannot be used.
     """
     path = database_path(database, base)
     make_folder(path.parent, "store.database")
     make_folder(base / payloads, "store.payloads")
     make_file(path)
+    with ExitStack() as stack:
+        turns = None
+        if held is None:
+            stack.enter_context(hold(path))
+        else:
+            check_held(path, held)
+            turns = stack.enter_context(open_turns(path))
+        async with _opened(path, base / payloads, clock, turns) as store:
+            yield store
+
+
+@asynccontextmanager
+async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None) -> AsyncIterator[SqlStore]:
     writing, readers = writing_engine(path), reading_engine(path)
     work, bells = asyncio.Event(), Bells()
-    writer = Writer(writing, partial(_tell, work, bells))
-    with alone(path):
-        try:
+    writer = Writer(writing, partial(_tell, work, bells), turns)
+    try:
+        async with turns.taken() if turns else nullcontext():
             await asyncio.to_thread(make_schema, writing)
-            async with _running(writer):
-                yield SqlStore(writer, readers, Folder(base / payloads), clock, work, bells)
-        finally:
+        async with _running(writer):
+            yield SqlStore(writer, readers, Folder(payloads), clock, work, bells)
+    finally:
+        async with turns.taken() if turns else nullcontext():
             await readers.dispose()
             writing.dispose()
 

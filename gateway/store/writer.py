@@ -23,7 +23,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -31,6 +31,7 @@ from sqlalchemy import Connection, Engine
 
 from gateway.errors import GatewayError, Overloaded, StoreUnavailable
 from gateway.store.database import meaning
+from gateway.store.turns import Turns
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -51,8 +52,12 @@ class _Waiter:
 class Writer:
     """The one who writes. ``run`` is its task; ``do`` is how everybody else gets something written."""
 
-    def __init__(self, engine: Engine, committed: Callable[[Sequence[object]], None]) -> None:
+    def __init__(
+        self, engine: Engine, committed: Callable[[Sequence[object]], None], turns: Turns | None = None
+    ) -> None:
         self._engine = engine
+        self._turns = turns
+        """Set when other processes write to the same file."""
         self._committed = committed
         self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
@@ -132,16 +137,19 @@ class Writer:
 
     def _do(self, batch: list[_Waiter]) -> list[object]:
         """In the writer's thread: the whole batch and its commit."""
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return _do_together(self._connection, batch)
+        with self._turns.held() if self._turns else nullcontext():
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            return _do_together(self._connection, batch)
 
     async def _drop_connection(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        with self._turns.held() if self._turns else nullcontext():
             with suppress(Exception):  # it is being thrown away because it is broken
                 connection.invalidate()
             with suppress(Exception):
