@@ -3,10 +3,11 @@
     python -m benchmarks.gateway [--messages 2000] [--rounds 3]
 
 Inbound: one gateway on core 0 (AS4, verification, store, receipt after the commit); the generator on core 1 sends
-messages that were made before, over kept connections. Outbound: documents handed in over the API of a gateway on
-core 0 (schema check, commit, look-up, envelope, signature, encryption, receipt check); the receiving gateway is on
-core 1. CPU is that of the process on core 0, from the kernel. The RSA-2048 private operation is measured on core 0
-between the rounds, so the ratios hold on any machine.
+messages that were made before, over kept connections. Accepted: documents handed in over its API (facts, schema check,
+commit, 202) while its worker rests. Outbound: the worker is started and sends what was accepted (claim, look-up,
+envelope, signature, encryption, HTTP, check of the receipt, commit of each step), until the last document has its
+receipt; the receiving gateway is on core 1. CPU is that of the process on core 0, from the kernel. The RSA-2048 private
+operation is measured on core 0 between the rounds, so the ratios hold on any machine.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
+import sqlite3
 import statistics
+import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
 import aiohttp
 
-from benchmarks.load import Round, has_receipt, measured, pin, request, was_sent
+from benchmarks.load import NotAccepted, Round, cpu_seconds, has_receipt, measured, pin, request, was_accepted
 from benchmarks.rsa import measure_on
 from gateway.app import SystemClock, read_files
 from gateway.as4.gzipped import compress
@@ -35,7 +42,7 @@ from gateway.model.identifiers import TRANSPORT_PROFILE, MessageId
 from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
 from gateway.network.market import Market, new_market
-from gateway.network.running import Running, run_market
+from gateway.network.running import run_market
 from gateway.security.keys import Identity
 from gateway.security.trust import Trust
 from gateway.ubl import invoice, sbdh
@@ -57,9 +64,9 @@ def main() -> None:
 async def measure(directory: Path, messages: int, rounds: int, connections: int) -> None:
     market = new_market(directory, 2, now=datetime.now(UTC))
     os.sched_setaffinity(0, {1})
-    async with run_market(market) as running, aiohttp.ClientSession() as http:
-        ours, theirs = running
-        pin(ours.pid, 0)
+    others = replace(market, members=market.members[1:])
+    async with run_market(others) as (theirs,), _node(market) as ours, aiohttp.ClientSession() as http:
+        pin(ours, 0)
         pin(theirs.pid, 1)
         keys = [member.key_file.read_text().strip() for member in market.members]
         assert FACTS.seller.endpoint and FACTS.buyer.endpoint
@@ -67,40 +74,89 @@ async def measure(directory: Path, messages: int, rounds: int, connections: int)
         await _register(http, market, keys, 1, FACTS.buyer.endpoint.value)
         print(f"{'':10}{'messages/s':>12}{'CPU ms':>10}{'RSA op us':>12}{'CPU in ops':>12}{'messages/op':>13}")
         inbound = await _rounds("inbound", rounds, lambda: _inbound(market, ours, messages, connections))
-        outbound = await _rounds("outbound", rounds, lambda: _outbound(market, keys[0], ours, messages, connections))
-    for name, found in (("inbound", inbound), ("outbound", outbound)):
+        accepted, outbound = [], []
+        for number in range(rounds + 1):
+            before = _rsa()
+            one = await _accept(market, keys[0], ours, messages, connections)
+            other = await _drain(market, ours)
+            rsa = (before + _rsa()) / 2
+            one, other = replace(one, rsa=rsa), replace(other, rsa=rsa)
+            if number:  # the first warms caches and connections
+                accepted.append(_told("accepted", one))
+                outbound.append(_told("outbound", other))
+    for name, found in (("inbound", inbound), ("accepted", accepted), ("outbound", outbound)):
         median = statistics.median(r.operations for r in found)
         print(f"{name}: median {median:.2f} private operations a message, {1 / median:.3f} messages an operation")
 
 
-async def _rounds(name: str, rounds: int, one: Callable[[], Awaitable[Round]]) -> list[Round]:
-    found = []
-    for number in range(rounds + 1):
-        result = await one()
-        if number == 0:
-            continue  # warms caches and connections
-        found.append(result)
-        print(
-            f"{name:10}{result.rate:12.0f}{result.milliseconds:10.2f}{result.rsa:12.0f}"
-            f"{result.operations:12.2f}{1 / result.operations:13.3f}"
+@asynccontextmanager
+async def _node(market: Market) -> AsyncIterator[int]:
+    """The measured gateway: the first member, with a worker that waits for a word. Gives its process id."""
+    member = market.members[0]
+    with (member.directory / "log.jsonl").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.node", str(member.config)), stdout=asyncio.subprocess.PIPE, stderr=log
         )
+    try:
+        assert process.stdout is not None
+        if not await process.stdout.readline():
+            raise NotAccepted(f"the gateway did not start: {(member.directory / 'log.jsonl').read_text()[-500:]}")
+        yield process.pid
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _rounds(name: str, rounds: int, one: Callable[[], Awaitable[Round]]) -> list[Round]:
+    await one()  # warms caches and connections
+    return [_told(name, await one()) for _ in range(rounds)]
+
+
+def _told(name: str, found: Round) -> Round:
+    print(
+        f"{name:10}{found.rate:12.0f}{found.milliseconds:10.2f}{found.rsa:12.0f}"
+        f"{found.operations:12.2f}{1 / found.operations:13.3f}"
+    )
     return found
 
 
-async def _inbound(market: Market, process: Running, count: int, connections: int) -> Round:
+async def _inbound(market: Market, process: int, count: int, connections: int) -> Round:
     """Messages from gateway2's access point to gateway1, made before the clock starts."""
     sender = read_files(load(market.members[1].config, {}))
     receiver = read_files(load(market.members[0].config, {})).access_point
     url = f"http://{market.members[0].as4}/as4"
     messages = [request(url, *m) for m in new_messages(count, sender.access_point, receiver, sender.trust)]
-    return await measured(process.pid, url, messages, connections, has_receipt, _rsa)
+    return await measured(process, url, messages, connections, has_receipt, _rsa)
 
 
-async def _outbound(market: Market, key: str, process: Running, count: int, connections: int) -> Round:
-    """Documents through gateway1's API until each has its receipt."""
-    url = f"http://{market.members[0].api}/v1/documents?wait=30"
+async def _accept(market: Market, key: str, process: int, count: int, connections: int) -> Round:
+    """Documents through gateway1's API, each answered once it is on disk."""
+    url = f"http://{market.members[0].api}/v1/documents"
     hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {key}")
-    return await measured(process.pid, url, [hand_in] * count, connections, was_sent, _rsa)
+    return await measured(process, url, [hand_in] * count, connections, was_accepted, lambda: 0.0)
+
+
+async def _drain(market: Market, process: int) -> Round:
+    """The worker sends everything that waits; asked of the database itself, from the other core."""
+    file = f"file:{market.members[0].directory}/var/gateway.db?mode=ro"
+    with closing(sqlite3.connect(file, uri=True)) as database:
+
+        def number(states: str) -> int:
+            return int(
+                database.execute(f"SELECT count(*) FROM message WHERE direction = 'out' AND {states}").fetchone()[0]
+            )
+
+        waiting, sent = number("state = 'ACCEPTED'"), number("state = 'SENT'")
+        before, began = cpu_seconds(process), time.perf_counter()
+        os.kill(process, signal.SIGUSR1)
+        while number("state = 'ACCEPTED'"):  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.02)
+        seconds, cpu = time.perf_counter() - began, cpu_seconds(process) - before
+        os.kill(process, signal.SIGUSR2)
+        if number("state = 'SENT'") != sent + waiting:
+            raise NotAccepted("not every document has its receipt")
+    return Round(seconds=seconds, cpu=cpu, messages=waiting, rsa=0.0)
 
 
 def new_messages(count: int, sender: Identity, receiver: Identity, trust: Trust) -> Iterator[tuple[str, bytes]]:

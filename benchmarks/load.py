@@ -102,6 +102,11 @@ def has_receipt(status: int, body: bytes) -> bool:
     return status == 200 and b"NonRepudiationInformation" in body
 
 
+def was_accepted(status: int, body: bytes) -> bool:
+    """An answer of our API about a document that is on disk."""
+    return status == 202 and re.search(rb'"state":\s*"ACCEPTED"', body) is not None
+
+
 def was_sent(status: int, body: bytes) -> bool:
     """An answer of our API about a document that has its receipt."""
     return status == 202 and re.search(rb'"state":\s*"SENT"', body) is not None

@@ -51,7 +51,7 @@ class Worker:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
     """What is in work, and for which receiver."""
     _silence: Silence = field(default_factory=Silence, init=False)

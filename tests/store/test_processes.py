@@ -34,8 +34,8 @@ def test_two_processes_work_one_queue_nothing_twice_and_nothing_left(tmp_path: P
         outputs = [child.communicate(timeout=60)[0].split() for child in children]
     assert [child.returncode for child in children] == [0, 0]
     assert all(output for output in outputs), "one of them did everything"
-    sent = [id for output in outputs for id in output]
-    (shared,) = (id for id in sent if id.endswith("-shared"))
+    sent = [line for output in outputs for line in output]
+    (shared,) = (line for line in sent if line.endswith("-shared"))
     assert sorted(sent) == sorted([shared, *(f"{name}{n}" for name in "ab" for n in range(DOCUMENTS))])
     with plain_sqlite(tmp_path) as plain:
         assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -1,0 +1,60 @@
+"""A gateway whose worker runs only when told: what ``benchmarks.gateway`` measures.
+
+    python -m benchmarks.node CONFIG
+
+It is ``gateway serve`` but for one thing: SIGUSR1 starts the worker and SIGUSR2 stops it, so that handing in and
+sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.app import Gateway, open_gateway
+from gateway.config import load
+from gateway.exchange.worker import Worker
+from gateway.server import log_as_json, open_sites
+
+
+async def run(config: Path) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    async with open_gateway(load(config, {})) as gateway, AsyncExitStack() as sites:
+        ready = await open_sites(gateway, sites)
+        async with asyncio.TaskGroup() as tasks:
+            switch = Switch(gateway, tasks)
+            loop.add_signal_handler(signal.SIGUSR1, switch.on)
+            loop.add_signal_handler(signal.SIGUSR2, switch.off)
+            print(json.dumps(ready), flush=True)
+            await ended.wait()
+            await sites.aclose()
+            switch.off()
+
+
+class Switch:
+    """Starts and stops the worker; each start is a worker of its own."""
+
+    def __init__(self, gateway: Gateway, tasks: asyncio.TaskGroup) -> None:
+        self._gateway = gateway
+        self._tasks = tasks
+        self._worker: Worker | None = None
+
+    def on(self) -> None:
+        self._worker = replace(self._gateway.worker)
+        self._tasks.create_task(self._worker.run())
+
+    def off(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+
+if __name__ == "__main__":
+    log_as_json()
+    asyncio.run(run(Path(sys.argv[1])))
