@@ -92,7 +92,7 @@ class Sending:
     retry_for: timedelta = timedelta(days=5)
     first_retry: timedelta = timedelta(minutes=1)
     longest_pause: timedelta = timedelta(hours=1)
-    at_once: int = 8
+    at_once: int = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

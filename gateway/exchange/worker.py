@@ -47,7 +47,7 @@ class Worker:
     inbound: Inbound
     clock: Clock
     retry: RetryPolicy
-    at_once: int = 8
+    at_once: int = 32
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
@@ -55,6 +55,8 @@ class Worker:
     _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
     """What is in work, and for which receiver."""
     _silence: Silence = field(default_factory=Silence, init=False)
+    _left_out: bool = field(default=False, init=False)
+    """Whether the last claim left receivers out: then a place that becomes free is news."""
 
     @property
     def steps(self) -> Mapping[tuple[Direction, State], StepFunction]:
@@ -105,6 +107,7 @@ class Worker:
         claimed: Sequence[Message] = ()
         try:
             without = self._silence.left_out(self._in_hand.values(), most=self.at_once - self._few, few=self._few)
+            self._left_out = bool(without)
             claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=without)
         except GatewayError as error:
             log.error("claim failed: %s", error)
@@ -191,6 +194,8 @@ class Worker:
         finally:
             del self._in_hand[message.id]
             free.release()
+            if self._left_out:
+                self.store.work.set()
 
     async def _rest(self) -> None:
         try:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.errors import Conflict, GatewayError, NotFound
 from gateway.model.identifiers import AccountId, ParticipantId
 from gateway.model.message import Participant
 from gateway.store import tables
+from gateway.store.session import Row, Session, Statement
+from gateway.store.tables import reader
 
 Errand = Callable[[Connection], Any]
 """A small write: checks first, then writes, so that a refusal has written nothing."""
 
 
-def run_errands(connection: Connection, jobs: Sequence[Errand]) -> list[Any]:
+def run_errands(session: Session, jobs: Sequence[Errand]) -> list[Any]:
     """Do each errand in turn; the writer's work for everything that is not worth a batch."""
     outcomes: list[Any] = []
+    connection = session.connection
+    assert connection is not None  # the writer's session has one
     for errand in jobs:
         try:
             outcomes.append(errand(connection))
@@ -53,11 +57,22 @@ def account_of_key(connection: Connection, key_hash: str) -> AccountId | None:
     return None if found is None else AccountId(found)
 
 
-def participant(connection: Connection, id: ParticipantId) -> Participant | None:
+_PARTICIPANT: Final = Statement(
+    select(tables.participant).where(tables.participant.c.id == bindparam("of_id")), ("of_id",)
+)
+_KEY: Final = Statement(select(tables.api_key.c.account).where(tables.api_key.c.hash == bindparam("hash")), ("hash",))
+
+
+def find_participant(session: Session, id: ParticipantId) -> Participant | None:
     """One of our own participants, or None."""
-    wanted = select(tables.participant).where(tables.participant.c.id == str(id))
-    row = connection.execute(wanted).mappings().first()
-    return None if row is None else _participant(row)
+    rows = session.fetch(_PARTICIPANT, (str(id),))
+    return _participant_of(rows[0]) if rows else None
+
+
+def find_account(session: Session, key_hash: str) -> AccountId | None:
+    """The account of a key, by its hash, or None."""
+    rows = session.fetch(_KEY, (key_hash,))
+    return AccountId(rows[0][0]) if rows else None
 
 
 def participants(connection: Connection, account: AccountId | None) -> list[Participant]:
@@ -65,7 +80,7 @@ def participants(connection: Connection, account: AccountId | None) -> list[Part
     wanted = select(tables.participant).order_by(tables.participant.c.id)
     if account is not None:
         wanted = wanted.where(tables.participant.c.account == account)
-    return [_participant(row) for row in connection.execute(wanted).mappings()]
+    return [_participant(dict(row)) for row in connection.execute(wanted).mappings()]
 
 
 def save_participant(connection: Connection, new: Participant, now: datetime) -> None:
@@ -96,7 +111,8 @@ def remove_participant(connection: Connection, account: AccountId, id: Participa
         raise NotFound(f"{id.value} is not a participant of this account")
 
 
-def _participant(row: RowMapping) -> Participant:
+def _participant(row: Mapping[str, Any]) -> Participant:
+    types = ((document_type, process) for document_type, process in row["document_types"])
     scheme, _, value = row["id"].partition("::")
     return Participant(
         id=ParticipantId(value, scheme),
@@ -104,6 +120,13 @@ def _participant(row: RowMapping) -> Participant:
         name=row["name"],
         country=row["country"],
         delivery=row["delivery"],
-        document_types=tuple((document_type, process) for document_type, process in row["document_types"]),
+        document_types=tuple(types),
         created=row["created"],
     )
+
+
+def _participant_of(row: Row) -> Participant:
+    columns = tables.participant.c
+    readers = (reader(column) for column in columns)
+    values = (read(value) if read and value is not None else value for read, value in zip(readers, row, strict=True))
+    return _participant(dict(zip(columns.keys(), values, strict=True)))

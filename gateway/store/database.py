@@ -11,10 +11,10 @@ import fcntl
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -23,7 +23,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
+from gateway.store.session import Session
 from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
+
+_T = TypeVar("_T")
 
 BUSY_SECONDS: Final = 5
 READERS: Final = 4
@@ -119,12 +122,13 @@ def _lock_file(path: Path) -> Path:
 def writing_engine(path: Path) -> Engine:
     """The engine of the one writing connection: each transaction takes the write lock when it begins.
 
-    Not asynchronous: the writer has a thread of its own and hands it a whole batch, since handing over each
-    statement would cost more than doing it.
+    Not asynchronous: the writer does a whole batch on the loop's own thread and hands only the commit to another, since
+    handing over each statement would cost more than doing it.
     """
     engine = create_engine(
         f"sqlite:///{path}",
-        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS},
+        # Used by two threads in turn; never at the same time.
+        connect_args={"isolation_level": None, "timeout": BUSY_SECONDS, "check_same_thread": False},
         hide_parameters=True,
         poolclass=NullPool,
     )
@@ -149,6 +153,40 @@ def reading_engine(path: Path) -> AsyncEngine:
         max_overflow=0,
         pool_reset_on_return=None,
     )
+
+
+class Reader:
+    """One reading connection for the loop's own thread: few rows by their key, each statement on its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._session: Session | None = None
+
+    def ask(self, query: Callable[[Session], _T]) -> _T:
+        """Ask; raises the driver's errors."""
+        if self._session is None:
+            self._connection = sqlite3.connect(self._path, timeout=0.05, isolation_level=None)
+            for setting in _READER_SETTINGS:
+                self._connection.execute(setting)
+            self._session = Session(None, self._connection)
+        return query(self._session)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def patience(driver: sqlite3.Connection, seconds: float) -> None:
+    """Let the connection wait so long for a lock that another program holds."""
+    driver.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether another connection holds the lock."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
 
 
 def _engine(path: Path, settings: tuple[str, ...], **options: Any) -> AsyncEngine:
@@ -213,10 +251,13 @@ def meaning(error: Exception) -> Exception:
     """
     if isinstance(error, GatewayError):
         return error
-    if isinstance(error, IntegrityError):
-        return StateError(f"The store refused a row: {error.orig}")
-    if isinstance(error, (OperationalError, InterfaceError)) or type(error) is DatabaseError:
-        text = str(error.orig)
+    if isinstance(error, (IntegrityError, sqlite3.IntegrityError)):
+        return StateError(f"The store refused a row: {getattr(error, 'orig', error)}")
+    if isinstance(error, (sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        return error
+    known = isinstance(error, (OperationalError, InterfaceError, sqlite3.Error)) or type(error) is DatabaseError
+    if known:
+        text = str(getattr(error, "orig", error))
         if any(word in text.lower() for word in _DAMAGED):
             return StoreUnavailable(
                 f"The database is damaged or its disk fails: {text}",
@@ -225,7 +266,7 @@ def meaning(error: Exception) -> Exception:
         return StoreUnavailable(f"The database cannot be used: {text}")
     if isinstance(error, NoConnectionFree):
         return Overloaded("Too many reads wait for the database")
-    if isinstance(error, (sqlite3.Error, OSError)):
+    if isinstance(error, OSError):
         return StoreUnavailable(f"The database cannot be used: {error}")
     return error
 

@@ -1,18 +1,18 @@
 """The statements that add, claim and change documents, many at a time.
 
 Each function is a :data:`~gateway.store.writer.Work`: it runs inside the writer's transaction, which holds the
-write lock, so what it reads cannot change before its commit.
+write lock, so what it reads cannot change before its commit. Rows are tuples in the order of their table's columns.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, delete, literal_column, select, update
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
@@ -20,17 +20,19 @@ from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.store import tables
 from gateway.store.octets import Kept
+from gateway.store.session import MESSAGE_FIELDS, Row, Session, Statement, insertion, message_of, message_values, one_of
 from gateway.store.steps import Change, Current
+from gateway.store.tables import instant_text, json_text
 
-MESSAGE_FIELDS: Final = tuple(field.name for field in fields(Message))
 MESSAGE_COLUMNS: Final = tuple(tables.message.c[name] for name in MESSAGE_FIELDS)
 KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
 
 _CHANGING: Final = (
-    *("state", "channel", "reason", "peer", "receiver", "sent_octets", "next_attempt", "queued_since", "updated"),
-    *("acknowledged", "lease_until", "lease_owner", "evidence_count", "search"),
+    *("state", "channel", "reason", "receiver", "peer", "sent_octets", "next_attempt", "queued_since", "updated"),
+    "acknowledged",
 )
-_WORKABLE: Final = tuple(sorted(state for states in WORKABLE.values() for state in states))
+_CHANGING_PLACES: Final = tuple(MESSAGE_FIELDS.index(name) for name in _CHANGING)
+_BESIDE: Final = ("lease_until", "lease_owner", "evidence_count")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,176 +118,247 @@ class Stepped:
 
 @dataclass(slots=True)
 class _Rows:
-    """What is to be written, a list for each table, so that each is one statement."""
+    """What belongs to documents and is to be written, a list for each table, so that each is one statement."""
 
-    messages: list[dict[str, object]] = field(default_factory=list)
-    payloads: list[dict[str, object]] = field(default_factory=list)
-    events: list[dict[str, object]] = field(default_factory=list)
-    evidence: list[dict[str, object]] = field(default_factory=list)
+    payloads: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+    evidence: list[Row] = field(default_factory=list)
 
-    def add_proofs(self, message: Message, proofs: Sequence[KeptEvidence], time: datetime, first: int) -> list[str]:
+    def add_payload(self, message: Message, kind: PayloadKind, kept: Kept) -> None:
+        self.payloads.append((message.account, message.id, kind.value, *kept.values()))
+
+    def add_proofs(self, message: Message, proofs: Sequence[KeptEvidence], time: str, first: int) -> list[str]:
         """Note the proofs; gives the names by which the timeline knows them."""
         names = []
         for number, proof in enumerate(proofs, start=first):
-            row = {"kind": proof.kind, "media_type": proof.media_type, "time": time, "number": number}
-            self.evidence.append({**row, "account": message.account, "message": message.id, **proof.kept.row()})
+            known = (message.account, message.id, number, proof.kind, proof.media_type, time)
+            self.evidence.append((*known, *proof.kept.values()))
             names.append(evidence_name(number, proof.kind))
         return names
 
-    def add_entry(self, message: Message, entry: TimelineEntry, evidence: list[str]) -> None:
+    def add_entry(self, message: Message, entry: TimelineEntry, time: str, evidence: list[str]) -> None:
         self.events.append(
-            {
-                "account": message.account,
-                "message": message.id,
-                "time": entry.time,
-                "event": entry.event,
-                "reason": entry.reason,
-                "detail": entry.detail,
-                "attempt": entry.attempt,
-                "next_attempt": entry.next_attempt,
-                "evidence": evidence,
-            }
+            (
+                *(message.account, message.id, time, entry.event, entry.reason, json_text(entry.detail), entry.attempt),
+                None if entry.next_attempt is None else instant_text(entry.next_attempt),
+                json_text(evidence),
+            )
         )
 
-    def insert(self, connection: Connection) -> None:
-        """Insert everything; messages first, for the others refer to them."""
-        for table, rows in (
-            (tables.message, self.messages),
-            (tables.payload, self.payloads),
-            (tables.event, self.events),
-            (tables.evidence, self.evidence),
-        ):
-            if rows:
-                connection.execute(insert(table), rows)
+    def insert(self, session: Session) -> None:
+        """Insert everything; the documents must be there, for all this refers to them."""
+        session.write(_INSERT_PAYLOAD, self.payloads)
+        session.write(_INSERT_EVENT, self.events)
+        session.write(_INSERT_EVIDENCE, self.evidence)
 
 
-def add(connection: Connection, jobs: Sequence[New]) -> list[Standing]:
-    """Insert the documents whose key is new; for the others give the one that has the key."""
-    keys = [once_key(job.message) for job in jobs]
-    standing = dict(_with_keys(connection, [key for key in keys if key]))
-    envelopes = _with_instances(connection, jobs)
-    outcomes = []
-    rows = _Rows()
-    for given, key in zip(jobs, keys, strict=True):
-        earlier = standing.get(key) if key else None
-        if earlier is None:
-            job = _seen_before(given, envelopes)
-            added = Standing(message=job.message, fingerprint=job.fingerprint, receipt=job.receipt, new=True)
-            outcomes.append(added)
-            if key:
-                standing[key] = replace(added, new=False)
-            _note_new(rows, job, key)
-        else:
-            outcomes.append(earlier)
-    rows.insert(connection)
-    return outcomes
+_INSERT_MESSAGE: Final = insertion(tables.message, once="once_key")
+_INSERT_PAYLOAD: Final = insertion(tables.payload)
+_INSERT_EVENT: Final = insertion(tables.event)
+_INSERT_EVIDENCE: Final = insertion(tables.evidence)
+# A new document's columns after those of its fields are in this order.
+assert _INSERT_MESSAGE.names == (
+    *MESSAGE_FIELDS,
+    *("once_key", "instance_key", "fingerprint", "lease_until", "lease_owner", "evidence_count", "search"),
+)
 
 
-def _with_keys(connection: Connection, keys: list[str]) -> Iterable[tuple[str, Standing]]:
-    if not keys:
-        return
-    known = tables.message
-    wanted = select(*MESSAGE_COLUMNS, known.c.once_key, known.c.fingerprint).where(known.c.once_key.in_(keys))
-    for row in connection.execute(wanted).mappings().all():
-        message = message_of(row)
-        yield (
-            row["once_key"],
-            Standing(
-                message=message, fingerprint=row["fingerprint"], receipt=_receipt(connection, message.id), new=False
-            ),
-        )
+def add(session: Session, jobs: Sequence[New]) -> list[Standing]:
+    """Insert the documents whose key is new; for the others give the one that has the key.
 
-
-def _with_instances(connection: Connection, jobs: Sequence[New]) -> dict[str, Message]:
-    """The first document of each business envelope that these jobs may repeat under another MessageId.
-
-    One that ended in trouble has not reached anybody, so it is no reason to withhold the next.
+    The unique key decides, not a look beforehand. Jobs of one batch that share a business envelope go one after
+    another, since the second must know whether the first was new.
     """
-    wanted = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
-    if not wanted:
-        return {}
-    known = tables.message
-    query = select(*MESSAGE_COLUMNS, known.c.instance_key).where(
-        known.c.instance_key.in_(wanted), known.c.state.not_in((State.FAILED, State.REJECTED))
+    envelopes = _first_of_each(session, jobs)
+    outcomes: list[Standing | None] = [None] * len(jobs)
+    rows, taken = _Rows(), dict[str, Standing]()
+    left = list(enumerate(jobs))
+    while left:
+        now, left = _one_of_each_envelope(left)
+        seen = [(place, _seen_before(job, envelopes)) for place, job in now]
+        fresh = session.write_once(_INSERT_MESSAGE, [_new_row(job) for _, job in seen])
+        for (place, job), is_new in zip(seen, fresh, strict=True):
+            key = once_key(job.message)
+            if is_new:
+                added = Standing(message=job.message, fingerprint=job.fingerprint, receipt=job.receipt, new=True)
+                outcomes[place] = added
+                if key:
+                    taken[key] = replace(added, new=False)
+                if job.twin is not None and (envelope := instance_key(job.message)):
+                    envelopes.setdefault(envelope, job.message)
+                _note_new(rows, job)
+            else:
+                assert key
+                outcomes[place] = taken.get(key) or _standing(session, key)
+    rows.insert(session)
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _one_of_each_envelope(left: list[tuple[int, New]]) -> tuple[list[tuple[int, New]], list[tuple[int, New]]]:
+    now: list[tuple[int, New]] = []
+    later: list[tuple[int, New]] = []
+    seen = set[str]()
+    for one in left:
+        key = instance_key(one[1].message) if one[1].twin is not None else None
+        (later if key in seen else now).append(one)
+        if key:
+            seen.add(key)
+    return now, later
+
+
+_BY_ONCE_KEY: Final = Statement(
+    select(*MESSAGE_COLUMNS, tables.message.c.fingerprint).where(tables.message.c.once_key == bindparam("once_key")),
+    ("once_key",),
+)
+_RECEIPT: Final = Statement(
+    select(*(tables.evidence.c[name] for name in KEPT_COLUMNS))
+    .where(tables.evidence.c.message == bindparam("message"), tables.evidence.c.kind == literal_column("'receipt'"))
+    .order_by(tables.evidence.c.number)
+    .limit(literal_column("1"))
+    .offset(literal_column("0")),
+    ("message",),
+)
+# One that ended in trouble has not reached anybody, so it is no reason to withhold the next.
+_FIRST_OF_ENVELOPE: Final = Statement(
+    select(*MESSAGE_COLUMNS, tables.message.c.instance_key)
+    .where(
+        tables.message.c.instance_key == bindparam("instance_key"),
+        tables.message.c.state.not_in([literal_column(f"'{state}'") for state in (State.FAILED, State.REJECTED)]),
     )
-    rows = connection.execute(query.order_by(known.c.created.desc())).mappings()
-    return {row["instance_key"]: message_of(row) for row in rows}  # the oldest comes last and stays
+    .order_by(tables.message.c.created)
+    .limit(literal_column("1"))
+    .offset(literal_column("0")),
+    ("instance_key",),
+)
+
+
+def _standing(session: Session, key: str) -> Standing:
+    (row,) = session.fetch(_BY_ONCE_KEY, (key,))
+    message = message_of(row)
+    receipt = session.fetch(_RECEIPT, (message.id,))
+    kept = kept_of(receipt[0]) if receipt else None
+    return Standing(message=message, fingerprint=row[-1], receipt=kept, new=False)
+
+
+def _first_of_each(session: Session, jobs: Sequence[New]) -> dict[str, Message]:
+    """The first document of each business envelope that these jobs may repeat under another MessageId."""
+    keys = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
+    return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, keys)}
 
 
 def _seen_before(job: New, envelopes: dict[str, Message]) -> New:
-    key = instance_key(job.message)
-    if job.twin is None or key is None:
-        return job
-    earlier = envelopes.setdefault(key, job.message)
-    if earlier is job.message:
+    key = instance_key(job.message) if job.twin is not None else None
+    earlier = envelopes.get(key) if key else None
+    if earlier is None or job.twin is None:
         return job
     message, entry = job.twin(job.message, earlier)
     return replace(job, message=message, entry=entry)
 
 
-def _receipt(connection: Connection, id: DocumentId) -> Kept | None:
-    proof = tables.evidence
-    wanted = select(*(proof.c[name] for name in KEPT_COLUMNS)).where(proof.c.message == id, proof.c.kind == "receipt")
-    row = connection.execute(wanted.order_by(proof.c.number).limit(1)).mappings().first()
-    return None if row is None else Kept(**row)
-
-
-def _note_new(rows: _Rows, job: New, key: str | None) -> None:
+def _new_row(job: New) -> Row:
     message = job.message
-    names = rows.add_proofs(message, job.evidence, job.entry.time, first=1)
-    rows.add_entry(message, job.entry, names)
-    row: dict[str, object] = {name: getattr(message, name) for name in MESSAGE_FIELDS}
-    row |= {"once_key": key, "fingerprint": job.fingerprint, "search": search_text(message)}
-    row |= {"evidence_count": len(names), "instance_key": instance_key(message)}
-    rows.messages.append(row)
+    keys = (once_key(message), instance_key(message), job.fingerprint)
+    return (*message_values(message), *keys, None, "", len(job.evidence), search_text(message))
+
+
+def _note_new(rows: _Rows, job: New) -> None:
+    time = instant_text(job.entry.time)
+    rows.add_entry(job.message, job.entry, time, rows.add_proofs(job.message, job.evidence, time, first=1))
     for kind, kept in job.payloads.items():
-        rows.payloads.append({"account": message.account, "message": message.id, "kind": kind, **kept.row()})
+        rows.add_payload(job.message, kind, kept)
 
 
-def claim(connection: Connection, jobs: Sequence[Claim]) -> list[list[Message]]:
+def claim(session: Session, jobs: Sequence[Claim]) -> list[list[Message]]:
     """Lease due documents to each job in turn, those first that have been due longest."""
-    return [_claim(connection, job) for job in jobs]
+    return [_claim(session, job) for job in jobs]
 
 
-def _claim(connection: Connection, job: Claim) -> list[Message]:
-    waiting = tables.message.alias("waiting")
-    due = (
-        select(waiting.c.id)
-        .where(
-            waiting.c.next_attempt <= job.now,
-            waiting.c.state.in_(_WORKABLE),
-            waiting.c.lease_until.is_(None) | (waiting.c.lease_until <= job.now),
-            waiting.c.receiver.not_in(job.without),
+_waiting: Final = tables.message.alias("waiting")
+_WORKABLE: Final[list[ColumnElement[str]]] = [
+    literal_column(f"'{state}'") for state in sorted(WORKABLE["out"] | WORKABLE["in"])
+]
+_CLAIM: Final = Statement(
+    update(tables.message)
+    .where(
+        tables.message.c.id.in_(
+            select(_waiting.c.id)
+            .where(
+                _waiting.c.next_attempt <= bindparam("now"),
+                _waiting.c.state.in_(_WORKABLE),
+                _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
+                _waiting.c.receiver.not_in(one_of("without")),
+            )
+            .order_by(_waiting.c.next_attempt)
+            .limit(bindparam("most", type_=Integer))
+            .offset(literal_column("0"))
+            .with_for_update(skip_locked=True)
         )
-        .order_by(waiting.c.next_attempt)
-        .limit(job.limit)
-        .with_for_update(skip_locked=True)
     )
-    taken = (
-        update(tables.message)
-        .where(tables.message.c.id.in_(due))
-        .values(lease_until=job.now + job.lease, lease_owner=job.owner, attempts=tables.message.c.attempts + 1)
-        .returning(*MESSAGE_COLUMNS)
+    .values(
+        lease_until=bindparam("until"),
+        lease_owner=bindparam("owner"),
+        attempts=tables.message.c.attempts + literal_column("1"),
     )
-    messages = [message_of(row) for row in connection.execute(taken).mappings()]
+    .returning(*MESSAGE_COLUMNS),
+    ("until", "owner", "now", "again_now", "without", "most"),
+)
+
+
+def _claim(session: Session, job: Claim) -> list[Message]:
+    now, until = instant_text(job.now), instant_text(job.now + job.lease)
+    rows = session.fetch(_CLAIM, (until, job.owner, now, now, json_text(job.without), job.limit))
+    messages = [message_of(row) for row in rows]
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
 
 
-def renew(connection: Connection, jobs: Sequence[Renewal]) -> list[None]:
+_RENEW: Final = Statement(
+    update(tables.message)
+    .where(
+        tables.message.c.id == bindparam("of_id"),
+        tables.message.c.lease_owner == bindparam("owner"),
+        tables.message.c.lease_until.is_not(None),
+    )
+    .values(lease_until=bindparam("until")),
+    ("until", "of_id", "owner"),
+)
+
+
+def renew(session: Session, jobs: Sequence[Renewal]) -> list[None]:
     """Lengthen leases that nobody else has taken meanwhile."""
-    known = tables.message
     for job in jobs:
-        held = known.c.id.in_(job.ids) & (known.c.lease_owner == job.owner) & known.c.lease_until.is_not(None)
-        connection.execute(update(known).where(held).values(lease_until=job.until))
+        until = instant_text(job.until)
+        session.write(_RENEW, [(until, of, job.owner) for of in job.ids])
     return [None] * len(jobs)
 
 
-def apply(connection: Connection, jobs: Sequence[Step]) -> list[Stepped | GatewayError]:
+_CURRENT: Final = Statement(
+    select(*MESSAGE_COLUMNS, *(tables.message.c[name] for name in _BESIDE))
+    .where(tables.message.c.id == bindparam("of_id"))
+    .with_for_update(),
+    ("of_id",),
+)
+_CHANGED: Final = (*_CHANGING, *_BESIDE, "search")
+_UPDATE: Final = Statement(
+    update(tables.message)
+    .where(tables.message.c.id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED}),
+    (*(f"new_{name}" for name in _CHANGED), "of_id"),
+)
+_NO_PART: Final = Statement(
+    delete(tables.payload).where(
+        tables.payload.c.message == bindparam("message"),
+        tables.payload.c.kind == literal_column(f"'{PayloadKind.PART}'"),
+    ),
+    ("message",),
+)
+
+
+def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError]:
     """Do each step on the document as it is now; a refused step changes nothing."""
-    current = _current(connection, {job.id for job in jobs})
+    current = _current(session, {job.id for job in jobs})
     outcomes: list[Stepped | GatewayError] = []
-    changed: dict[DocumentId, dict[str, object]] = {}
-    parts: dict[DocumentId, dict[str, object]] = {}
+    changed: dict[DocumentId, Current] = {}
+    parts: dict[DocumentId, tuple[Message, Kept]] = {}
     rows = _Rows()
     for job in jobs:
         was = current.get(job.id)
@@ -302,31 +375,34 @@ def apply(connection: Connection, jobs: Sequence[Step]) -> list[Stepped | Gatewa
             continue
         now = _note_change(rows, job, was, change, change.entry)
         if job.part is not None and not was.message.sent_octets:
-            parts[job.id] = {"account": now.message.account, "kind": PayloadKind.PART, **job.part.row()}
-        current[job.id] = now
-        changed[job.id] = _changed_row(now)
+            parts[job.id] = (now.message, job.part)
+        current[job.id] = changed[job.id] = now
         outcomes.append(Stepped(message=now.message, due=_wants_worker(now, change.entry.time)))
-    if changed:
-        connection.execute(_UPDATE, list(changed.values()))
-    if parts:
-        known = tables.payload
-        connection.execute(delete(known).where(known.c.message.in_(parts), known.c.kind == PayloadKind.PART))
-        rows.payloads += [{"message": message, **row} for message, row in parts.items()]
-    rows.insert(connection)
+    session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
+    session.write(_NO_PART, [(of,) for of in parts])
+    for message, part in parts.values():
+        rows.add_payload(message, PayloadKind.PART, part)
+    rows.insert(session)
     return outcomes
 
 
-def _current(connection: Connection, ids: set[DocumentId]) -> dict[DocumentId, Current]:
-    known = tables.message
-    beside = ("lease_until", "lease_owner", "evidence_count")
-    wanted = select(*MESSAGE_COLUMNS, *(known.c[name] for name in beside)).where(known.c.id.in_(ids))
-    rows = connection.execute(wanted.with_for_update()).mappings()
-    return {row["id"]: Current(message=message_of(row), **{name: row[name] for name in beside}) for row in rows}
+def _current(session: Session, ids: set[DocumentId]) -> dict[DocumentId, Current]:
+    found = {}
+    for row in session.fetch_each(_CURRENT, ids):
+        until, owner, count = row[-3:]
+        found[row[0]] = Current(
+            message=message_of(row),
+            lease_until=datetime.fromisoformat(until) if until else None,
+            lease_owner=owner,
+            evidence_count=count,
+        )
+    return found
 
 
 def _note_change(rows: _Rows, job: Step, was: Current, change: Change, entry: TimelineEntry) -> Current:
-    names = rows.add_proofs(change.message, job.evidence, entry.time, first=was.evidence_count + 1)
-    rows.add_entry(change.message, entry, names)
+    time = instant_text(entry.time)
+    names = rows.add_proofs(change.message, job.evidence, time, first=was.evidence_count + 1)
+    rows.add_entry(change.message, entry, time, names)
     count = was.evidence_count + len(names)
     if change.keep_lease:
         return replace(was, message=change.message, evidence_count=count)
@@ -338,18 +414,11 @@ def _wants_worker(now: Current, at: datetime) -> bool:
     return due is not None and due <= at and now.lease_until is None
 
 
-def _changed_row(now: Current) -> dict[str, object]:
-    row: dict[str, object] = {f"new_{name}": getattr(now.message, name) for name in _CHANGING if name in MESSAGE_FIELDS}
-    row |= {"new_lease_until": now.lease_until, "new_lease_owner": now.lease_owner}
-    row |= {"new_evidence_count": now.evidence_count, "new_search": search_text(now.message)}
-    return {**row, "of_id": now.message.id}
-
-
-_UPDATE: Final = (
-    update(tables.message)
-    .where(tables.message.c.id == bindparam("of_id"))
-    .values({name: bindparam(f"new_{name}") for name in _CHANGING})
-)
+def _changed_row(now: Current) -> Row:
+    values = message_values(now.message)
+    until = None if now.lease_until is None else instant_text(now.lease_until)
+    beside = (until, now.lease_owner, now.evidence_count, search_text(now.message))
+    return (*(values[place] for place in _CHANGING_PLACES), *beside, now.message.id)
 
 
 def once_key(message: Message) -> str | None:
@@ -385,7 +454,6 @@ def evidence_name(number: int, kind: str) -> str:
     return f"{number:02}-{kind}"
 
 
-def message_of(row: RowMapping) -> Message:
-    """Read a document from its row."""
-    values: dict[str, Any] = {name: row[name] for name in MESSAGE_FIELDS}
-    return Message(**values)
+def kept_of(row: Row) -> Kept:
+    """Where octets are, from ``KEPT_COLUMNS``."""
+    return Kept(**dict(zip(KEPT_COLUMNS, row, strict=True)))

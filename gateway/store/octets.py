@@ -43,15 +43,9 @@ class Kept:
     octets: bytes | None
     file: str = ""
 
-    def row(self) -> dict[str, object]:
-        """The columns of ``tables._octets``."""
-        return {
-            "sha256": self.sha256,
-            "size": self.size,
-            "packing": self.packing,
-            "octets": self.octets,
-            "file": self.file,
-        }
+    def values(self) -> tuple[str, int, str, bytes | None, str]:
+        """The columns of ``tables._octets``, in their order."""
+        return (self.sha256, self.size, self.packing, self.octets, self.file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
 
 from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId, DocumentId, MessageId
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import Filter
 from gateway.store import tables
-from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, evidence_name, inbound_key, message_of
+from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, evidence_name, inbound_key, kept_of
 from gateway.store.octets import Kept
+from gateway.store.session import Session, Statement, message_of
 from gateway.store.tables import instant_text
 
 PAGE_MOST: Final = 200
@@ -29,13 +30,41 @@ _WORDS_MOST: Final = 8
 _message = tables.message
 
 
-def get(connection: Connection, account: AccountId, id: DocumentId) -> Message:
+_GET: Final = Statement(
+    select(*MESSAGE_COLUMNS).where(_message.c.id == bindparam("of_id"), _message.c.account == bindparam("account")),
+    ("of_id", "account"),
+)
+_PAYLOAD: Final = Statement(
+    select(*(tables.payload.c[name] for name in KEPT_COLUMNS)).where(
+        tables.payload.c.message == bindparam("message"), tables.payload.c.kind == bindparam("kind")
+    ),
+    ("message", "kind"),
+)
+_RECEIVED: Final = Statement(
+    select(*MESSAGE_COLUMNS).where(_message.c.once_key == bindparam("once_key")), ("once_key",)
+)
+
+
+def get(session: Session, account: AccountId, id: DocumentId) -> Message:
     """One document of the account. Raises ``NotFound``."""
-    wanted = select(*MESSAGE_COLUMNS).where(_message.c.id == id, _message.c.account == account)
-    row = connection.execute(wanted).mappings().first()
-    if row is None:
+    rows = session.fetch(_GET, (id, account))
+    if not rows:
         raise NotFound(f"There is no document {id}")
-    return message_of(row)
+    return message_of(rows[0])
+
+
+def payload(session: Session, id: DocumentId, kind: PayloadKind) -> Kept:
+    """Where the octets of a document are. Raises ``NotFound``."""
+    rows = session.fetch(_PAYLOAD, (id, kind.value))
+    if not rows:
+        raise NotFound(f"There is no {kind} of a document {id}")
+    return kept_of(rows[0])
+
+
+def find_received(session: Session, seat: str, message_id: MessageId) -> Message | None:
+    """The inbound message with this key, or None."""
+    rows = session.fetch(_RECEIVED, (inbound_key(seat, message_id),))
+    return message_of(rows[0]) if rows else None
 
 
 def find(connection: Connection, account: AccountId, which: Filter) -> tuple[list[Message], str]:
@@ -43,7 +72,7 @@ def find(connection: Connection, account: AccountId, which: Filter) -> tuple[lis
     limit = max(1, min(which.limit, PAGE_MOST))
     wanted = _narrowed(select(*MESSAGE_COLUMNS).where(_message.c.account == account), which)
     wanted = wanted.order_by(_message.c.created.desc(), _message.c.id.desc()).limit(limit + 1)
-    messages = [message_of(row) for row in connection.execute(wanted).mappings()]
+    messages = [Message(**row) for row in connection.execute(wanted).mappings()]
     page = messages[:limit]
     return page, _cursor(page[-1]) if len(messages) > limit else ""
 
@@ -77,9 +106,17 @@ def _after(cursor: str) -> ColumnElement[bool]:
     return and_(_message.c.created <= created, or_(_message.c.created < created, _message.c.id < last))
 
 
+def _check(connection: Connection, account: AccountId, id: DocumentId) -> None:
+    if (
+        connection.execute(select(_message.c.id).where(_message.c.id == id, _message.c.account == account)).first()
+        is None
+    ):
+        raise NotFound(f"There is no document {id}")
+
+
 def timeline(connection: Connection, account: AccountId, id: DocumentId) -> list[TimelineEntry]:
     """The document's history, oldest first. Raises ``NotFound``."""
-    get(connection, account, id)
+    _check(connection, account, id)
     happened = tables.event
     wanted = select(happened).where(happened.c.message == id, happened.c.account == account)
     return [_entry(row) for row in connection.execute(wanted.order_by(happened.c.number))]
@@ -98,21 +135,11 @@ def _entry(row: Row[*tuple[object, ...]]) -> TimelineEntry:
     )
 
 
-def payload(connection: Connection, id: DocumentId, kind: PayloadKind) -> Kept:
-    """Where the octets of a document are. Raises ``NotFound``."""
-    table = tables.payload
-    wanted = select(*(table.c[name] for name in KEPT_COLUMNS)).where(table.c.message == id, table.c.kind == kind)
-    row = connection.execute(wanted).mappings().first()
-    if row is None:
-        raise NotFound(f"There is no {kind} of a document {id}")
-    return Kept(**row)
-
-
 def evidence(
     connection: Connection, account: AccountId, id: DocumentId
 ) -> Sequence[tuple[str, datetime, str, str, Kept]]:
     """The document's proofs as (name, time, kind, media type, where its octets are). Raises ``NotFound``."""
-    get(connection, account, id)
+    _check(connection, account, id)
     proof = tables.evidence
     wanted = select(proof).where(proof.c.message == id, proof.c.account == account).order_by(proof.c.number)
     return [
@@ -125,10 +152,3 @@ def evidence(
         )
         for row in connection.execute(wanted).mappings()
     ]
-
-
-def find_received(connection: Connection, seat: str, message_id: MessageId) -> Message | None:
-    """The inbound message with this key, or None."""
-    wanted = select(*MESSAGE_COLUMNS).where(_message.c.once_key == inbound_key(seat, message_id))
-    row = connection.execute(wanted).mappings().first()
-    return None if row is None else message_of(row)

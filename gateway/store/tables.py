@@ -7,6 +7,7 @@ of ``message`` has the name of a field of :class:`~gateway.model.message.Message
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -79,7 +80,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str:
-        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+        return json_text(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
@@ -106,7 +107,33 @@ def instant_text(moment: datetime) -> str:
     """Write a moment as the store keeps it; a time without zone is a mistake of ours (``ValueError``)."""
     if moment.tzinfo is None:
         raise ValueError("a time without zone cannot be stored")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def json_text(value: object) -> str:
+    """Write JSON as the store keeps it."""
+    return _encode(value)
+
+
+_encode: Final = json.JSONEncoder(default=str, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def reader(column: Column[Any]) -> Callable[[Any], Any] | None:
+    """What turns a value of the database, other than NULL, into ours; None where it is the same."""
+    kind = column.type
+    if isinstance(kind, Word):
+        return kind.words._value2member_map_.__getitem__
+    if isinstance(kind, Boolean):
+        return bool
+    readers: dict[type, Callable[[Any], Any]] = {
+        Instant: datetime.fromisoformat,
+        Day: date.fromisoformat,
+        Amount: Decimal,
+        Json: json.loads,
+    }
+    return readers.get(type(kind))
 
 
 metadata = MetaData()

@@ -4,8 +4,8 @@ An fsync costs the same for one row as for a hundred. So nobody writes by himsel
 waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
 
 1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and SQLite with
-   ``synchronous=FULL`` returns from it after the fsync. (Statements and fsync run in the writer's own
-   thread, not on the loop.)
+   ``synchronous=FULL`` returns from it after the fsync. (Only the COMMIT runs in the writer's own thread: the
+   statements take microseconds each, and two threads that both run Python wait for each other.)
 2. **A failed transaction fails everybody in it**, with ``StoreUnavailable``, and its connection is thrown away: after
    a failed fsync nothing that the old descriptor says can be believed.
 3. **One bad job spoils nobody else's.** A job that is refused for a reason we know gives its error as its outcome. One
@@ -13,29 +13,32 @@ waits; one task takes all jobs that wait, does them in one transaction, commits 
 4. **A caller that goes away changes nothing.** Cancelling a caller cancels its waiting, never the transaction, which
    runs to its end in the writer's thread.
 
-What the jobs do stands in ``documents.py`` and ``accounts.py``: functions that take a connection and *all* jobs
+What the jobs do stands in ``documents.py`` and ``accounts.py``: functions that take a session and *all* jobs
 of their kind in the batch, so that a hundred new documents are one statement a table.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Transaction
 
 from gateway.errors import GatewayError, Overloaded, StoreUnavailable
-from gateway.store.database import meaning
+from gateway.store.database import BUSY_SECONDS, is_busy, meaning, patience
+from gateway.store.session import Session
 from gateway.store.turns import Turns
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Work = Callable[[Connection, Sequence[Job]], "Sequence[Result | GatewayError]"]
+Work = Callable[[Session, Sequence[Job]], "Sequence[Result | GatewayError]"]
 """Does all jobs of one kind inside the open transaction; an outcome for each, in the same order."""
 
 MAX_BATCH: Final = 256
@@ -60,6 +63,8 @@ class Writer:
         """Set when other processes write to the same file."""
         self._committed = committed
         self._connection: Connection | None = None
+        self._driver: sqlite3.Connection | None = None
+        self._session: Session | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiter] = deque()
         self._wake = asyncio.Event()
@@ -126,7 +131,17 @@ class Writer:
 
     async def _commit(self, batch: list[_Waiter]) -> list[object]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, batch)
+            transaction = await self._begin()
+            try:
+                assert self._session is not None
+                outcomes = _do_together(self._session, batch)
+            except BaseException:
+                with suppress(Exception):  # what made it fail is told, and a broken connection goes away
+                    transaction.rollback()
+                self._give_turn()
+                raise
+            await self._in_thread(partial(self._end, transaction))
+            return outcomes
         except Exception as error:
             meant = meaning(error)
             if isinstance(meant, StoreUnavailable):
@@ -135,18 +150,56 @@ class Writer:
                 raise
             raise meant from error
 
-    def _do(self, batch: list[_Waiter]) -> list[object]:
-        """In the writer's thread: the whole batch and its commit."""
-        with self._turns.held() if self._turns else nullcontext():
+    async def _begin(self) -> Transaction:
+        """Begin a transaction, at once where nobody else writes, else with patience in the thread."""
+        if self._connection is None or (self._turns is not None and not self._turns.take_at_once()):
+            return await self._in_thread(self._begin_patiently)
+        try:
+            return self._connection.begin()
+        except Exception as error:
+            self._give_turn()
+            if not is_busy(error):
+                raise
+            return await self._in_thread(self._begin_patiently)
+
+    def _begin_patiently(self) -> Transaction:
+        """In the writer's thread: connect where there is no connection, and wait for whoever writes."""
+        if self._turns is not None:
+            self._turns.take()
+        try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            return _do_together(self._connection, batch)
+                self._driver = cast("sqlite3.Connection", self._connection.connection.driver_connection)
+                self._session = Session(self._connection, self._driver)
+            assert self._driver is not None
+            patience(self._driver, BUSY_SECONDS)
+            try:
+                return self._connection.begin()
+            finally:
+                patience(self._driver, 0)  # on the loop nothing may wait
+        except BaseException:
+            self._give_turn()
+            raise
+
+    def _end(self, transaction: Transaction) -> None:
+        """In the writer's thread: the commit, with its fsync and whatever checkpoint it brings about."""
+        try:
+            transaction.commit()
+        finally:
+            self._give_turn()
+
+    def _give_turn(self) -> None:
+        if self._turns is not None:
+            self._turns.give()
+
+    async def _in_thread(self, errand: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, errand)
 
     async def _drop_connection(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+        await self._in_thread(self._drop)
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._session, self._driver = self._connection, None, None, None
         if connection is None:
             return
         with self._turns.held() if self._turns else nullcontext():
@@ -156,16 +209,15 @@ class Writer:
                 connection.close()
 
 
-def _do_together(connection: Connection, batch: list[_Waiter]) -> list[object]:
+def _do_together(session: Session, batch: list[_Waiter]) -> list[object]:
     kinds: dict[Work[Any, Any], list[int]] = {}
     for place, waiter in enumerate(batch):
         kinds.setdefault(waiter.work, []).append(place)
     outcomes: list[object] = [None] * len(batch)
-    with connection.begin():
-        for work, places in kinds.items():
-            results = work(connection, [batch[place].job for place in places])
-            for place, outcome in zip(places, results, strict=True):
-                outcomes[place] = outcome
+    for work, places in kinds.items():
+        results = work(session, [batch[place].job for place in places])
+        for place, outcome in zip(places, results, strict=True):
+            outcomes[place] = outcome
     return outcomes
 
 

@@ -155,7 +155,7 @@ async def exchange(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Exchange]:
             country="SE",
         )
         inbound = Inbound(store=store, deliveries={"default": ScriptedChannel("inbox")}, clock=clock, retry=retry)
-        worker = Worker(store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry)
+        worker = Worker(store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry, at_once=8)
         yield Exchange(
             store=store,
             clock=clock,

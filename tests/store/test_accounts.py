@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from store_parts import EXEMPEL, NORDISK, START
+from store_parts import EXEMPEL, NORDISK, START, plain_sqlite
 
 from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import AccountId, ParticipantId
@@ -61,23 +62,12 @@ async def test_a_key_leads_to_its_account(store: SqlStore) -> None:
         await store.add_account(AccountId("third"), "Third AB", "hash-2")
 
 
-async def test_an_answer_that_was_under_way_during_a_change_is_not_remembered(
-    store: SqlStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store.save_participant(FULL)
-    read, under_way, go = store._read, asyncio.Event(), asyncio.Event()
-
-    async def slow(query: object) -> object:
-        found = await read(query)  # type: ignore[arg-type]
-        under_way.set()
-        await go.wait()
-        return found
-
-    monkeypatch.setattr(store, "_read", slow)
-    async with asyncio.TaskGroup() as tasks:
-        old = tasks.create_task(store.participant(OURS))
-        await under_way.wait()
-        await store.remove_participant(EXEMPEL, OURS)
-        go.set()
-    assert old.result() == FULL
+async def test_a_change_is_seen_at_once_and_another_processs_within_a_second(store: SqlStore, tmp_path: Path) -> None:
     assert await store.participant(OURS) is None
+    await store.save_participant(FULL)
+    assert await store.participant(OURS) == FULL
+    with plain_sqlite(tmp_path) as other:
+        other.execute("DELETE FROM participant")
+    async with asyncio.timeout(1.0):
+        while await store.participant(OURS) is not None:
+            await asyncio.sleep(0.05)

@@ -1,0 +1,138 @@
+"""Statements written once and rows as tuples: what makes a batch cheap.
+
+SQLAlchemy's layers cost more than the statements of the hot path themselves, so here each of those is compiled to text
+once, at its first use, and afterwards goes to the driver with plain tuples. The values are converted by the functions
+below, which say the same as the types of ``tables.py``. All that is particular to one database stands in the class.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final, cast
+
+from sqlalchemy import ClauseElement, Connection, Insert, Select, Table, bindparam, func, insert, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from gateway.model.message import Message
+from gateway.store import tables
+
+Row = tuple[Any, ...]
+
+_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+_WRITES: Final[dict[type, Callable[[Any], Any]]] = {
+    tables.Instant: tables.instant_text,
+    tables.Day: lambda value: value.isoformat(),
+    tables.Amount: str,
+    tables.Json: tables.json_text,
+    tables.Word: lambda value: value.value,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """One statement with the names of its parameters, in the order in which its rows bring the values."""
+
+    core: ClauseElement
+    names: tuple[str, ...]
+
+
+def insertion(table: Table, *, once: str = "") -> Statement:
+    """Insert rows of all columns, in the table's order; with ``once``, only where that unique column is not there."""
+    names = tuple(column.name for column in table.columns if not _numbered(table, column.name))
+    core: Insert = insert(table).values({name: bindparam(name) for name in names})
+    if once:
+        core = sqlite.insert(table).values({name: bindparam(name) for name in names})
+        core = core.on_conflict_do_nothing(index_elements=[once])
+    return Statement(core, names)
+
+
+def one_of(name: str) -> Select[Any]:
+    """The texts of one parameter, a JSON list: for SQLite."""
+    return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+
+
+def _numbered(table: Table, name: str) -> bool:
+    """Whether the database numbers these rows itself."""
+    return table is tables.event and name == "number"
+
+
+class Session:
+    """What a batch may ask of the open transaction; for SQLite.
+
+    Its errors are those of the driver: ``database.meaning`` translates them.
+    """
+
+    __slots__ = ("_cursor", "_texts", "connection")
+
+    def __init__(self, connection: Connection | None, driver: sqlite3.Connection) -> None:
+        self.connection = connection
+        """For what is asked seldom and not compiled here."""
+        self._cursor = driver.cursor()
+        self._texts: dict[Statement, str] = {}
+
+    def fetch(self, statement: Statement, values: Sequence[object]) -> list[Row]:
+        """Every row of the answer."""
+        return self._cursor.execute(self._text(statement), values).fetchall()
+
+    def fetch_each(self, statement: Statement, keys: Iterable[object]) -> list[Row]:
+        """The rows for each of the keys, which the statement takes one by one."""
+        execute, text = self._cursor.execute, self._text(statement)
+        return [row for key in keys for row in execute(text, (key,))]
+
+    def write(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """Do the statement with each row."""
+        if rows:
+            self._cursor.executemany(self._text(statement), rows)
+
+    def write_once(self, statement: Statement, rows: Sequence[Row]) -> list[bool]:
+        """Insert each row unless its unique key is taken; tells which were inserted."""
+        cursor, text = self._cursor, self._text(statement)
+        return [cursor.execute(text, row).rowcount == 1 for row in rows]
+
+    def _text(self, statement: Statement) -> str:
+        text = self._texts.get(statement)
+        if text is None:
+            compiled = cast("SQLCompiler", statement.core.compile(dialect=_DIALECT))
+            if tuple(compiled.positiontup or ()) != statement.names:
+                raise TypeError(f"the parameters are {compiled.positiontup}, not {statement.names}")
+            text = self._texts[statement] = str(compiled)
+        return text
+
+
+MESSAGE_FIELDS: Final = tuple(field.name for field in fields(Message))
+_values_of: Final = attrgetter(*MESSAGE_FIELDS)
+
+
+def _converted(names: Sequence[str], of: dict[type, Callable[[Any], Any]]) -> tuple[tuple[int, Any], ...]:
+    kinds = [type(tables.message.c[name].type) for name in names]
+    return tuple((place, of[kind]) for place, kind in enumerate(kinds) if kind in of)
+
+
+_MESSAGE_WRITES: Final = _converted(MESSAGE_FIELDS, _WRITES)
+_MESSAGE_READS: Final = tuple(
+    (place, read) for place, name in enumerate(MESSAGE_FIELDS) if (read := tables.reader(tables.message.c[name]))
+)
+
+
+def message_values(message: Message) -> list[Any]:
+    """The columns of a document, in the order of ``MESSAGE_FIELDS``, as the database keeps them."""
+    values = list(_values_of(message))
+    for place, write in _MESSAGE_WRITES:
+        value = values[place]
+        if value is not None:
+            values[place] = write(value)
+    return values
+
+
+def message_of(row: Row) -> Message:
+    """Read a document from the first columns of its row."""
+    values = list(row[: len(MESSAGE_FIELDS)])
+    for place, read in _MESSAGE_READS:
+        value = values[place]
+        if value is not None:
+            values[place] = read(value)
+    return Message(**dict(zip(MESSAGE_FIELDS, values, strict=True)))
