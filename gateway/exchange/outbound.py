@@ -52,7 +52,9 @@ from gateway.ubl.submission import Submission, read_submission
 
 log = logging.getLogger(__name__)
 
-_FRESH: Final = 128
+_FRESH: Final = 1024
+_FRESH_OCTETS: Final = 16 * 1024 * 1024
+"""Most documents, and most octets of them, that wait in memory for their first step."""
 _TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
 
 
@@ -72,7 +74,7 @@ class Outbound:
     message_id: Callable[[], MessageId]
     country: str
     """Country of C1 where the document names none."""
-    _fresh: dict[DocumentId, Submission] = field(default_factory=dict, repr=False, compare=False)
+    _fresh: Fresh = field(default_factory=lambda: Fresh(), repr=False, compare=False)
     """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
     async def submit(
@@ -140,9 +142,7 @@ class Outbound:
                 remedy="Use a new key for each document; repeat a key only with the very same body and route.",
             )
         if added.new and len(octets) <= LARGE:
-            while len(self._fresh) >= _FRESH:
-                del self._fresh[next(iter(self._fresh))]
-            self._fresh[message.id] = submission
+            self._fresh.put(message.id, submission)
         return added
 
     async def resend(self, message: Message, *, key: str = "") -> Added:
@@ -347,11 +347,31 @@ class Outbound:
         )
 
     async def _read(self, message: Message) -> Submission:
-        fresh = self._fresh.pop(message.id, None)
+        fresh = self._fresh.take(message.id)
         if fresh is not None:
             return fresh
         octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
         return await in_thread_if_large(len(octets), read_submission, octets)
+
+
+@dataclass(slots=True)
+class Fresh:
+    """The documents accepted last, up to a number and a size; each is taken once."""
+
+    _known: dict[DocumentId, Submission] = field(default_factory=dict)
+    _octets: int = 0
+
+    def put(self, id: DocumentId, submission: Submission) -> None:
+        self._known[id] = submission
+        self._octets += len(submission.document)
+        while len(self._known) > _FRESH or self._octets > _FRESH_OCTETS:
+            self.take(next(iter(self._known)))
+
+    def take(self, id: DocumentId) -> Submission | None:
+        known = self._known.pop(id, None)
+        if known is not None:
+            self._octets -= len(known.document)
+        return known
 
 
 _CHANNEL_WORDS: Final = {"email": "E-mail", "print": "Letter"}

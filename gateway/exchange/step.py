@@ -25,7 +25,7 @@ def lookup_evidence(steps: Sequence[Step]) -> tuple[Evidence, ...]:
     """The steps of a relation search as evidence: what was asked and answered, and each signed answer as it came."""
     if not steps:
         return ()
-    table = json.dumps({"steps": describe_steps(steps)}, ensure_ascii=False, indent=1).encode()
+    table = json.dumps({"steps": describe_steps(steps)}, ensure_ascii=False).encode()
     signed = (Evidence(kind="smp", media_type="application/xml", octets=s.octets) for s in steps if s.octets)
     return (Evidence(kind="lookup", media_type="application/json", octets=table), *signed)
 
