@@ -19,7 +19,7 @@ from pathlib import Path
 from gateway.app import Gateway, open_gateway
 from gateway.config import load
 from gateway.exchange.worker import Worker
-from gateway.server import log_as_json, open_sites
+from gateway.server import log_as_json, open_sites, spare_collector
 
 
 async def run(config: Path) -> None:
@@ -32,6 +32,7 @@ async def run(config: Path) -> None:
             loop.add_signal_handler(signal.SIGUSR1, switch.on)
             loop.add_signal_handler(signal.SIGUSR2, switch.off)
             print(json.dumps(ready), flush=True)
+            spare_collector()
             await ended.wait()
             await sites.aclose()
             switch.off()

@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import (
@@ -327,7 +328,7 @@ class Outbound:
             return [envelope.receiver]
         if message.sent_octets:  # the frozen envelope names it
             return [ParticipantId.parse(message.receiver)]
-        return [c.participant for c in candidates(facts.receiver)]
+        return [c.participant for c in _candidates(facts.receiver)]
 
     def _part(self, document: bytes, envelope: Envelope) -> bytes:
         return self.pack(sbdh.wrap(document, envelope))
@@ -374,6 +375,9 @@ class Fresh:
         return known
 
 
+_candidates: Final = lru_cache(1024)(candidates)
+"""A receiver gets many documents, and its addresses are many check digits."""
+
 _CHANNEL_WORDS: Final = {"email": "E-mail", "print": "Letter"}
 
 
@@ -388,7 +392,7 @@ def facts_of(submission: Submission) -> Facts:
 def _sender(facts: Facts) -> ParticipantId | None:
     if facts.sender.endpoint:
         return facts.sender.endpoint
-    found: Sequence[ParticipantId] = [c.participant for c in candidates(facts.sender)]
+    found: Sequence[ParticipantId] = [c.participant for c in _candidates(facts.sender)]
     return found[0] if found else None
 
 

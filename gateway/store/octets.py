@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ IN_ROW: Final = 64 * 1024
 _OFF_THE_LOOP: Final = 1024 * 1024
 """From this size on packing takes milliseconds."""
 _PACKED_ALREADY: Final = (b"\x1f\x8b", b"PK\x03\x04", b"%PDF")
+_SHARED: Final = ".smp"
+"""An answer of an SMP is the proof of many documents, one after another."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
@@ -70,7 +73,7 @@ class Folder:
     async def keep(self, octets: bytes, name: str) -> Kept:
         """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``."""
         if len(octets) < _OFF_THE_LOOP:
-            kept = _pack(octets)
+            kept = _pack_again(octets) if name.endswith(_SHARED) and len(octets) <= IN_ROW else _pack(octets)
         else:
             kept = await asyncio.to_thread(_pack, octets)
         if kept.octets is None or len(kept.octets) <= IN_ROW:
@@ -111,6 +114,9 @@ def _pack(octets: bytes) -> Kept:
         if len(packed) < len(octets):
             return Kept(sha256=digest, size=len(octets), packing="deflate", octets=packed)
     return Kept(sha256=digest, size=len(octets), packing="plain", octets=octets)
+
+
+_pack_again: Final = lru_cache(64)(_pack)
 
 
 def _unpack(kept: Kept, packed: bytes) -> bytes:

@@ -43,6 +43,9 @@ Work = Callable[[Session, Sequence[Job]], "Sequence[Result | GatewayError]"]
 
 MAX_BATCH: Final = 256
 MAX_WAITING: Final = 10_000
+LINGER_SECONDS: Final = 0.003
+_FEW: Final = 16
+"""A batch of so many is not waited for: it is cheap already."""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,9 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiter] = deque()
         self._wake = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._usual = 1.0
+        """How many share a commit lately."""
         self._closing = False
 
     async def do(self, work: Work[Job, Result], job: Job) -> Result:
@@ -82,12 +88,15 @@ class Writer:
         waiter = _Waiter(work, job, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._wake.set()
+        if len(self._waiting) >= _FEW:
+            self._enough.set()
         return cast("Result", await waiter.answer)
 
     def close(self) -> None:
         """Take no new jobs; ``run`` ends when those that wait are done."""
         self._closing = True
         self._wake.set()
+        self._enough.set()
 
     async def run(self) -> None:
         """Write until closed."""
@@ -98,7 +107,10 @@ class Writer:
                     await self._wake.wait()
                 # Callers that the last commit has woken leave their next job now, and share this one.
                 await asyncio.sleep(0)
+                if self._usual >= 2 and len(self._waiting) < _FEW and not self._closing:
+                    await self._linger()
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                self._usual += (len(batch) - self._usual) / 4
                 if batch:
                     await self._write(batch)
         finally:
@@ -107,6 +119,13 @@ class Writer:
                 _refuse(waiter, StoreUnavailable("The store was closed before this was written"))
             await self._drop_connection()
             self._thread.shutdown(wait=False)
+
+    async def _linger(self) -> None:
+        """Under load, wait a moment for more: a commit costs as much as the rows of a dozen documents."""
+        self._enough.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._enough.wait()
 
     async def _write(self, batch: list[_Waiter]) -> None:
         try:
