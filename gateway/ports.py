@@ -96,7 +96,8 @@ class Arrival:
     evidence: tuple[Evidence, ...] = ()
     entry: TimelineEntry
     fingerprint: str = ""
-    """What must be equal for a repeat to be the same: body digest (out), digest of the signed part (in)."""
+    """What must be equal for a repeat to be the same. Empty: the digest of the part. The store works it out, as it does
+    an empty ``sha256`` of the message, so that octets are digested once."""
     twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None
     """Inbound: what is stored instead when the same envelope came before under another MessageId, made of the new
     and the earlier document. Decided inside the commit, so two at once are seen too."""

@@ -7,13 +7,12 @@ never part of the request: the worker does it from the committed row.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
 from gateway.exchange.retry import RetryPolicy
@@ -146,23 +145,12 @@ class Inbound:
             instance_id=InstanceId(envelope.instance_id),
             conversation_id=received.conversation_id,
             peer=seat,
-            sha256=hashlib.sha256(received.document).hexdigest(),
             size=len(received.document),
             next_attempt=None if pulled else now,
             created=now,
             updated=now,
+            **_described(facts),
         )
-        if facts is not None:
-            message = replace(
-                message,
-                number=facts.number,
-                issue_date=facts.issue_date,
-                due_date=facts.due_date,
-                amount=facts.amount,
-                currency=facts.currency,
-                seller_name=facts.seller.shown_name,
-                buyer_name=facts.buyer.shown_name,
-            )
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
         entry = TimelineEntry(
             time=now,
@@ -182,9 +170,23 @@ class Inbound:
                 Evidence(kind="receipt", media_type="application/soap+xml", octets=receipt),
             ),
             entry=entry,
-            fingerprint=hashlib.sha256(received.part).hexdigest(),
             twin=partial(_twin, entry),
         )
+
+
+def _described(facts: Facts | None) -> dict[str, Any]:
+    """What the message tells of the document; nothing where we do not understand it."""
+    if facts is None:
+        return {}
+    return {
+        "number": facts.number,
+        "issue_date": facts.issue_date,
+        "due_date": facts.due_date,
+        "amount": facts.amount,
+        "currency": facts.currency,
+        "seller_name": facts.seller.shown_name,
+        "buyer_name": facts.buyer.shown_name,
+    }
 
 
 def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:

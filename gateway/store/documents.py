@@ -20,7 +20,17 @@ from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.store import tables
 from gateway.store.octets import Kept
-from gateway.store.session import MESSAGE_FIELDS, Row, Session, Statement, insertion, message_of, message_values, one_of
+from gateway.store.session import (
+    MESSAGE_FIELDS,
+    Row,
+    Session,
+    Statement,
+    insertion,
+    message_of,
+    message_values,
+    one_of,
+    writer_of,
+)
 from gateway.store.steps import Change, Current
 from gateway.store.tables import instant_text, json_text
 
@@ -31,7 +41,7 @@ _CHANGING: Final = (
     *("state", "channel", "reason", "receiver", "peer", "sent_octets", "next_attempt", "queued_since", "updated"),
     "acknowledged",
 )
-_CHANGING_PLACES: Final = tuple(MESSAGE_FIELDS.index(name) for name in _CHANGING)
+_changing_values: Final = writer_of(*_CHANGING)
 _BESIDE: Final = ("lease_until", "lease_owner", "evidence_count")
 
 
@@ -415,10 +425,9 @@ def _wants_worker(now: Current, at: datetime) -> bool:
 
 
 def _changed_row(now: Current) -> Row:
-    values = message_values(now.message)
     until = None if now.lease_until is None else instant_text(now.lease_until)
     beside = (until, now.lease_owner, now.evidence_count, search_text(now.message))
-    return (*(values[place] for place in _CHANGING_PLACES), *beside, now.message.id)
+    return (*_changing_values(now.message), *beside, now.message.id)
 
 
 def once_key(message: Message) -> str | None:

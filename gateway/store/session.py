@@ -104,35 +104,56 @@ class Session:
 
 
 MESSAGE_FIELDS: Final = tuple(field.name for field in fields(Message))
+_setters: Final = tuple(vars(Message)[name].__set__ for name in MESSAGE_FIELDS)
 _values_of: Final = attrgetter(*MESSAGE_FIELDS)
+_PLACES: Final = {name: place for place, name in enumerate(MESSAGE_FIELDS)}
 
 
-def _converted(names: Sequence[str], of: dict[type, Callable[[Any], Any]]) -> tuple[tuple[int, Any], ...]:
+def writer_of(*names: str) -> Callable[[Message], list[Any]]:
+    """What gives these fields of a document as the database keeps them."""
+    values_of: Callable[[Message], tuple[Any, ...]] = attrgetter(*names)
     kinds = [type(tables.message.c[name].type) for name in names]
-    return tuple((place, of[kind]) for place, kind in enumerate(kinds) if kind in of)
+    writes = tuple((place, _WRITES[kind]) for place, kind in enumerate(kinds) if kind in _WRITES)
+
+    def write_values(message: Message) -> list[Any]:
+        values = list(values_of(message))
+        for place, write in writes:
+            value = values[place]
+            if value is not None:
+                values[place] = write(value)
+        return values
+
+    return write_values
 
 
-_MESSAGE_WRITES: Final = _converted(MESSAGE_FIELDS, _WRITES)
-_MESSAGE_READS: Final = tuple(
+message_values: Final = writer_of(*MESSAGE_FIELDS)
+"""The columns of a document, in the order of ``MESSAGE_FIELDS``."""
+_READS: Final = tuple(
     (place, read) for place, name in enumerate(MESSAGE_FIELDS) if (read := tables.reader(tables.message.c[name]))
 )
-
-
-def message_values(message: Message) -> list[Any]:
-    """The columns of a document, in the order of ``MESSAGE_FIELDS``, as the database keeps them."""
-    values = list(_values_of(message))
-    for place, write in _MESSAGE_WRITES:
-        value = values[place]
-        if value is not None:
-            values[place] = write(value)
-    return values
 
 
 def message_of(row: Row) -> Message:
     """Read a document from the first columns of its row."""
     values = list(row[: len(MESSAGE_FIELDS)])
-    for place, read in _MESSAGE_READS:
+    for place, read in _READS:
         value = values[place]
         if value is not None:
             values[place] = read(value)
-    return Message(**dict(zip(MESSAGE_FIELDS, values, strict=True)))
+    return _made(values)
+
+
+def changed(message: Message, **changes: object) -> Message:
+    """A copy with other values in some fields, like ``dataclasses.replace`` at a quarter of its cost."""
+    values = list(_values_of(message))
+    for name, value in changes.items():
+        values[_PLACES[name]] = value
+    return _made(values)
+
+
+def _made(values: Sequence[Any]) -> Message:
+    """A document from all its values; a frozen class of so many fields takes its time to set them one by one."""
+    message = object.__new__(Message)
+    for set_value, value in zip(_setters, values, strict=True):
+        set_value(message, value)
+    return message

@@ -6,13 +6,14 @@ other fields, and the guard that keeps a late worker from undoing the work of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from gateway.errors import LostLease, NotFound
 from gateway.model.lifecycle import WORKABLE, Event, State, advance
 from gateway.model.message import Direction, Message, TimelineEntry
+from gateway.store.session import changed
 
 _TROUBLE: Final = frozenset({State.REJECTED, State.FAILED, State.UNKNOWN})
 
@@ -42,7 +43,7 @@ def record(current: Current, message: Message, event: Event, now: datetime, *, k
     was = current.message
     state = advance(was.direction, was.state, event)
     workable = is_workable(was.direction, state)
-    after = replace(
+    after = changed(
         was,
         state=state,
         channel=_channel(was, event),
@@ -77,7 +78,7 @@ def mark_sending(current: Current, message: Message, *, peer: str, receiver: str
         return Change(message=was)
     detail: dict[str, object] = {"peer": peer, "receiver": receiver}
     entry = TimelineEntry(time=now, event="Sending", detail=detail, attempt=was.attempts)
-    after = replace(was, sent_octets=True, peer=peer, receiver=receiver, updated=now)
+    after = changed(was, sent_octets=True, peer=peer, receiver=receiver, updated=now)
     return Change(message=after, entry=entry, keep_lease=True)
 
 
@@ -88,14 +89,14 @@ def acknowledge(current: Current, now: datetime) -> Change:
         raise NotFound(f"{was.id} is not in the inbox: it was sent from here")
     if was.acknowledged is not None:
         return Change(message=was)
-    after = replace(was, acknowledged=now, updated=now)
+    after = changed(was, acknowledged=now, updated=now)
     if was.state is not State.RECEIVED:
         entry = TimelineEntry(time=now, event="Acknowledged", attempt=was.attempts)
         return Change(message=after, entry=entry, keep_lease=True)
     reason = "The receiver acknowledged it"
     state = advance(was.direction, was.state, Event(name="Delivered", reason=reason))
     entry = TimelineEntry(time=now, event="Delivered", reason=reason, attempt=was.attempts)
-    return Change(message=replace(after, state=state, next_attempt=None), entry=entry)
+    return Change(message=changed(after, state=state, next_attempt=None), entry=entry)
 
 
 def is_workable(direction: Direction, state: State) -> bool:

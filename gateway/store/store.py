@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ from gateway.store.database import (
     writing_engine,
 )
 from gateway.store.octets import Folder, Kept
-from gateway.store.session import Session
+from gateway.store.session import Session, changed
 from gateway.store.turns import Turns, open_turns
 from gateway.store.writer import Writer
 
@@ -90,7 +89,7 @@ class SqlStore:
             receipt = next((proof.octets for proof in arrival.evidence if proof.kind == "receipt"), b"")
         else:
             receipt = b"" if standing.receipt is None else await self._payloads.fetch(standing.receipt)
-        same = standing.fingerprint == arrival.fingerprint
+        same = standing.fingerprint == new.fingerprint
         return Added(message=standing.message, new=standing.new, same=same, receipt=receipt)
 
     async def _prepared(self, arrival: Arrival) -> documents.New:
@@ -104,14 +103,16 @@ class SqlStore:
         if document is not None and message.sha256 and document.sha256 != message.sha256:
             raise StateError(f"{message.id}: the document's octets do not have the digest that was fixed for them")
         workable = steps.is_workable(message.direction, message.state)
-        message = replace(
+        message = changed(
             message,
+            sha256=message.sha256 or (document.sha256 if document else ""),
             next_attempt=message.next_attempt if workable else None,
             queued_since=message.queued_since or message.created,
         )
         return documents.New(
             message=message,
-            fingerprint=arrival.fingerprint,
+            fingerprint=arrival.fingerprint
+            or (payloads[PayloadKind.PART].sha256 if PayloadKind.PART in payloads else ""),
             twin=arrival.twin,
             entry=arrival.entry,
             payloads=payloads,

@@ -114,7 +114,7 @@ def instant_text(moment: datetime) -> str:
 
 def json_text(value: object) -> str:
     """Write JSON as the store keeps it."""
-    return _encode(value)
+    return _encode(value) if value != {} else "{}"
 
 
 _encode: Final = json.JSONEncoder(default=str, ensure_ascii=False, separators=(",", ":")).encode
