@@ -4,7 +4,8 @@
 
 Each producer adds a document, waits until it is committed, and adds the next. CPU is that of the whole process
 (event loop and the driver's threads) per document. ``fsyncs/s`` of the same folder is printed first, because every
-figure of one producer hangs on it.
+figure of one producer hangs on it. At the end the same is done once more without fsync (``synchronous=OFF``, which the
+gateway itself never uses), to say what durability costs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gateway.model.identifiers import AccountId, DocumentId, InstanceId, Message
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
 from gateway.ports import Arrival
-from gateway.store import SqlStore, open_store
+from gateway.store import SqlStore, database, open_store
 
 ACCOUNT = AccountId("exempel-ab")
 
@@ -140,6 +141,25 @@ async def measure(folder: Path, seconds: float, size: int) -> None:
                     print(f"{'claimed by 100 and recorded':34}{100:>10}{done / took:>13,.0f}{cpu:>13,.0f}")
 
 
+async def compare(folder: Path, seconds: float, size: int) -> None:
+    """Receive with and without fsync in turn, 64 at once, and print the ratio of the rates."""
+    octets, rates = payload(size), {"FULL": 0, "OFF": 0}
+    settings = database._WRITER_SETTINGS
+    try:
+        for turn in range(3):
+            for mode in rates:
+                plain = tuple(s.replace("synchronous=FULL", f"synchronous={mode}") for s in settings)
+                database._WRITER_SETTINGS = plain  # type: ignore[misc, assignment]
+                url = f"sqlite:compare-{mode}-{turn}.db"
+                async with open_store(url, Path("payloads"), WallClock(), base=folder) as store:
+                    await store.add_account(ACCOUNT, "Exempel AB", "hash")
+                    await adds(store, 64, 0.3, octets, Direction.IN)
+                    rates[mode] += (await adds(store, 64, seconds, octets, Direction.IN))[0]
+    finally:
+        database._WRITER_SETTINGS = settings  # type: ignore[misc, assignment]
+    print(f"received by 64 with fsync ÷ without: {rates['FULL'] / rates['OFF']:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=3.0)
@@ -150,6 +170,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         asyncio.run(measure(Path(folder), options.seconds, options.size))
+        asyncio.run(compare(Path(folder), options.seconds, options.size))
 
 
 if __name__ == "__main__":

@@ -216,3 +216,15 @@ async def test_many_receivers_that_never_answer_do_not_stop_the_others(
         # It did not wait for its turn behind them: most of theirs have not even been tried.
         untried = [m for m in waiting if not (await exchange.now(m)).attempts]
         assert len(untried) > 30
+
+
+async def test_a_receiver_that_holds_all_its_places_is_served_again_as_soon_as_one_is_free(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_POLL_SECONDS", 60.0)
+    exchange.worker.at_once = 4
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    waiting = [await exchange.submit(NETWORK) for _ in range(12)]
+    async with _running(exchange):
+        for message in waiting:
+            await _until(exchange, message, State.SENT)
