@@ -42,8 +42,10 @@ from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Channel, Clock, Store
 from gateway.security.keys import Identity, load_identity
+from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
+from gateway.serving.board import Siblings
 from gateway.smp import zone
 from gateway.smp.client import SmpLookup
 from gateway.smp.fetch import Guard
@@ -81,6 +83,8 @@ class Gateway:
     publisher: Publisher | None
     certificates: Certificates
     started: datetime
+    siblings: Siblings | None = None
+    """The other processes of this gateway, when there are any."""
     first_key: str
     """The API key of the first account, when this start made it: to be shown once."""
 
@@ -107,11 +111,12 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(
-    config: Config, clock: Clock | None = None, *, held: int | None = None
+    config: Config, clock: Clock | None = None, *, held: int | None = None, siblings: Siblings | None = None
 ) -> AsyncIterator[Gateway]:
     """Put a gateway together. Raises :class:`ConfigurationError` with every problem of files and keys at once.
 
-    ``held`` is the descriptor of ``gateway.store.hold_store`` where this is one of several processes.
+    ``held`` is the descriptor of ``gateway.store.hold_store`` where this is one of several processes, ``siblings`` what
+    they know of each other.
     """
     clock = clock or SystemClock()
     parts = read_files(config)
@@ -171,6 +176,7 @@ async def open_gateway(
             publisher=publisher or None,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
+            siblings=siblings,
             first_key=first_key,
         )
 
@@ -237,7 +243,13 @@ async def open_revocation(
 async def open_http(config: Config) -> AsyncIterator[aiohttp.ClientSession]:
     """One pool of kept connections to other access points: only to addresses that the network's rules allow."""
     rules = WebRules(allow_http=config.network.allow_http, allow_loopback=config.network.allow_loopback)
-    connector = aiohttp.TCPConnector(resolver=Guard(rules), limit=200, limit_per_host=16, keepalive_timeout=60)
+    connector = aiohttp.TCPConnector(
+        resolver=Guard(rules),
+        ssl=client_context(config.network.tls_trust),
+        limit=200,
+        limit_per_host=16,
+        keepalive_timeout=60,
+    )
     async with aiohttp.ClientSession(
         connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     ) as http:
@@ -259,6 +271,7 @@ async def open_lookup(
                 dns_servers=tuple((a.host, a.port) for a in network.dns_servers),
                 allow_http=network.allow_http,
                 allow_loopback=network.allow_loopback,
+                tls=client_context(network.tls_trust),
                 clock=clock,
                 settle=watch.settle if watch else None,
             )
@@ -272,7 +285,8 @@ def sml_zone(config: Config) -> str:
 
 def smp_url(config: Config) -> str:
     """The base URL under which our SMP is registered."""
-    return (config.smp.public_url or f"http://{config.smp.listen}").rstrip("/")
+    scheme = "https" if config.smp.tls_certificate else "http"
+    return (config.smp.public_url or f"{scheme}://{config.smp.listen}").rstrip("/")
 
 
 def hash_key(key: str) -> str:

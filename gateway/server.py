@@ -7,14 +7,19 @@ their step, then the process ends with 0.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
+import itertools
 import json
 import logging
+import os
 import signal
+import socket
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,49 +27,66 @@ from aiohttp import web
 
 from gateway.app import Gateway, open_gateway
 from gateway.config import Config
-from gateway.config.values import Address
+from gateway.errors import ConfigurationError
+from gateway.ports import Clock
+from gateway.security.tls import Pair
+from gateway.serving.board import Siblings
+from gateway.serving.certificates import LOOK_SECONDS, Certificates
+from gateway.serving.connection import hide_server
+from gateway.serving.site import listen, low_level, open_site, plain, with_application
+from gateway.serving.supervisor import BEAT_SECONDS, Post, Supervisor
 from gateway.smp.server import SmpServer
-from gateway.web.api import SERVER_LIMITS, application
+from gateway.store import hold_store
+from gateway.web.api import application
 from gateway.web.frame import request_id
 
 log = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS: Final = 10.0
-"""How long requests in hand may take to be answered."""
 _FIRST_LISTS_SECONDS: Final = 5.0
 """How long a start waits for the revocation lists; without them messages are answered "later" until they come."""
 _DAY: Final = 86_400.0
+SITES: Final = ("as4", "api", "smp")
 _DRAIN_SECONDS: Final = 20.0
 """How long steps in hand may take to end; another access point may be silent for two minutes."""
+_ORPHAN_SECONDS: Final = 4.0
+"""How long the drain may take when the supervisor is gone."""
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 Announce = Callable[[dict[str, object]], None]
 
 
-async def serve(config: Config, announce: Announce) -> None:
+async def serve(config: Config, announce: Announce, post: Post | None = None, held: int | None = None) -> None:
     """Serve until a signal. ``announce`` gets the addresses once everything listens.
 
-    Raises ``ConfigurationError`` before anything listens, ``OSError`` when an address is taken.
+    ``post`` and ``held`` are those of one of several processes (``gateway.serving.supervisor``). Raises
+    ``ConfigurationError`` before anything listens, ``OSError`` when an address is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_gateway(config) as gateway, AsyncExitStack() as sites:
+    siblings = Siblings(post.board, post.number) if post else None
+    async with open_gateway(config, held=held, siblings=siblings) as gateway, AsyncExitStack() as sites:
         for text in not_built(config):
             log.warning(text)
         watch = gateway.certificates.watch
         if watch:
             await watch.settle(_FIRST_LISTS_SECONDS)
+        certificates = read_certificates(config)
+        loop.add_signal_handler(signal.SIGHUP, lambda: [each.reload() for each in certificates.values()])
         try:
-            ready = await open_sites(gateway, sites)
+            ready = await open_sites(gateway, sites, post.sockets if post else None, certificates)
         except OSError:
             if gateway.first_key:  # made by this start and shown by no other
                 announce({"ready": False, "api_key": gateway.first_key})
             raise
         async with asyncio.TaskGroup() as tasks:
-            watching = watch and tasks.create_task(watch.run())
-            reminding = tasks.create_task(_remind(gateway))
+            aside = [tasks.create_task(_watch(certificates, gateway.clock))]
+            if post and siblings:
+                aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
+            if watch:
+                aside.append(tasks.create_task(watch.run()))
+            aside.append(tasks.create_task(_remind(gateway)))
             working = tasks.create_task(gateway.worker.run())
             announce(ready)
             spare_collector()
@@ -73,10 +95,8 @@ async def serve(config: Config, announce: Announce) -> None:
             await sites.aclose()
             gateway.worker.stop()
             await asyncio.wait([working], timeout=_DRAIN_SECONDS)
-            reminding.cancel()
-            if watching:
-                watching.cancel()
-            working.cancel()  # what is still in hand is taken up again when its lease has run out
+            for task in (working, *aside):  # what is still in hand is taken up again when its lease has run out
+                task.cancel()
     log.info("stopped")
 
 
@@ -85,6 +105,60 @@ def spare_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+def supervise(config: Config, count: int, announce: Announce, work: Callable[[Config, Post, int], int]) -> int:
+    """Run so many processes side by side; ``work`` is what each does, with the addresses that all share.
+
+    Gives the exit code. Raises ``OSError`` when an address is taken, ``ConfigurationError`` when the database is.
+    """
+    fixed = config
+    first = listen_all(config)  # alone: side by side with another program that shares ports we would not notice it
+    for section, sockets in first.items():
+        part = getattr(config, section)
+        place = dataclasses.replace(part.listen, port=sockets[0].getsockname()[1])
+        fixed = dataclasses.replace(fixed, **{section: dataclasses.replace(part, listen=place)})
+    for listening in itertools.chain.from_iterable(first.values()):
+        listening.close()
+    with hold_store(fixed.store.database, base=fixed.base) as held:
+        return Supervisor(
+            count=count,
+            work=lambda post: work(fixed, post, held),
+            listen=lambda: listen_all(fixed, shared=True),
+            announce=announce,
+        ).run()
+
+
+async def _watch(certificates: Mapping[str, Certificates], clock: Clock) -> None:
+    """Use new TLS certificates as soon as they are there; say once a day which will end soon."""
+    said = ""
+    while True:
+        now = clock.now()
+        if said != (said := f"{now:%Y-%m-%d}"):
+            for each in certificates.values():
+                for text in each.warnings(now):
+                    log.warning(text)
+        await asyncio.sleep(LOOK_SECONDS)
+        for each in certificates.values():
+            each.look()
+
+
+async def _keep_contact(post: Post, siblings: Siblings, stop: asyncio.Event) -> None:
+    """Tell the supervisor that the loop turns; drain when it is gone, and end in any case soon after."""
+    loop = asyncio.get_running_loop()
+
+    def alone() -> None:
+        loop.remove_reader(post.life)
+        log.error("the supervisor is gone")
+        stop.set()
+        loop.call_later(_ORPHAN_SECONDS, os._exit, 1)
+
+    loop.add_reader(post.life, alone)
+    while True:
+        with suppress(OSError):
+            os.write(post.line, b"\n")
+        siblings.publish()
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 def not_built(config: Config) -> list[str]:
@@ -105,35 +179,74 @@ async def _remind(gateway: Gateway) -> None:
         await asyncio.sleep(_DAY)
 
 
-async def open_sites(gateway: Gateway, sites: AsyncExitStack) -> dict[str, object]:
+def read_certificates(config: Config) -> dict[str, Certificates]:
+    """The TLS certificates of each site that has some; raises :class:`ConfigurationError` with every problem."""
+    found: dict[str, Certificates] = {}
+    problems: list[tuple[str, str]] = []
+    for section in SITES:
+        part = getattr(config, section)
+        pairs = [Pair(certificate=c, key=k) for c, k in zip(part.tls_certificate, part.tls_key, strict=True)]
+        try:
+            if pairs:
+                found[section] = Certificates(section, pairs)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def listen_all(config: Config, *, shared: bool = False) -> dict[str, list[socket.socket]]:
+    """Listening sockets for every site; raises ``OSError`` when an address is taken."""
+    opened: dict[str, list[socket.socket]] = {}
+    try:
+        for section in SITES:
+            if section != "smp" or config.smp.enabled:
+                opened[section] = listen(getattr(config, section).listen, shared=shared)
+    except OSError:
+        for sockets in opened.values():
+            for listening in sockets:
+                listening.close()
+        raise
+    return opened
+
+
+async def open_sites(
+    gateway: Gateway,
+    sites: AsyncExitStack,
+    sockets: Mapping[str, list[socket.socket]] | None = None,
+    certificates: Mapping[str, Certificates] | None = None,
+) -> dict[str, object]:
     """Open AS4, API and SMP; gives the object that says where they are. They close with the stack."""
     config = gateway.config
     path = urlsplit(config.as4.public_url).path or "/as4"
-    as4 = web.Application()
-    gateway.endpoint.add_to(as4.router, path)
-    ready: dict[str, object] = {"ready": True}
-    ready["as4"] = f"http://{await _open(as4, config.as4.listen, sites)}{path}"
-    ready["api"] = f"http://{await _open(application(gateway), config.api.listen, sites)}"
+    shown = read_certificates(config) if certificates is None else certificates
+    sockets = sockets or listen_all(config)
+    runners: dict[str, web.AppRunner | web.ServerRunner] = {
+        "as4": low_level(partial(gateway.endpoint.answer, path)),
+        "api": with_application(application(gateway)),
+    }
     if gateway.publisher:
         smp = SmpServer(gateway.publisher, gateway.store.participant).application()
-        ready["smp"] = f"http://{await _open(smp, config.smp.listen, sites)}"
+        smp.on_response_prepare.append(hide_server)
+        runners["smp"] = with_application(smp)
+    ready: dict[str, object] = {"ready": True}
+    for section, runner in runners.items():
+        tls = shown.get(section)
+        opened = open_site(runner, sockets[section], context=tls.context if tls else plain, exempt=config.as4.proxies)
+        site = await sites.enter_async_context(opened)
+        ready[section] = f"{'https' if tls else 'http'}://{site.address}{path if section == 'as4' else ''}"
     if gateway.first_key:
         ready["api_key"] = gateway.first_key
     return ready
 
 
-async def _open(app: web.Application, address: Address, sites: AsyncExitStack) -> Address:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, **SERVER_LIMITS)
-    await runner.setup()
-    sites.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, address.host, address.port, backlog=1024)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    return Address(str(host), int(port))
-
-
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, text, and what the line was given (ids, never payload or keys)."""
+
+    def __init__(self, process: int = 0) -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -144,6 +257,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "text": record.getMessage(),
         }
+        if self._process:
+            line["process"] = self._process
         if request_id.get():
             line["request"] = request_id.get()
         line.update({key: value for key, value in vars(record).items() if key not in _STANDARD})
@@ -152,10 +267,10 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log_as_json(level: int = logging.INFO) -> None:
-    """Send every log line to stderr as JSON."""
+def log_as_json(level: int = logging.INFO, *, process: int = 0) -> None:
+    """Send every log line to stderr as JSON; with the number of the process where there are several."""
     writer = logging.StreamHandler(sys.stderr)
-    writer.setFormatter(JsonFormatter())
+    writer.setFormatter(JsonFormatter(process))
     logging.basicConfig(level=level, handlers=[writer], force=True)
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)

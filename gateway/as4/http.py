@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import aiohttp
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from gateway import __version__
 from gateway.as4.limits import LIMITS, Limits
@@ -37,6 +37,7 @@ from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode
 from gateway.ports import Clock, Delivery
 from gateway.security.keys import Identity
+from gateway.security.tls import explain
 from gateway.security.trust import Trust
 
 _log = logging.getLogger(__name__)
@@ -116,7 +117,8 @@ class As4Client:
         try:
             status, content_type, body = await self._post(endpoint.url, request.content_type, request.body)
         except _NOT_REACHED as error:
-            raise PeerUnavailable(f"{endpoint.url} cannot be reached: {error}", sent=False) from None
+            text, remedy = explain(error) if _is_of_tls(error) else (str(error), "")
+            raise PeerUnavailable(f"{endpoint.url} cannot be reached: {text}", sent=False, remedy=remedy) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             text = str(error) or type(error).__name__
             raise PeerUnavailable(f"{endpoint.url} gave no answer: {text}", sent=True) from None
@@ -176,18 +178,25 @@ class As4Endpoint:
         self._held = 0
         """Octets of all request bodies at hand."""
 
-    def add_to(self, router: web.UrlDispatcher, path: str) -> None:
-        """Serve ``path``."""
-        router.add_post(path, self.post)
-        router.add_get(path, self.get)
+    async def answer(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer whatever is asked of a site where only ``path`` exists; no router is needed for that."""
+        if request.path != path:
+            return await _cut(request, _line(404, "There is nothing here."))
+        if request.method == "POST":
+            return await self.post(request)
+        if request.method in ("GET", "HEAD"):
+            return await _cut(request, self.about()) if request.body_exists else self.about()
+        response = _line(405, "Messages come by POST.")
+        response.headers["Allow"] = "POST, GET, HEAD"
+        return await _cut(request, response)
 
-    async def get(self, request: web.Request) -> web.Response:
+    def about(self) -> web.Response:
         """Say what stands here."""
         return _line(
             200, f"AS4 access point {self._identity.common_name} ({self._profile.name}); messages come by POST."
         )
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.BaseRequest) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
         body = bytearray()
         held = 0
@@ -234,13 +243,14 @@ class As4Endpoint:
             _log.warning("refused a message: %s", error)
             return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
-    async def _fill(self, body: bytearray, request: web.Request) -> None:
+    async def _fill(self, body: bytearray, request: web.BaseRequest) -> None:
         """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
         limits = self._limits
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
         if (request.content_length or 0) > limits.message:
             raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+        await _wave_through(request)
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -268,7 +278,26 @@ def _line(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=" ".join(text.split()) + "\n")
 
 
-async def _cut(request: web.Request, response: web.Response) -> web.Response:
+def _is_of_tls(error: BaseException) -> bool:
+    """Whether the connection failed after it was made, while TLS was being agreed."""
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    hung_up = isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
+    return isinstance(error, aiohttp.ClientSSLError) or (bool(error.ssl) and hung_up)
+
+
+async def _wave_through(request: web.BaseRequest) -> None:
+    """Tell a caller who asked whether to send the body that it is welcome (RFC 9110 10.1.1)."""
+    expected = request.headers.get("Expect")
+    if expected is None or request.version < HttpVersion11:
+        return
+    if expected.lower() != "100-continue":
+        raise UnreadableRequest("Of Expect only 100-continue is known", status=417)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer itself has not begun
+
+
+async def _cut(request: web.BaseRequest, response: web.Response) -> web.Response:
     """Answer and close at once when the body is not all here: the rest of it is not waited for."""
     response.force_close()
     if not request.content.is_eof():

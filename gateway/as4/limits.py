@@ -26,6 +26,25 @@ class Limits:
     inline: int = 64 * _KIB
     """Above this a message is worked on in a thread, so that the event loop goes on. XML shrinks ten times and more."""
 
+    # Connections, of each site in each process
+    connections: int = 2000
+    """Beyond this the one that has waited longest for a request makes room. Never more than half of our descriptors."""
+    per_address: int = 64
+    """Of one address (IPv6: one /64); a proxy in front is exempt, because all its callers come from one."""
+    handshake: float = 10.0
+    """Seconds for TLS to be agreed."""
+    head: float = 10.0
+    """Seconds for the whole head of a request: from the connection for the first, from its first octet for others."""
+    kept: float = 75.0
+    """Seconds that a connection stays open without a request."""
+    stalled: float = 30.0
+    """Seconds in which a caller takes nothing of an answer that waits for it."""
+    lingering: float = 5.0
+    """Seconds in which the rest of a refused body is read, so that the caller sees the answer."""
+    header_octets: int = 8190
+    """The request line, or one header."""
+    headers: int = 64
+
     # Time, for a request body
     idle: float = 30.0
     """Seconds without an octet."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from gateway.cli import NO, YES
 from gateway.cli.terminal import as_json, paint, table
@@ -97,7 +98,7 @@ def _shown(value: object) -> str:
 
 
 async def _verdicts(config: Config) -> list[Verdict]:
-    return [*await _certificates(config), _clock(), _database(config), _disk(config), await _dns(config)]
+    return [*await _certificates(config), *_tls(config), _clock(), _database(config), _disk(config), await _dns(config)]
 
 
 async def _certificates(config: Config) -> list[Verdict]:
@@ -152,6 +153,27 @@ def _list(state: ListState, now: datetime) -> Verdict:
         not state.problem and now < held.next_update,
         f"{text}. {state.problem}" if state.problem else text,
     )
+
+
+def _tls(config: Config) -> list[Verdict]:
+    """What the sites with TLS of their own show; nothing when none has any."""
+    from gateway.app import SystemClock
+    from gateway.errors import ConfigurationError
+    from gateway.server import read_certificates
+
+    try:
+        found = read_certificates(config)
+    except ConfigurationError as error:
+        return [("TLS", False, "; ".join(f"{p}: {t}" for p, t in error.problems))]
+    if not found:
+        return []
+    texts = [text for each in found.values() for text in each.warnings(SystemClock().now())]
+    for section, url in (("as4", config.as4.public_url), ("smp", config.smp.public_url)):
+        host = urlsplit(url).hostname
+        if section in found and host and not all(shown.covers(host) for shown in found[section].shown):
+            texts.append(f"{section}.tls_certificate: is not for {host}, the host of public_url")
+    shown = [f"{s} {c.kind} until {c.expires:%Y-%m-%d}" for s, each in found.items() for c in each.shown]
+    return [("TLS", not texts, "; ".join(texts or shown))]
 
 
 def _clock() -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +34,19 @@ def run(words: Sequence[str]) -> int:
     """Parse, do, and turn errors into exit codes with a text that says what to do."""
     arguments = _parser().parse_args(words)
     module, _, function = arguments.work.partition(":")
+    return explained(
+        lambda: getattr(importlib.import_module(f"gateway.cli.{module}"), function)(arguments), json=arguments.json
+    )
+
+
+def explained(work: Callable[[], int], *, json: bool) -> int:
+    """Do it; an error of ours becomes an exit code with a text that says what to do."""
     try:
-        return int(getattr(importlib.import_module(f"gateway.cli.{module}"), function)(arguments))
+        return int(work())
     except ConfigurationError as error:
-        return _explain_configuration(error, arguments.json)
+        return _explain_configuration(error, json)
     except GatewayError as error:
-        if arguments.json:
+        if json:
             as_json({"error": type(error).__name__, "message": str(error), "remedy": error.remedy})
         say(f"{paint('✗', 'red', to=sys.stderr)} {error}\n  {error.remedy}")
         return NOT_NOW if error.temporary else WRONG if isinstance(error, InvalidAddress) else NO
@@ -72,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         "--dir", type=Path, metavar="DIR", help="where the network's files go (default: a new var/demo-…)"
     )
 
-    _add(commands, "serve", "serve:run", "run the node")
+    serve = _add(commands, "serve", "serve:run", "run the node")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes side by side (default: as4.workers)")
 
     send = _add(commands, "send", "client:send", "hand a document to a running node", client=True)
     send.add_argument(
@@ -113,14 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("dir", type=Path, metavar="DIR")
     issue = _add(actions, "issue", "pki:issue", "issue a certificate", example="pki")
     issue.add_argument("dir", type=Path, metavar="DIR")
-    issue.add_argument("--role", choices=("ap", "smp"), required=True)
-    issue.add_argument("--seat", required=True, metavar="SEAT", help="for example POP000101")
+    issue.add_argument("--role", choices=("ap", "smp", "tls"), required=True)
+    issue.add_argument("--seat", metavar="SEAT", help="of ap and smp, for example POP000101")
+    issue.add_argument("--host", action="append", metavar="HOST", help="of tls: name or address, may be repeated")
+    issue.add_argument("--key", choices=("ecdsa", "rsa"), default="ecdsa", help="of tls (default: ecdsa)")
 
     network = commands.add_parser("network", help="a whole private market on loopback")
     actions = network.add_subparsers(metavar="ACTION", required=True)
     new = _add(actions, "new", "network:new", "make authorities, zone and gateways", example="network")
     new.add_argument("dir", type=Path, metavar="DIR")
     new.add_argument("--gateways", type=int, default=2, metavar="N")
+    new.add_argument("--tls", action="store_true", help="https between them, with an authority of their own")
     up = _add(actions, "up", "network:up", "run it until Ctrl-C", example="network")
     up.add_argument("dir", type=Path, metavar="DIR")
 

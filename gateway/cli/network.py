@@ -20,7 +20,7 @@ def new(arguments: argparse.Namespace) -> int:
     """Make the files."""
     from gateway.network.market import new_market
 
-    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC))
+    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC), tls=arguments.tls)
     if arguments.json:
         as_json({"directory": str(market.directory), "gateways": [m.name for m in market.members]})
     else:
@@ -51,7 +51,7 @@ def up(arguments: argparse.Namespace) -> int:
 def _announce(market: Market, *, json_wanted: bool) -> None:
     if json_wanted:
         gateways = [
-            {"name": m.name, "as4": f"http://{m.as4}/as4", "api": f"http://{m.api}", "smp": f"http://{m.smp}"}
+            {"name": m.name, "as4": m.as4_url, "api": f"http://{m.api}", "smp": m.smp_url}
             | {"config": str(m.config), "key_file": str(m.key_file)}
             for m in market.members
         ]

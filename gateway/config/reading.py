@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from gateway.config.sections import Api, As4, Config, Network, Operator, Sending, Smp, StoreSection
-from gateway.config.values import Address, ByteSize, read_address, read_duration, read_size
+from gateway.config.values import Address, ByteSize, Paths, read_address, read_duration, read_size
 from gateway.errors import ConfigurationError
 
 _S = TypeVar("_S")
@@ -34,6 +34,8 @@ _SECTIONS: Final[dict[str, type]] = {
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan")
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
+
+_MOST_WORKERS: Final = 64
 
 Problems = list[tuple[str, str]]
 
@@ -123,6 +125,9 @@ def _convert(hint: Any, value: Any, base: Path) -> Any:
         return read_duration(value)
     if hint is Address:
         return read_address(value)
+    if hint is Paths:
+        texts = value if isinstance(value, list) else [value] if value else []
+        return Paths(tuple(base / Path(_text(text)).expanduser() for text in texts))
     if hint is Path:
         return base / Path(_text(value)).expanduser()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -222,6 +227,14 @@ def _contradictions(config: Config) -> Problems:
         for key in ("certificate", "key"):
             if needed and getattr(getattr(config, section), key) is None:
                 problems.append((f"{section}.{key}", "is missing"))
+    for section in ("as4", "api", "smp"):
+        part = getattr(config, section)
+        if len(part.tls_certificate) != len(part.tls_key):
+            problems.append((f"{section}.tls_key", "must name one key for each tls_certificate, in the same order"))
+    if not private and network.tls_trust:
+        problems.append(("network.tls_trust", "is for private networks only; elsewhere public authorities count"))
+    if not 1 <= config.as4.workers <= _MOST_WORKERS:
+        problems.append(("as4.workers", f"must be between 1 and {_MOST_WORKERS}"))
     if config.sending.first_retry.total_seconds() <= 0 or config.sending.retry_for < config.sending.first_retry:
         problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
     if not 1 <= config.sending.at_once <= 256:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from gateway.config.values import Address, ByteSize
+from gateway.config.values import Address, ByteSize, Paths
 
 Kind = Literal["peppol-production", "peppol-test", "private"]
 
@@ -35,6 +35,7 @@ class Network:
     smp_trust: tuple[Path, ...] = ()
     more_ap_trust: tuple[Path, ...] = ()
     more_smp_trust: tuple[Path, ...] = ()
+    tls_trust: tuple[Path, ...] = ()
     sml_zone: str = ""
     dns_servers: tuple[Address, ...] = ()
     smp_port: int = 443
@@ -53,7 +54,11 @@ class As4:
     public_url: str = "http://127.0.0.1:8080/as4"
     certificate: Path | None = None
     key: Path | None = None
+    tls_certificate: Paths = Paths(())
+    tls_key: Paths = Paths(())
     max_message: ByteSize = ByteSize(100_000_000)
+    workers: int = 1
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,8 @@ class Api:
 
     listen: Address = Address("127.0.0.1", 8081)
     key_file: Path | None = Path("var/api.key")
+    tls_certificate: Paths = Paths(())
+    tls_key: Paths = Paths(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,8 @@ class Smp:
     public_url: str = ""
     certificate: Path | None = None
     key: Path | None = None
+    tls_certificate: Paths = Paths(())
+    tls_key: Paths = Paths(())
     sml_url: str = ""
     zone_file: Path | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final, NewType
 
 ByteSize = NewType("ByteSize", int)
@@ -12,6 +13,10 @@ ByteSize = NewType("ByteSize", int)
 
 _SIZES: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+Paths = NewType("Paths", tuple[Path, ...])
+"""Files; written as a list, or as one text for one file, empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import ConfigurationError
-from gateway.security.authority import issue, new_pki
+from gateway.security.authority import issue, issue_tls, new_pki
 from gateway.smp import zone
 
 ZONE: Final = "sml.test"
@@ -35,6 +35,15 @@ class Member:
     as4: str
     api: str
     smp: str
+    tls: bool = False
+
+    @property
+    def as4_url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.as4}/as4"
+
+    @property
+    def smp_url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.smp}"
 
     @property
     def config(self) -> Path:
@@ -58,8 +67,10 @@ class Market:
         return self.directory / "zone.json"
 
 
-def new_market(directory: Path, gateways: int, *, now: datetime, extra: Mapping[int, str] | None = None) -> Market:
-    """Make the files of a market in an empty or new directory.
+def new_market(
+    directory: Path, gateways: int, *, now: datetime, extra: Mapping[int, str] | None = None, tls: bool = False
+) -> Market:
+    """Make the files of a market in an empty or new directory; with ``tls`` its gateways speak https to each other.
 
     ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first). Raises
     :class:`ConfigurationError` when the directory is in use or the number is out of range.
@@ -81,6 +92,7 @@ def new_market(directory: Path, gateways: int, *, now: datetime, extra: Mapping[
             as4=f"127.0.0.1:{next(ports)}",
             api=f"127.0.0.1:{next(ports)}",
             smp=f"127.0.0.1:{next(ports)}",
+            tls=tls,
         )
         _make_member(member, pki, number, dns, (extra or {}).get(number, ""), now)
         members.append(member)
@@ -88,7 +100,9 @@ def new_market(directory: Path, gateways: int, *, now: datetime, extra: Mapping[
     zone.create(market.zone_file, ZONE)
     described = {
         "dns": f"{dns[0]}:{dns[1]}",
-        "gateways": [{"name": m.name, "seat": m.seat, "as4": m.as4, "api": m.api, "smp": m.smp} for m in members],
+        "gateways": [
+            {"name": m.name, "seat": m.seat, "as4": m.as4, "api": m.api, "smp": m.smp, "tls": m.tls} for m in members
+        ],
     }
     (directory / _FILE).write_text(json.dumps(described, indent=2) + "\n")
     return market
@@ -126,8 +140,23 @@ def _make_member(member: Member, pki: Path, number: int, dns: tuple[str, int], e
         issue(pki, role, seat, now=now)  # type: ignore[arg-type]
         for suffix in (".pem", ".key.pem"):
             shutil.move(pki / f"{seat}{suffix}", member.directory / f"{seat}{suffix}")
-    member.config.write_text(_CONFIG.format(m=member, smp_seat=smp_seat, dns=f"{dns[0]}:{dns[1]}", zone=ZONE) + extra)
+    made = _CONFIG.format(
+        m=member,
+        smp_seat=smp_seat,
+        dns=f"{dns[0]}:{dns[1]}",
+        zone=ZONE,
+        trust=_TLS_TRUST if member.tls else "",
+        tls=_TLS if member.tls else "",
+    )
+    if member.tls:
+        path = issue_tls(pki, ["127.0.0.1", "localhost"], now=now)
+        for suffix in (".pem", ".key.pem"):
+            shutil.move(path.with_suffix(suffix), member.directory / f"tls{suffix}")
+    member.config.write_text(made + extra)
 
+
+_TLS_TRUST: Final = 'tls_trust = ["../pki/tls-ca.pem"]\n'
+_TLS: Final = 'tls_certificate = "tls.pem"\ntls_key = "tls.key.pem"\n'
 
 _CONFIG: Final = """\
 # {m.name} of a private market on loopback; every key is explained in the project's own config.toml.
@@ -145,13 +174,13 @@ dns_servers = ["{dns}"]
 revocation = "off"
 allow_http = true
 allow_loopback = true
-
+{trust}
 [as4]
 listen = "{m.as4}"
-public_url = "http://{m.as4}/as4"
+public_url = "{m.as4_url}"
 certificate = "{m.seat}.pem"
 key = "{m.seat}.key.pem"
-
+{tls}
 [api]
 listen = "{m.api}"
 key_file = "var/api.key"
@@ -161,7 +190,7 @@ enabled = true
 listen = "{m.smp}"
 certificate = "{smp_seat}.pem"
 key = "{smp_seat}.key.pem"
-zone_file = "../zone.json"
+{tls}zone_file = "../zone.json"
 
 [store]
 database = "sqlite:var/gateway.db"

@@ -6,7 +6,9 @@ The same shape as the Peppol PKI G3, so that everything that runs here runs ther
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import ConfigurationError
@@ -22,6 +24,9 @@ from gateway.errors import ConfigurationError
 LeafRole = Literal["ap", "smp"]
 _YEARS: Final = timedelta(days=3650)
 _LEAF: Final = timedelta(days=730)
+_TLS_CA: Final = "tls-ca"
+KeyKind = Literal["ecdsa", "rsa"]
+_Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _CA_FILE: Final[dict[LeafRole, str]] = {"ap": "ap-ca", "smp": "smp-ca"}
 
 
@@ -30,7 +35,7 @@ class Issued:
     """A certificate with its private key."""
 
     certificate: x509.Certificate
-    key: rsa.RSAPrivateKey
+    key: _Key
 
     def certificate_pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
@@ -62,6 +67,38 @@ def issue(directory: Path, role: LeafRole, seat: str, *, now: datetime, organisa
     return directory / f"{seat}.pem"
 
 
+def issue_tls(
+    directory: Path,
+    hosts: Sequence[str],
+    *,
+    now: datetime,
+    kind: KeyKind = "ecdsa",
+    organisation: str = "Private network",
+) -> Path:
+    """Issue a server certificate for host names and addresses; gives the path of ``HOST.tls.pem`` with its chain.
+
+    The key is in ``HOST.tls.key.pem`` (``HOST.tls-rsa…`` with an RSA key). The authority ``tls-ca.pem`` is made at the
+    first call; whoever calls the host must know it (``network.tls_trust``). Raises :class:`ConfigurationError`.
+    """
+    if not (directory / f"{_TLS_CA}.pem").exists():
+        root = _load(directory, "root")
+        _save(directory, _TLS_CA, _issue(_name("Private TLS CA", organisation), root, now, ca_below=0, kind="ecdsa"))
+    authority = _load(directory, _TLS_CA)
+    name = f"{hosts[0].replace('*', 'any').replace(':', '-')}.{'tls' if kind == 'ecdsa' else 'tls-rsa'}"
+    if (directory / f"{name}.pem").exists():
+        raise ConfigurationError([(str(directory / f"{name}.pem"), "exists already")])
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation)])
+    _save(directory, name, _issue(subject, authority, now, hosts=hosts, kind=kind), above=authority)
+    return directory / f"{name}.pem"
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
 def _name(common_name: str, organisation: str, unit: str = "") -> x509.Name:
     parts = [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
@@ -72,8 +109,20 @@ def _name(common_name: str, organisation: str, unit: str = "") -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _issue(subject: x509.Name, issuer: Issued | None, now: datetime, *, ca_below: int | None = None) -> Issued:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _issue(
+    subject: x509.Name,
+    issuer: Issued | None,
+    now: datetime,
+    *,
+    ca_below: int | None = None,
+    hosts: Sequence[str] = (),
+    kind: KeyKind = "rsa",
+) -> Issued:
+    key: _Key
+    if kind == "rsa":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
     is_ca = ca_below is not None
     start = now - timedelta(minutes=5)  # clocks of the same network differ a little
     builder = (
@@ -88,8 +137,8 @@ def _issue(subject: x509.Name, issuer: Issued | None, now: datetime, *, ca_below
         .add_extension(
             x509.KeyUsage(
                 digital_signature=True,
-                key_encipherment=not is_ca,
-                data_encipherment=not is_ca,
+                key_encipherment=not is_ca and kind == "rsa",
+                data_encipherment=not is_ca and not hosts,
                 key_cert_sign=is_ca,
                 crl_sign=is_ca,
                 content_commitment=False,
@@ -106,12 +155,17 @@ def _issue(subject: x509.Name, issuer: Issued | None, now: datetime, *, ca_below
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False
         )
     if not is_ca:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=True)
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+    if hosts:
+        names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
+        builder = builder.add_extension(names, critical=False)
     return Issued(builder.sign((issuer.key if issuer else key), hashes.SHA256()), key)
 
 
-def _save(directory: Path, name: str, issued: Issued) -> None:
-    (directory / f"{name}.pem").write_bytes(issued.certificate_pem())
+def _save(directory: Path, name: str, issued: Issued, above: Issued | None = None) -> None:
+    chain = issued.certificate_pem() + (above.certificate_pem() if above else b"")
+    (directory / f"{name}.pem").write_bytes(chain)
     handle = os.open(directory / f"{name}.key.pem", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(issued.key_pem())
@@ -125,6 +179,6 @@ def _load(directory: Path, name: str) -> Issued:
         raise ConfigurationError(
             [(str(directory), f"no authority {name} here ({error}); make one with: gateway pki new")]
         ) from None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ConfigurationError([(str(directory), f"the key of {name} is not RSA")])
+    if not isinstance(key, _Key):
+        raise ConfigurationError([(str(directory), f"the key of {name} is neither RSA nor ECDSA")])
     return Issued(certificate, key)

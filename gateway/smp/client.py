@@ -7,6 +7,7 @@ kept, because it leads to paper: who registered a second ago is found; failures 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -59,8 +60,9 @@ class SmpLookup:
         allow_loopback: bool = False,
         timeouts: Timeouts | None = None,
         settle: Settle | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[SmpLookup]:
-        """Open the search for one network; no ``dns_servers`` means the system's.
+        """Open the search for one network; no ``dns_servers`` means the system's, no ``tls`` public authorities.
 
         With ``settle``, a search that lacks only a revocation list waits for it once.
 
@@ -68,7 +70,7 @@ class SmpLookup:
         """
         rules = WebRules(allow_http=allow_http, allow_loopback=allow_loopback)
         resolver = Resolver(dns_servers)
-        async with open_fetcher(rules, timeouts) as fetcher:
+        async with open_fetcher(rules, timeouts, tls) as fetcher:
             yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle)
 
     def __init__(

@@ -23,6 +23,7 @@ from yarl import URL
 
 from gateway.errors import InvalidAddress, LookupUnavailable
 from gateway.model.relation import Step
+from gateway.security.tls import client_context, explain
 from gateway.security.weburl import WebRules, check_address, check_url
 
 MAX_ANSWER: Final = 256 * 1024
@@ -85,7 +86,7 @@ class Fetcher:
         except TimeoutError:
             said = f"no answer within {self._timeouts.total:g} s"
         except (ssl.SSLError, aiohttp.ClientSSLError) as error:
-            said = f"no trustworthy TLS connection: {_reason(error)}"
+            said = f"no trustworthy TLS connection: {explain(error)[0]}"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             said = f"no connection or a broken answer: {_reason(error)}"
         else:
@@ -118,11 +119,19 @@ class Fetcher:
 
 
 @asynccontextmanager
-async def open_fetcher(rules: WebRules, timeouts: Timeouts | None = None) -> AsyncIterator[Fetcher]:
-    """Open the pool of connections and close it at the end."""
+async def open_fetcher(
+    rules: WebRules, timeouts: Timeouts | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Fetcher]:
+    """Open the pool of connections and close it at the end. ``tls``: default the system's authorities."""
     timeouts = timeouts or Timeouts()
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=Guard(rules), limit=100, limit_per_host=_PER_HOST, use_dns_cache=False),
+        connector=aiohttp.TCPConnector(
+            resolver=Guard(rules),
+            ssl=tls or client_context(),
+            limit=100,
+            limit_per_host=_PER_HOST,
+            use_dns_cache=False,
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
         auto_decompress=False,

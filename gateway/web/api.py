@@ -1,14 +1,13 @@
 """Puts the private site together: every route, and what stands around them.
 
-The server gives its own keep-alive and listens; header limits are in :data:`SERVER_LIMITS`, because aiohttp takes
-them from the runner and not from the application.
+The server listens; limits of connections and headers are :mod:`gateway.serving.site`'s, because aiohttp takes them from
+the runner and not from the application.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -25,16 +24,6 @@ from gateway.web.participants import Participants
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
-SERVER_LIMITS: Final[Mapping[str, Any]] = {
-    "max_line_size": 8190,
-    "max_field_size": 8190,
-    "max_headers": 64,
-    "lingering_time": 5.0,  # how long the rest of a refused body is read, so that the caller sees the answer
-    "auto_decompress": False,  # packed bodies are refused, so nothing may unpack them
-    "keepalive_timeout": 75.0,
-}
-"""For ``web.AppRunner(application(gateway), **SERVER_LIMITS)``."""
-
 
 def application(gateway: Gateway) -> web.Application:
     """The site of API, health and home page for one gateway."""
@@ -42,6 +31,9 @@ def application(gateway: Gateway) -> web.Application:
     intake = Intake(limit=limit)
     app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store))])
     app[REQUESTS] = Counter()
+    if gateway.siblings:
+        answers = app[REQUESTS]
+        gateway.siblings.sources.append(lambda: answers)
     app.on_response_prepare.append(harden)
     documents = Documents(gateway, intake)
     app.on_shutdown.append(documents.close)

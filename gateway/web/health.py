@@ -51,7 +51,10 @@ class Health:
         """200 when every check is good, else 503 with what is wrong."""
         checks = await self.check()
         ready = all(text == "ok" for text in checks.values())
-        return answer({"ready": ready, "checks": checks}, status=200 if ready else 503)
+        body: dict[str, object] = {"ready": ready, "checks": checks}
+        if self.gateway.siblings:
+            body["processes"] = self.gateway.siblings.processes
+        return answer(body, status=200 if ready else 503)
 
     async def check(self) -> dict[str, str]:
         """Each check by name: ``ok`` or what is wrong, without host names or paths."""
@@ -63,7 +66,9 @@ class Health:
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Prometheus text format 0.0.4."""
+        """Prometheus text format 0.0.4. Counters are of all processes together, gauges of the one that answers."""
+        siblings = self.gateway.siblings
+        answers = siblings.total() if siblings else request.app[REQUESTS]
         lines = [
             "# HELP gateway_info What runs.",
             "# TYPE gateway_info gauge",
@@ -76,9 +81,12 @@ class Health:
             f"gateway_worker_running {int(self.gateway.worker.running)}",
             "# HELP gateway_http_answers_total Answers of this site by HTTP status.",
             "# TYPE gateway_http_answers_total counter",
-            *(f'gateway_http_answers_total{{status="{s}"}} {n}' for s, n in sorted(request.app[REQUESTS].items())),
+            *(f'gateway_http_answers_total{{status="{s}"}} {n:.0f}' for s, n in sorted(answers.items())),
             *certificate_metrics(self.gateway.certificates),
         ]
+        if siblings:
+            lines += ["# HELP gateway_processes Processes of this gateway.", "# TYPE gateway_processes gauge"]
+            lines += [f'gateway_processes{{state="{s}"}} {n}' for s, n in siblings.processes.items()]
         return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
 
     async def _store_answers(self) -> str:

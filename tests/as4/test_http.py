@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -32,6 +33,7 @@ from gateway.model.document import Envelope
 from gateway.model.message import Received
 from gateway.model.relation import Endpoint
 from gateway.model.signals import NOT_SERVICED
+from gateway.serving.site import low_level
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import DOCUMENT, NOW, StillClock, World, outgoing
 
@@ -72,7 +74,7 @@ async def server(world: World) -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
-async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits: Any) -> tuple[web.AppRunner, str]:
+async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits: Any) -> tuple[web.ServerRunner, str]:
     endpoint = As4Endpoint(
         identity=world.c3,
         trust=world.trust,
@@ -81,9 +83,7 @@ async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits:
         accept=server.accept,
         limits=Limits(**limits),
     )
-    app = web.Application()
-    endpoint.add_to(app.router, "/as4")
-    runner = web.AppRunner(app)
+    runner = low_level(partial(endpoint.answer, "/as4"))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}/as4"

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-from aiohttp import web
+from functools import partial
 
 from gateway.as4 import ebms
 from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.soap import read_envelope
+from gateway.config.values import Address
 from gateway.model.message import Received
+from gateway.serving import site as serving
 from gateway.ubl.sbdh import unwrap
-from gateway.web.api import SERVER_LIMITS
 from tests.as4.as4_parts import StillClock
 from tests.attacks.parts import TAKEN, Kit
 
@@ -42,16 +42,10 @@ async def open_site(kit: Kit, limits: Limits = LIMITS) -> AsyncIterator[Site]:
     endpoint = As4Endpoint(
         identity=kit.c3, trust=kit.world.trust, clock=StillClock(), unwrap=unwrap, accept=site.accept, limits=limits
     )
-    app = web.Application()
-    endpoint.add_to(app.router, "/as4")
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, **SERVER_LIMITS)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    site.port = runner.addresses[0][1]
-    try:
+    runner = serving.low_level(partial(endpoint.answer, "/as4"))
+    async with serving.open_site(runner, serving.listen(Address("127.0.0.1", 0)), limits=limits) as opened:
+        site.port = opened.address.port
         yield site
-    finally:
-        await runner.cleanup()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,10 @@ from gateway.model.signals import Handover, Receipt
 from gateway.pki.certificates import Certificates
 from gateway.ports import Delivery
 from gateway.security.trust import Trust
+from gateway.serving.site import settings
 from gateway.store import SqlStore, open_store
 from gateway.ubl import sbdh
-from gateway.web.api import SERVER_LIMITS, application
+from gateway.web.api import application
 from tests.conftest import FakeClock
 
 KEYS = {"alpha": "gwk_" + "a" * 43, "beta": "gwk_" + "b" * 43}
@@ -284,6 +285,6 @@ class Answer:
 @pytest.fixture
 async def site(gateway: Gateway) -> AsyncIterator[Site]:
     server = TestServer(application(gateway))
-    await server.start_server(**SERVER_LIMITS)
+    await server.start_server(**settings())
     async with TestClient(server) as client:
         yield Site(client, gateway)
