@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -57,9 +58,7 @@ async def url(market: Market) -> AsyncIterator[str]:
     endpoint = As4Endpoint(
         identity=market.c3, trust=market.trust_of_c3, clock=StillClock(), unwrap=unwrap, accept=market.accept
     )
-    app = web.Application()
-    endpoint.add_to(app.router, "/as4")
-    runner = web.AppRunner(app)
+    runner = web.ServerRunner(web.Server(partial(endpoint.answer, "/as4")))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}/as4"

@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography import x509
 
 from gateway.as4.http import As4Client
 from gateway.as4.limits import Limits
@@ -223,7 +224,8 @@ async def refusal(pki: Pki, port: int, context: ssl.SSLContext, host: str = "127
     )
     connector = aiohttp.TCPConnector(ssl=context, family=2)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
-        client = As4Client(identity=identity, trust=Trust([], []), clock=FakeClock(), session=http)
+        anchors = x509.load_pem_x509_certificates(pki.pem("ap-ca").read_bytes() + pki.pem("root").read_bytes())
+        client = As4Client(identity=identity, trust=Trust(anchors, []), clock=FakeClock(), session=http)
         with pytest.raises(PeerUnavailable) as raised:
             await client.send(message(), endpoint)
     return raised.value
