@@ -11,10 +11,11 @@ import hashlib
 import logging
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +24,19 @@ from cryptography import x509
 
 import gateway.delivery
 import gateway.fallback
+from gateway.as4 import large
 from gateway.as4.gzipped import compress
 from gateway.as4.http import As4Client, As4Endpoint
-from gateway.as4.limits import Limits
+from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config
 from gateway.discovery import ChannelContext, open_channel
 from gateway.errors import ConfigurationError, NotFound
 from gateway.exchange.inbound import Inbound
-from gateway.exchange.outbound import Outbound
+from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.worker import Worker
-from gateway.files import write_durably
+from gateway.files import Spool, write_durably
+from gateway.files.spool import AT_ONCE
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
 from gateway.model.view import describe
@@ -51,12 +54,16 @@ from gateway.smp.client import SmpLookup
 from gateway.smp.fetch import Guard
 from gateway.smp.publisher import Publisher
 from gateway.store import open_store
+from gateway.ubl import large as ubl_large
 from gateway.ubl import sbdh
 
 log = logging.getLogger(__name__)
 
 KEY_PREFIX: Final = "gwk_"
 FIRST_ACCOUNT: Final = AccountId("main")
+_SENT_AT_ONCE: Final = 4
+"""Large documents on their way out: one slow receiver does not hold up the next."""
+_FETCHED_AT_ONCE: Final = 8
 CHANNELS: Final = ("email", "print")
 """Fallback channels in the order in which they are tried: the cheaper and quicker one first."""
 
@@ -80,11 +87,17 @@ class Gateway:
     worker: Worker
     lookup: SmpLookup
     endpoint: As4Endpoint
+    handing_in: Spool | None = None
+    """For large documents on their way in over the API."""
+    handing_out: Spool | None = None
+    """For large answers of the API."""
     publisher: Publisher | None
     certificates: Certificates
     started: datetime
     siblings: Siblings | None = None
     """The other processes of this gateway, when there are any."""
+    limit: int = LIMITS.inflated
+    """Octets that a document may have; its envelope hardly more."""
     first_key: str
     """The API key of the first account, when this start made it: to be shown once."""
 
@@ -126,6 +139,10 @@ async def open_gateway(
         store = await stack.enter_async_context(
             open_store(config.store.database, config.store.payloads, clock=clock, base=config.base, held=held)
         )
+        receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
+        sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))
+        handing_out = stack.enter_context(_spool(config, at_once=_FETCHED_AT_ONCE))
+        limits = Limits(message=config.as4.max_message, inflated=min(4 * config.as4.max_message, LIMITS.inflated))
         first_key = await _first_key(store, config)
         http = await stack.enter_async_context(open_http(config))
         own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
@@ -144,6 +161,7 @@ async def open_gateway(
             pack=compress,
             message_id=lambda: MessageId(f"{uuid.uuid4()}@{config.operator.seat_id.lower()}.as4"),
             country=config.operator.country,
+            large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
         )
         inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry)
         worker = Worker(
@@ -152,10 +170,11 @@ async def open_gateway(
         endpoint = As4Endpoint(
             identity=parts.access_point,
             trust=parts.trust,
-            limits=Limits(message=config.as4.max_message),
+            limits=limits,
             clock=clock,
             unwrap=sbdh.unwrap,
             accept=inbound.receive,
+            large=large.Large(spool=receiving, unwrap=partial(ubl_large.unwrap, limit=limits.inflated)),
         )
         publisher = parts.smp and Publisher(
             identity=parts.smp,
@@ -173,12 +192,29 @@ async def open_gateway(
             worker=worker,
             lookup=lookup,
             endpoint=endpoint,
+            handing_in=handing_in,
+            handing_out=handing_out,
+            limit=limits.inflated,
             publisher=publisher or None,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             siblings=siblings,
             first_key=first_key,
         )
+
+
+@contextmanager
+def _spool(config: Config, *, at_once: int) -> Iterator[Spool]:
+    """A spool beside the payloads, so that a file there gets its lasting name without being copied."""
+    spool = Spool(config.base / config.store.payloads / ".spool", at_once=at_once)
+    try:
+        spool.open()
+    except OSError as error:
+        raise ConfigurationError([("store.payloads", f"cannot be written: {error.strerror}")]) from error
+    try:
+        yield spool
+    finally:
+        spool.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from gateway.model.message import (
     PayloadKind,
     TimelineEntry,
 )
+from gateway.model.octets import Octets
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.signals import Handover, Receipt
 
@@ -92,7 +93,7 @@ class Arrival:
     """A new document for ``Store.add_once``, with everything that belongs in the same commit."""
 
     message: Message
-    payloads: dict[PayloadKind, bytes]
+    payloads: dict[PayloadKind, Octets]
     evidence: tuple[Evidence, ...] = ()
     entry: TimelineEntry
     fingerprint: str = ""
@@ -186,7 +187,7 @@ class Store(Protocol):
         """
         ...
 
-    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
+    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: Octets) -> Message:
         """Commit, before the first octet leaves, that C3 may get the message.
 
         Sets ``sent_octets``, ``peer`` and ``receiver``, and freezes ``part`` as the payload that every retry sends.
@@ -213,6 +214,10 @@ class Store(Protocol):
 
     async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
         """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
+        ...
+
+    async def content(self, id: DocumentId, kind: PayloadKind) -> Octets:
+        """The same; what is too large for memory as the store's own file, which nobody may write to or remove."""
         ...
 
     async def evidence(self, account: AccountId, id: DocumentId) -> Sequence[tuple[str, datetime, Evidence]]:

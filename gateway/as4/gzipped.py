@@ -6,9 +6,10 @@ is the better tried on hostile input.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from gateway.as4.limits import Limits
 from gateway.errors import InvalidMessage
@@ -31,30 +32,52 @@ def _compressor() -> Callable[..., bytes]:
 _compress: Final = _compressor()
 
 
+def compressor() -> Any:
+    """A compression object of zlib's interface, for what comes in pieces."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.compressobj(_LEVEL, wbits=_GZIP)
+    return isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
+
+
+def allowed_size(packed: int, limits: Limits) -> int:
+    """How many octets so many packed ones may become."""
+    return min(limits.inflated, max(limits.ratio_free, limits.ratio * packed))
+
+
 def compress(octets: bytes) -> bytes:
     """Make one gzip member, the same for the same octets: it carries neither time nor name."""
     return _compress(octets, _LEVEL, wbits=_GZIP)
 
 
-def inflate(octets: bytes, limits: Limits) -> bytes:
+class TooLargeForMemory(Exception):
+    """The octets may be good, but are too many to be held here: they have to go through a file."""
+
+
+def inflate(octets: bytes, limits: Limits, *, in_memory: int = sys.maxsize - 1) -> bytes:
     """Read exactly one gzip member; raises ``InvalidMessage`` (EBMS:0303) when it is not whole, not alone or too large.
 
-    It never makes more than one octet beyond the allowed size.
+    It never makes more than one octet beyond the allowed size, nor beyond ``in_memory``, where it raises
+    :class:`TooLargeForMemory`.
     """
-    allowed = min(limits.inflated, max(limits.ratio_free, limits.ratio * len(octets)))
+    allowed = allowed_size(len(octets), limits)
     reader = zlib.decompressobj(wbits=_GZIP)
     try:
-        document = reader.decompress(octets, allowed + 1)
+        document = reader.decompress(octets, min(allowed, in_memory) + 1)
     except zlib.error:
-        raise _refusal("The payload is not gzip, or is damaged") from None
+        raise refusal("The payload is not gzip, or is damaged") from None
+    if in_memory < len(document) <= allowed:
+        raise TooLargeForMemory
     if len(document) > allowed:
-        raise _refusal("The decompressed payload is too large")
+        raise refusal("The decompressed payload is too large")
     if not reader.eof:
-        raise _refusal("The gzip payload ends early")
+        raise refusal("The gzip payload ends early")
     if reader.unused_data:
-        raise _refusal("Octets follow the gzip payload")
+        raise refusal("Octets follow the gzip payload")
     return document
 
 
-def _refusal(detail: str) -> InvalidMessage:
+def refusal(detail: str) -> InvalidMessage:
+    """EBMS:0303 with this text."""
     return InvalidMessage(EbmsCode.DECOMPRESSION_FAILURE, detail)

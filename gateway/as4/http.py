@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 from aiohttp import HttpVersion11, web
 
 from gateway import __version__
+from gateway.as4.gzipped import TooLargeForMemory
+from gateway.as4.large import Large, LargeReceiving, LargeRequest, LargeSending
 from gateway.as4.limits import LIMITS, Limits
-from gateway.as4.msh import Receiving, Sending, Unwrap
+from gateway.as4.msh import Receiving, Request, Sending, Unwrap
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
@@ -32,7 +35,9 @@ from gateway.errors import (
     TemporaryError,
     UnreadableRequest,
 )
+from gateway.files.intake import Body
 from gateway.model.message import Outgoing, Received
+from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode
 from gateway.ports import Clock, Delivery
@@ -104,7 +109,8 @@ class As4Client:
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
         """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
         started = time.perf_counter()
-        sending = Sending(
+        kind = LargeSending if isinstance(outgoing.part, Spooled) else Sending
+        sending = kind(
             outgoing,
             endpoint,
             identity=self._identity,
@@ -113,9 +119,16 @@ class As4Client:
             profile=self._profile,
             limits=self._limits,
         )
-        request = await _work(len(outgoing.part), self._limits, sending.request)
+        request: Request | LargeRequest
+        if isinstance(sending, LargeSending):
+            request = sending.stream()
+            content: bytes | AsyncIterator[bytes] = _in_steps(request.body)
+            length = request.length
+        else:
+            request = await _work(size_of(outgoing.part), self._limits, sending.request)
+            content, length = request.body, len(request.body)
         try:
-            status, content_type, body = await self._post(endpoint.url, request.content_type, request.body)
+            status, content_type, body = await self._post(endpoint.url, request.content_type, content, length)
         except _NOT_REACHED as error:
             text, remedy = explain(error) if _is_of_tls(error) else (str(error), "")
             raise PeerUnavailable(f"{endpoint.url} cannot be reached: {text}", sent=False, remedy=remedy) from None
@@ -125,7 +138,9 @@ class As4Client:
         receipt = sending.close(status, content_type, body)
         return Delivery(receipt=receipt, soap=request.soap, milliseconds=(time.perf_counter() - started) * 1000)
 
-    async def _post(self, url: str, content_type: str, body: bytes) -> tuple[int, str, bytes]:
+    async def _post(
+        self, url: str, content_type: str, body: bytes | AsyncIterator[bytes], length: int
+    ) -> tuple[int, str, bytes]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(keepalive_timeout=30.0),
@@ -138,11 +153,14 @@ class As4Client:
             data=body,
             headers={
                 "Content-Type": content_type,
+                "Content-Length": str(length),
                 "Accept-Encoding": "identity",
                 "User-Agent": f"access-point-gateway/{__version__}",
             },
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self._limits.total, connect=self._limits.connect),
+            timeout=aiohttp.ClientTimeout(
+                total=self._limits.total + length / self._limits.pace, connect=self._limits.connect
+            ),
         ) as response:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise InvalidAnswer("The answer is compressed although that was not asked for")
@@ -167,10 +185,12 @@ class As4Endpoint:
         accept: Accept,
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
+        large: Large | None = None,
     ) -> None:
         self._identity = identity
         self._trust = trust
         self._clock = clock
+        self._large = large
         self._unwrap = unwrap
         self._accept = accept
         self._profile = profile
@@ -198,26 +218,16 @@ class As4Endpoint:
 
     async def post(self, request: web.BaseRequest) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
-        body = bytearray()
         held = 0
         try:
-            try:
-                await self._fill(body, request)
-            finally:
-                held = len(body)
-            octets = bytes(body)
-            body.clear()  # one copy of a large message is enough
-            receiving = Receiving(
-                request.headers.get("Content-Type", ""),
-                octets,
-                identity=self._identity,
-                trust=self._trust,
-                now=self._clock.now(),
-                unwrap=self._unwrap,
-                profile=self._profile,
-                limits=self._limits,
-            )
-            return _signal(await self._answer(receiving, held))
+            spool = self._large.spool if self._large else None
+            limits = self._limits
+            async with Body(spool, in_memory=limits.in_memory, largest=limits.message) as body:
+                try:
+                    await self._fill(body, request)
+                finally:
+                    held = len(body)
+                return _signal(await self._answer(request.headers.get("Content-Type", ""), body))
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
             return await _cut(request, _line(error.status, error.peer_text))
@@ -230,7 +240,31 @@ class As4Endpoint:
         finally:
             self._held -= held
 
-    async def _answer(self, receiving: Receiving, octets: int) -> bytes:
+    async def _answer(self, content_type: str, body: Body) -> bytes:
+        """The large path begins here: for a body that is in a file, or that turns out not to fit into memory."""
+        facts: dict[str, Any] = {
+            "identity": self._identity,
+            "trust": self._trust,
+            "now": self._clock.now(),
+            "unwrap": self._unwrap,
+            "profile": self._profile,
+            "limits": self._limits,
+        }
+        if self._large is None or body.place is None:
+            octets = body.whole()
+            in_memory = sys.maxsize - 1 if self._large is None else self._limits.inflated_in_memory
+            try:
+                return await self._judge(Receiving(content_type, octets, in_memory=in_memory, **facts), len(octets))
+            except TooLargeForMemory:
+                file = await body.spill(octets)
+                del octets
+        else:
+            file = await body.file()
+        assert self._large is not None and body.place is not None
+        receiving = LargeReceiving(content_type, file.path, body.place, self._large.unwrap, **facts)
+        return await self._judge(receiving, len(body))
+
+    async def _judge(self, receiving: Receiving, octets: int) -> bytes:
         try:
             received, receipt = await _work(octets, self._limits, lambda: (receiving.read(), receiving.receipt()))
             return receipt if received.is_test else await self._accept(received, receipt)
@@ -243,21 +277,22 @@ class As4Endpoint:
             _log.warning("refused a message: %s", error)
             return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
-    async def _fill(self, body: bytearray, request: web.BaseRequest) -> None:
+    async def _fill(self, body: Body, request: web.BaseRequest) -> None:
         """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
         limits = self._limits
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
         if (request.content_length or 0) > limits.message:
             raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+        await body.expect(request.content_length or 0)
         await _wave_through(request)
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
             async with asyncio.timeout(limits.idle) as deadline:
                 async for chunk in request.content.iter_any():
-                    body += chunk
                     self._held += len(chunk)
+                    await body.add(chunk)
                     if self._held > limits.bodies:
                         raise Overloaded(f"More than {limits.bodies} octets of messages at once")
                     if len(body) > limits.message:
@@ -268,6 +303,12 @@ class As4Endpoint:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
             raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+
+
+async def _in_steps(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Take piece after piece from an iterator that reads a file."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
 
 
 def _signal(octets: bytes) -> web.Response:

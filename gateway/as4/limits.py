@@ -16,13 +16,26 @@ _MIB: Final = 1024 * _KIB
 class Limits:
     """Octets, counts and seconds. The defaults fit every honest Peppol message that is known."""
 
-    # On the wire
+    # Sizes, from the wire inwards: message <= inflated <= ratio * message
     message: int = 100 * _MIB
-    """One request body."""
+    """One request body; ``as4.max_message``, at most 250 MB."""
+    inflated: int = 400 * _MIB
+    """The business envelope in it, and so the document: four times ``max_message``, at most this."""
+    ratio: int = 200
+    """How many times larger than the gzip octets, once beyond ``ratio_free``."""
+    ratio_free: int = _MIB
+    in_memory: int = _MIB
+    """A larger body goes to the spool and is worked on from file to file, in a memory that does not grow with it."""
+    inflated_in_memory: int = 4 * _MIB
+    """So does a smaller one with a larger envelope: its tree would take ten times as much."""
+    xml_part: int = 4 * _MIB
+    """An uncompressed part whose signature is over its canonical XML has to be parsed and canonicalised in memory."""
+
+    # On the wire
     answer: int = _MIB
     """One answer to a message of ours: a receipt has about 7 KiB."""
     bodies: int = 512 * _MIB
-    """All request bodies together that are being read or worked on; beyond this the answer is 503."""
+    """All request bodies together that are being read or worked on (two of the largest); beyond it comes 503."""
     inline: int = 64 * _KIB
     """Above this a message is worked on in a thread, so that the event loop goes on. XML shrinks ten times and more."""
 
@@ -56,6 +69,8 @@ class Limits:
     # Time, for a message of ours
     connect: float = 5.0
     total: float = 120.0
+    pace: int = 256 * _KIB
+    """Octets a second for which the time of a message of ours grows beyond ``total``."""
 
     # MIME
     content_type: int = 2 * _KIB
@@ -81,20 +96,11 @@ class Limits:
     """Names in one PrefixList."""
     certificate: int = 16 * _KIB
 
-    xml_part: int = 20 * _MIB
-    """An uncompressed part whose signature is over its canonical XML has to be parsed and canonicalised."""
-
     # Header values
     value: int = 1000
     """Characters of one value in eb:Messaging; the longest that Peppol knows has some 530."""
     message_id: int = 255
     properties: int = 64
-
-    # Decompression
-    inflated: int = 400 * _MIB
-    ratio: int = 200
-    """How many times larger than the gzip octets, once beyond ``ratio_free``."""
-    ratio_free: int = _MIB
 
 
 LIMITS: Final = Limits()

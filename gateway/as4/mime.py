@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.as4.limits import Limits
 from gateway.as4.namespaces import SOAP_TYPE
@@ -23,7 +24,7 @@ _PARAMETER: Final = re.compile(
     r'[ \t]*;[ \t]*(?:([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*)))?', re.ASCII
 )
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
-_PADDING: Final = 80
+PADDING: Final = 80
 """Blanks and line end after a boundary."""
 _AS_IS: Final = frozenset({"", "binary", "8bit", "7bit"})
 _ONCE: Final = frozenset({"content-type", "content-id", "content-transfer-encoding"})
@@ -46,12 +47,25 @@ class Part:
     content: memoryview
 
 
+class Headed(Protocol):
+    """What every MIME part has, wherever its octets lie."""
+
+    @property
+    def content_id(self) -> str: ...
+
+    @property
+    def media_type(self) -> str: ...
+
+
+_H = TypeVar("_H", bound=Headed)
+
+
 @dataclass(frozen=True, slots=True)
-class Related:
+class Related(Generic[_H]):
     """A whole message: the octets of the SOAP envelope and the parts besides."""
 
     soap: bytes
-    parts: tuple[Part, ...] = ()
+    parts: tuple[_H, ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -78,28 +92,42 @@ def read_media_type(text: str) -> MediaType:
     return MediaType(found[0].lower(), parameters)
 
 
-def read_message(content_type: str, body: bytes, limits: Limits) -> Related:
+def read_message(content_type: str, body: bytes, limits: Limits) -> Related[Part]:
     """Split a request into envelope and parts; a bare SOAP envelope is a message without parts."""
+    boundary, start = read_boundary(content_type, limits)
+    if not boundary:
+        return Related(body)
+    parts = _split(body, boundary, limits)
+    root = root_of(parts, start)
+    return Related(bytes(root.content), tuple(parts[1:]))
+
+
+def read_boundary(content_type: str, limits: Limits) -> tuple[bytes, str | None]:
+    """The boundary and the ``start`` of a request; no boundary for a bare SOAP envelope."""
     if len(content_type) > limits.content_type:
         raise UnreadableRequest("Content-Type is too long")
     media_type = read_media_type(content_type)
     if media_type.name == SOAP_TYPE:
         _utf8(media_type)
-        return Related(body)
+        return b"", None
     if media_type.name != "multipart/related":
         raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
     boundary = media_type.parameters.get("boundary", "")
     if not boundary or len(boundary) > limits.boundary or not _BOUNDARY.fullmatch(boundary):
         raise UnreadableRequest(f"multipart/related needs a boundary of 1 to {limits.boundary} characters")
-    parts = _split(body, boundary.encode("ascii"), limits)
-    root = _root(parts, media_type.parameters.get("start"))
-    return Related(bytes(root.content), tuple(parts[1:]))
+    return boundary.encode("ascii"), media_type.parameters.get("start")
 
 
 def write_message(soap: bytes, content_id: str, part: bytes, *, boundary: str, root_id: str) -> tuple[str, bytes]:
     """Write envelope and one part; gives Content-Type and body."""
+    content_type, before, after = write_around(soap, content_id, boundary=boundary, root_id=root_id)
+    return content_type, b"".join((before, part, after))
+
+
+def write_around(soap: bytes, content_id: str, *, boundary: str, root_id: str) -> tuple[str, bytes, bytes]:
+    """Write envelope and one part; gives Content-Type and what stands before and after the part's octets."""
     mark = boundary.encode("ascii")
-    body = b"".join(
+    before = b"".join(
         (
             b"--",
             mark,
@@ -114,13 +142,10 @@ def write_message(soap: bytes, content_id: str, part: bytes, *, boundary: str, r
             b"\r\nContent-Transfer-Encoding: binary\r\nContent-ID: <",
             content_id.encode("ascii"),
             b">\r\n\r\n",
-            part,
-            b"\r\n--",
-            mark,
-            b"--\r\n",
         )
     )
-    return f'multipart/related; boundary="{boundary}"; type="{SOAP_TYPE}"; start="<{root_id}>"', body
+    content_type = f'multipart/related; boundary="{boundary}"; type="{SOAP_TYPE}"; start="<{root_id}>"'
+    return content_type, before, b"\r\n--" + mark + b"--\r\n"
 
 
 def _split(body: bytes, boundary: bytes, limits: Limits) -> list[Part]:
@@ -135,7 +160,7 @@ def _split(body: bytes, boundary: bytes, limits: Limits) -> list[Part]:
         at += len(mark)
         if body.startswith(b"--", at):
             break  # an epilogue is let be, even where it begins at once
-        line_end = body.find(b"\r\n", at, at + _PADDING)
+        line_end = body.find(b"\r\n", at, at + PADDING)
         # A longer word that begins like the boundary would cut a part short.
         if line_end < 0 or body[at:line_end].strip(b" \t"):
             raise UnreadableRequest("A boundary line is damaged")
@@ -160,20 +185,29 @@ def _part(body: bytes, view: memoryview, start: int, end: int, limits: Limits) -
         blank = body.find(b"\r\n\r\n", start, min(end, start + limits.part_header_octets) + 4)
         if blank < 0 or blank + 4 > end + 2:
             raise UnreadableRequest("The headers of a MIME part do not end, or are too long")
-        headers = _headers(body[start:blank], limits)
+        headers = read_headers(body[start:blank], limits)
         content = view[blank + 4 : max(end, blank + 4)]
-    encoding = headers.get("content-transfer-encoding", "").strip().lower()
-    if encoding == "base64":
+    if is_base64(headers):
         content = memoryview(_base64(content))
-    elif encoding not in _AS_IS:
+    return Part(content_id_of(headers), headers.get("content-type", ""), content)
+
+
+def is_base64(headers: dict[str, str]) -> bool:
+    """Whether the part has to be decoded; raises ``UnreadableRequest`` for encodings that SOAP has no use for."""
+    encoding = headers.get("content-transfer-encoding", "").strip().lower()
+    if encoding != "base64" and encoding not in _AS_IS:
         raise UnreadableRequest("Content-Transfer-Encoding must be binary, 8bit, 7bit or base64")
+    return encoding == "base64"
+
+
+def content_id_of(headers: dict[str, str]) -> str:
+    """The Content-ID without angle brackets, empty where there is none."""
     content_id = headers.get("content-id", "")
-    if content_id.startswith("<") and content_id.endswith(">"):
-        content_id = content_id[1:-1]
-    return Part(content_id, headers.get("content-type", ""), content)
+    return content_id[1:-1] if content_id.startswith("<") and content_id.endswith(">") else content_id
 
 
-def _headers(block: bytes, limits: Limits) -> dict[str, str]:
+def read_headers(block: bytes, limits: Limits) -> dict[str, str]:
+    """The headers of one part by name in lower case."""
     lines = block.split(b"\r\n")
     if len(lines) > limits.part_headers:
         raise UnreadableRequest("Too many headers in a MIME part")
@@ -204,7 +238,8 @@ def _base64(content: memoryview) -> bytes:
         raise UnreadableRequest("A MIME part is not valid base64") from None
 
 
-def _root(parts: list[Part], start: str | None) -> Part:
+def root_of(parts: Sequence[_H], start: str | None) -> _H:
+    """The part that holds the envelope; it must be the first."""
     root = parts[0]
     if start is not None:
         wanted = start[1:-1] if start.startswith("<") and start.endswith(">") else start

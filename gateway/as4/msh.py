@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import os
 import re
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from gateway.as4 import ebms, mime, soap
 from gateway.as4.gzipped import inflate
@@ -41,6 +42,7 @@ from gateway.errors import (
 from gateway.model.document import Envelope
 from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing, Received, Verification
+from gateway.model.octets import Octets
 from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode, Receipt
 from gateway.ports import Clock
@@ -113,18 +115,12 @@ class Sending:
         return sign(self._messaging, self._identity, (self._content_id, self._outgoing.part))
 
     def request(self) -> Request:
-        """Sign, encrypt and pack.
-
-        Raises ``PeerUnavailable`` when the endpoint's certificate is not believed now: an SMP's answer may be some
-        minutes old, and a revocation counts at once. Nothing has been sent then.
-        """
-        try:
-            self._trust.believe(self._endpoint.certificate, Role.ACCESS_POINT, self._clock.now())
-        except (Untrusted, RevocationUnknown) as error:
-            text = f"The certificate of the access point {self._endpoint.seat} cannot be used: {error}"
-            raise PeerUnavailable(text, sent=False, remedy=error.remedy) from None
+        """Sign, encrypt and pack. Raises ``PeerUnavailable`` when the endpoint's certificate is not believed now."""
+        self._believe_endpoint()
+        part = self._outgoing.part
+        assert isinstance(part, bytes)  # files are LargeSending's
         sealed = seal(
-            self._outgoing.part,
+            part,
             self._content_id,
             self._endpoint.certificate,
             content_key=os.urandom(self._profile.algorithms.cipher_key_octets),
@@ -139,6 +135,17 @@ class Sending:
             root_id=f"soap.{self._outgoing.message_id}",
         )
         return Request(content_type=content_type, body=body, soap=envelope)
+
+    def _believe_endpoint(self) -> None:
+        """Look at the endpoint's certificate again: an SMP's answer may be some minutes old.
+
+        A revocation counts at once. Raises ``PeerUnavailable``; nothing has been sent then.
+        """
+        try:
+            self._trust.believe(self._endpoint.certificate, Role.ACCESS_POINT, self._clock.now())
+        except (Untrusted, RevocationUnknown) as error:
+            text = f"The certificate of the access point {self._endpoint.seat} cannot be used: {error}"
+            raise PeerUnavailable(text, sent=False, remedy=error.remedy) from None
 
     def close(self, status: int, content_type: str, body: bytes) -> Receipt:
         """Judge the answer; gives the receipt, or raises.
@@ -216,11 +223,11 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
     """A request past every gate: what was verified, and what is needed to answer it."""
 
     envelope: soap.Envelope
-    parts: tuple[mime.Part, ...]
+    parts: tuple[mime.Headed, ...]
     signed: Signed
     encryption: Encryption | None
     user: ebms.UserMessage
@@ -241,6 +248,7 @@ class Receiving:
         unwrap: Unwrap,
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
+        in_memory: int = sys.maxsize - 1,
     ) -> None:
         self._content_type = content_type
         self._body = body
@@ -250,17 +258,19 @@ class Receiving:
         self._unwrap = unwrap
         self._profile = profile
         self._limits = limits
+        self._in_memory = in_memory
         self._message_id = ""
         self._signed: Signed | None = None
 
     def read(self) -> Received:
         """Verify, decrypt, inflate and unwrap, in this order only.
 
-        Raises ``UnreadableRequest`` (an HTTP status is the answer), ``InvalidMessage`` (``error()`` is) or
-        ``RevocationUnknown`` (come again later).
+        Raises ``UnreadableRequest`` (an HTTP status is the answer), ``InvalidMessage`` (``error()`` is),
+        ``RevocationUnknown`` (come again later), and ``TooLargeForMemory`` when the envelope inflates beyond
+        ``in_memory``: ``LargeReceiving`` can read it then.
         """
         # (1) MIME and SOAP within their limits.
-        message = mime.read_message(self._content_type, self._body, self._limits)
+        message = self._split()
         envelope = soap.read_envelope(message.soap, self._limits)
         # (2) Signature and trust; no private key is used before this holds.
         opened = self._verify(envelope, message.parts)
@@ -269,7 +279,8 @@ class Receiving:
         # (4) Profile and parties, then the business envelope.
         user = opened.user
         check_profile(user, self._profile, seat=self._identity.common_name, signer=opened.signed.signer.common_name)
-        business, document = _no_envelope(), b""
+        business: Envelope = _no_envelope()
+        document: Octets = b""
         if not user.is_test:
             business, document = self._unwrapped(octets)
             check_envelope(user, business, self._profile)
@@ -312,7 +323,10 @@ class Receiving:
         )
         return write_envelope(messaging, sign(messaging, self._identity).text)
 
-    def _verify(self, envelope: soap.Envelope, parts: tuple[mime.Part, ...]) -> _Opened:
+    def _split(self) -> mime.Related[Any]:
+        return mime.read_message(self._content_type, self._body, self._limits)
+
+    def _verify(self, envelope: soap.Envelope, parts: tuple[mime.Headed, ...]) -> Opened:
         if envelope.messaging is None:
             raise InvalidMessage(EbmsCode.INVALID_HEADER, "There is no eb:Messaging header")
         self._message_id = ebms.glimpse_message_id(envelope.messaging, self._limits)
@@ -331,25 +345,31 @@ class Receiving:
         if len(envelope.body) or (envelope.body.text or "").strip():
             raise InvalidMessage(EbmsCode.VALUE_INCONSISTENT, "The SOAP Body must be empty")
         payload = match_parts(user, content_ids, self._profile)
-        return _Opened(envelope, parts, signed, encryption, user, payload)
+        return Opened(envelope, parts, signed, encryption, user, payload)
 
-    def _open(self, opened: _Opened) -> tuple[bytes, bytes]:
+    def _open(self, opened: Opened) -> tuple[Octets, Octets]:
         """The part as signed, and the business envelope's octets."""
         if opened.payload is None or opened.encryption is None:
             return b"", b""
         octets = open_parts(
             opened.encryption,
-            opened.parts,
+            cast("tuple[mime.Part, ...]", opened.parts),
             opened.signed.parts,
             identity=self._identity,
             algorithms=self._profile.algorithms,
             limits=self._limits,
         )[opened.payload.content_id]
-        return octets, inflate(octets, self._limits) if opened.payload.compressed else octets
+        if not opened.payload.compressed:
+            return octets, octets
+        return octets, inflate(octets, self._limits, in_memory=self._in_memory)
 
-    def _unwrapped(self, octets: bytes) -> tuple[Envelope, bytes]:
+    def _unwrap_octets(self, octets: Octets) -> tuple[Envelope, Octets]:
+        assert isinstance(octets, bytes)  # files are LargeReceiving's
+        return self._unwrap(octets)
+
+    def _unwrapped(self, octets: Octets) -> tuple[Envelope, Octets]:
         try:
-            return self._unwrap(octets)
+            return self._unwrap_octets(octets)
         except PermanentError as error:
             detail = error.detail if isinstance(error, InvalidMessage) else f"The business envelope: {error}"
             raise InvalidMessage(EbmsCode.OTHER, detail) from error

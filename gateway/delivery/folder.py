@@ -16,6 +16,7 @@ from typing import Literal
 from gateway.config import read_settings
 from gateway.discovery import ChannelContext
 from gateway.files import Handovers, make_directory, remove_leftovers, safe_name, write_durably
+from gateway.files.spool import pieces
 from gateway.model.message import Parcel
 from gateway.model.signals import Handover
 from gateway.ports import Channel
@@ -59,7 +60,7 @@ class Folder:
         name = safe_name(parcel.id)
         described = json.dumps(self._describe(parcel.message), ensure_ascii=False, indent=2, default=str)
         make_directory(self._target)
-        write_durably(self._target / f"{name}.xml", parcel.document)
+        write_durably(self._target / f"{name}.xml", pieces(parcel.document))
         write_durably(self._target / f"{name}.json", described.encode() + b"\n")
         return Handover(
             reference=f"{name}.xml",

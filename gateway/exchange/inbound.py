@@ -31,10 +31,11 @@ from gateway.model.message import (
     Received,
     TimelineEntry,
 )
+from gateway.model.octets import Octets, Spooled, size_of
 from gateway.model.services import serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Store
-from gateway.ubl import invoice
+from gateway.ubl import invoice, large
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Inbound:
             raise InvalidMessage(
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
-        facts = await in_thread_if_large(len(received.document), _facts, received.document)
+        facts = await in_thread_if_large(size_of(received.document), _facts, received.document)
         added = await self.store.add_once(self._arrival(received, receipt, participant, facts))
         if not added.same:
             raise InvalidMessage(
@@ -97,8 +98,8 @@ class Inbound:
             # Configuration or participant changed since the document came: it waits in the inbox, which always exists.
             event = Event(name="Postponed", reason="Waits in the inbox until it is acknowledged", channel=PULLED)
             return Outcome(message=message, event=event)
-        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
-        facts = await in_thread_if_large(len(octets), _facts, octets)
+        octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
+        facts = await in_thread_if_large(size_of(octets), _facts, octets)
         try:
             parcel = Parcel(
                 id=message.id,
@@ -145,7 +146,7 @@ class Inbound:
             instance_id=InstanceId(envelope.instance_id),
             conversation_id=received.conversation_id,
             peer=seat,
-            size=len(received.document),
+            size=size_of(received.document),
             next_attempt=None if pulled else now,
             created=now,
             updated=now,
@@ -211,9 +212,9 @@ def _acknowledges(receipt: bytes, received: Received) -> bool:
     return all(digest.encode() in receipt for _, digest in received.verification.covered)
 
 
-def _facts(octets: bytes) -> Facts | None:
+def _facts(octets: Octets) -> Facts | None:
     """The facts where it is an invoice that we understand; any other document is carried without them."""
     try:
-        return invoice.read(octets)
+        return large.read_facts(octets) if isinstance(octets, Spooled) else invoice.read(octets)
     except InvalidDocument:
         return None

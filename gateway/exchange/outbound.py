@@ -8,12 +8,13 @@ at acceptance and never again; the octets of the envelope are frozen before the 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from gateway.errors import (
@@ -31,6 +32,7 @@ from gateway.exchange import relations
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
 from gateway.exchange.threads import LARGE, in_thread_if_large
+from gateway.files.spool import Place, Spool, in_memory
 from gateway.model.document import Envelope, Facts, bare_facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
@@ -44,10 +46,11 @@ from gateway.model.message import (
     Route,
     TimelineEntry,
 )
+from gateway.model.octets import Octets, Spooled, sha256_of, size_of
 from gateway.model.relation import Reachable
 from gateway.model.signals import EbmsCode
 from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Store, Transport
-from gateway.ubl import page, sbdh
+from gateway.ubl import large, page, sbdh
 from gateway.ubl.candidates import candidates
 from gateway.ubl.submission import Submission, read_submission
 
@@ -56,7 +59,23 @@ log = logging.getLogger(__name__)
 _FRESH: Final = 1024
 _FRESH_OCTETS: Final = 16 * 1024 * 1024
 """Most documents, and most octets of them, that wait in memory for their first step."""
+IN_MEMORY: Final = 1024 * 1024
+"""Octets from which on a stored document may be a file."""
+PAPER: Final = 10_000_000
+"""Octets of a document that can be mailed, printed or made a page of, which happens in memory."""
+_TOO_LARGE: Final = f"a document above {PAPER // 1_000_000} MB can neither be mailed nor printed"
 _TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What large documents need: they are worked on from file to file."""
+
+    spool: Spool
+    pack: Callable[[Iterable[bytes], Path], Spooled]
+    """As ``Outbound.pack``, into a new file."""
+    limit: int
+    """Octets that a document may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,25 +94,29 @@ class Outbound:
     message_id: Callable[[], MessageId]
     country: str
     """Country of C1 where the document names none."""
+    large: Workshop | None = None
+    """For documents that are too large for memory; without it all are worked on there."""
     _fresh: Fresh = field(default_factory=lambda: Fresh(), repr=False, compare=False)
     """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
     async def submit(
         self,
         account: AccountId,
-        octets: bytes,
+        octets: Octets,
         *,
         route: Route = Route.AUTO,
         idempotency_key: str = "",
         links: Mapping[str, str] | None = None,
+        place: Place | None = None,
     ) -> Added:
         """Accept a document: checked, given its identity and committed when this returns.
 
+        ``place`` is where ``octets`` that are in a file may have others beside it.
         The same idempotency key with the same body gives the document of the first time. Raises
         ``InvalidDocument`` with findings, ``Conflict`` (same key, other body; or a sender that belongs to
         another account), ``StoreUnavailable``.
         """
-        submission = await in_thread_if_large(len(octets), read_submission, octets)
+        submission = await self._checked(octets, place)
         facts, envelope = facts_of(submission), submission.envelope
         sender = envelope.sender if envelope else _sender(facts)
         if sender is not None:
@@ -122,8 +145,8 @@ class Outbound:
             message_id=self.message_id(),
             instance_id=InstanceId(envelope.instance_id if envelope else str(uuid.uuid4())),
             conversation_id=str(uuid.uuid4()),
-            sha256=hashlib.sha256(octets).hexdigest(),
-            size=len(octets),
+            sha256=sha256_of(octets),
+            size=size_of(octets),
             next_attempt=now,
             created=now,
             updated=now,
@@ -142,7 +165,7 @@ class Outbound:
                 "This idempotency key was used for another document",
                 remedy="Use a new key for each document; repeat a key only with the very same body and route.",
             )
-        if added.new and len(octets) <= LARGE:
+        if added.new and size_of(octets) <= LARGE:
             self._fresh.put(message.id, submission)
         return added
 
@@ -152,18 +175,24 @@ class Outbound:
         A repeat with the same ``key`` gives the document of the first time, so a second click is no second
         invoice. Raises as :meth:`submit`.
         """
-        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
         # The arrow keeps these keys apart from those of companies, which are ASCII.
         once = f"resend → {message.id} {key}"
         links = {"resend_of": message.id}
         # What may have arrived over the network is sent over the network again, and never becomes a copy on paper.
         over_network = message.sent_octets and message.channel not in _CHANNEL_WORDS
         route = Route.PEPPOL if over_network else message.route
-        return await self.submit(message.account, octets, route=route, idempotency_key=once, links=links)
+        octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
+        async with self._place(message) as place:
+            return await self.submit(
+                message.account, octets, route=route, idempotency_key=once, links=links, place=place
+            )
 
     async def send(self, message: Message) -> Outcome:
         """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""
-        submission = await self._read(message)
+        async with self._place(message) as place:
+            return await self._send(message, await self._read(message, place), place)
+
+    async def _send(self, message: Message, submission: Submission, place: Place | None) -> Outcome:
         if message.route in (Route.EMAIL, Route.PRINT):
             reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
             return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
@@ -181,7 +210,7 @@ class Outbound:
             return Outcome(message=message, event=event, evidence=lookup_evidence(error.steps))
         evidence = lookup_evidence(answer.steps)
         if isinstance(answer, Reachable) and (message.sender or envelope):
-            outcome = await self._transmit(message, submission, answer)
+            outcome = await self._transmit(message, submission, answer, place)
             return replace(outcome, evidence=(*evidence, *outcome.evidence))
         detail: dict[str, object] = {"steps": describe_steps(answer.steps)}
         no = answer.text if isinstance(answer, relations.NoRelation) else "the seller has no identifier on the network"
@@ -197,7 +226,14 @@ class Outbound:
 
     async def dispatch(self, message: Message) -> Outcome:
         """DIVERTED: make the readable page and hand the parcel to the chosen channel."""
-        submission = await self._read(message)
+        async with self._place(message) as place:
+            submission = await self._read(message, place)
+            if size_of(submission.document) > PAPER:
+                return Outcome(message=message, event=Event(name="GaveUp", reason=_TOO_LARGE))
+            document = await asyncio.to_thread(in_memory, submission.document)
+        return await self._dispatch(message, replace(submission, document=document), document)
+
+    async def _dispatch(self, message: Message, submission: Submission, document: bytes) -> Outcome:
         channel = self.channels.get(message.channel)
         if channel is None:
             reason = f"the channel {message.channel} is switched off"
@@ -210,7 +246,7 @@ class Outbound:
         try:
             facts = facts_of(submission)
             language = page.language_of(facts)
-            rendered = await asyncio.to_thread(page.render, submission.document, facts=facts, language=language)
+            rendered = await asyncio.to_thread(page.render, document, facts=facts, language=language)
             handover = await channel.dispatch(_parcel(message, submission, rendered, language))
         except InvalidDocument as error:
             # No page can be made of it, today or tomorrow; a person must look.
@@ -236,14 +272,16 @@ class Outbound:
             message=message, event=event, evidence=(Evidence(kind=name, media_type="text/plain", octets=kept),)
         )
 
-    async def _transmit(self, message: Message, submission: Submission, found: Reachable) -> Outcome:
+    async def _transmit(
+        self, message: Message, submission: Submission, found: Reachable, place: Place | None
+    ) -> Outcome:
         """Freeze the octets, send them, and read the answer."""
         envelope = submission.envelope or self._envelope(message, facts_of(submission), found)
         sent_before = message.sent_octets
         if sent_before:
-            part = await self.store.payload(message.id, PayloadKind.PART)
+            part = await self.store.content(message.id, PayloadKind.PART)
         else:
-            part = await in_thread_if_large(message.size, self._part, submission.document, envelope)
+            part = await in_thread_if_large(message.size, self._part, submission.document, envelope, place)
         message = await self.store.mark_sending(
             message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
         )
@@ -307,6 +345,8 @@ class Outbound:
         """Choose the next channel that can take the document; none left is the end, with every reason named."""
         if submission.facts is None:
             return Event(name="GaveUp", reason=f"{reason}; only invoices and credit notes can be mailed or printed")
+        if size_of(submission.document) > PAPER:
+            return Event(name="GaveUp", reason=f"{reason}; {_TOO_LARGE}")
         names = [only] if only else list(self.channels)
         if after in names:
             names = names[names.index(after) + 1 :]
@@ -330,8 +370,27 @@ class Outbound:
             return [ParticipantId.parse(message.receiver)]
         return [c.participant for c in _candidates(facts.receiver)]
 
-    def _part(self, document: bytes, envelope: Envelope) -> bytes:
-        return self.pack(sbdh.wrap(document, envelope))
+    def _part(self, document: Octets, envelope: Envelope, place: Place | None) -> Octets:
+        if isinstance(document, bytes):
+            return self.pack(sbdh.wrap(document, envelope))
+        assert self.large is not None and place is not None
+        return self.large.pack(large.wrap(document, envelope), place.new("part"))
+
+    @asynccontextmanager
+    async def _place(self, message: Message) -> AsyncIterator[Place | None]:
+        """A place in the spool for a large document; waits until there is one."""
+        if self.large is None or message.size <= IN_MEMORY:
+            yield None
+            return
+        async with self.large.spool.place(message.size, wait=True) as place:
+            yield place
+
+    async def _checked(self, octets: Octets, place: Place | None) -> Submission:
+        if isinstance(octets, bytes):
+            return await in_thread_if_large(len(octets), read_submission, octets)
+        assert self.large is not None and place is not None
+        limit = self.large.limit
+        return await asyncio.to_thread(large.read_submission, octets, place.new, limit=limit)
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
@@ -347,12 +406,11 @@ class Outbound:
             type=facts.document_type.name,
         )
 
-    async def _read(self, message: Message) -> Submission:
+    async def _read(self, message: Message, place: Place | None) -> Submission:
         fresh = self._fresh.take(message.id)
         if fresh is not None:
             return fresh
-        octets = await self.store.payload(message.id, PayloadKind.DOCUMENT)
-        return await in_thread_if_large(len(octets), read_submission, octets)
+        return await self._checked(await self.store.content(message.id, PayloadKind.DOCUMENT), place)
 
 
 @dataclass(slots=True)
@@ -364,14 +422,14 @@ class Fresh:
 
     def put(self, id: DocumentId, submission: Submission) -> None:
         self._known[id] = submission
-        self._octets += len(submission.document)
+        self._octets += size_of(submission.document)
         while len(self._known) > _FRESH or self._octets > _FRESH_OCTETS:
             self.take(next(iter(self._known)))
 
     def take(self, id: DocumentId) -> Submission | None:
         known = self._known.pop(id, None)
         if known is not None:
-            self._octets -= len(known.document)
+            self._octets -= size_of(known.document)
         return known
 
 

@@ -19,6 +19,7 @@ import idna
 
 from gateway.fallback._payment import Payment
 from gateway.files import safe_name
+from gateway.files.spool import in_memory
 from gateway.model.document import Facts
 from gateway.model.message import Parcel
 
@@ -100,7 +101,7 @@ def write_mail(
     # Letters, digits, dot and underscore only: some scan services refuse a mail for its file names.
     stem = re.sub(r"[^A-Za-z0-9.]+", "_", f"{title}_{number}").strip("._")[:80]
     message.add_attachment(parcel.page, maintype="application", subtype="pdf", filename=f"{stem}.pdf")
-    message.add_attachment(parcel.document, maintype="application", subtype="xml", filename=f"{stem}.xml")
+    message.add_attachment(in_memory(parcel.document), maintype="application", subtype="xml", filename=f"{stem}.xml")
     return Mail(
         octets=message.as_bytes(),
         message_id=message_id,

@@ -24,6 +24,7 @@ from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationErro
 from gateway.fallback._mail import Mail, clean, read_address, read_domain, write_mail
 from gateway.fallback._payment import read_payments
 from gateway.files import Handovers
+from gateway.files.spool import in_memory
 from gateway.model.message import Parcel
 from gateway.model.signals import Handover
 from gateway.ports import Channel
@@ -160,7 +161,7 @@ class Mailing:
         mail = write_mail(
             parcel,
             read_address(parcel.facts.receiver.email),
-            read_payments(parcel.document),
+            read_payments(in_memory(parcel.document)),
             sender=self._sender,
             bounce_domain=self._bounce_domain,
             now=self._now(),

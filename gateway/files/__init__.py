@@ -9,9 +9,11 @@ from gateway.files.durable import (
     write_durably,
 )
 from gateway.files.handovers import Handovers
+from gateway.files.spool import Spool
 
 __all__ = [
     "Handovers",
+    "Spool",
     "make_directory",
     "publish_directory",
     "remove_leftovers",

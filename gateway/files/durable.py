@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -32,10 +32,10 @@ def safe_name(text: str) -> str:
     return text if _SAFE.fullmatch(text) else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-def write_durably(path: Path, octets: bytes, *, mode: int = 0o666) -> None:
+def write_durably(path: Path, octets: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
     """Write a file so that it is there whole, or not at all; an older file of that name is replaced.
 
-    ``mode`` is for a new file and limited by the umask, as usual.
+    ``octets`` may come in pieces. ``mode`` is for a new file and limited by the umask, as usual.
     """
     unfinished = path.with_name(f"{UNFINISHED}{path.name}-{secrets.token_hex(4)}")
     try:
@@ -102,9 +102,9 @@ def remove_leftovers(directory: Path, *, older_than: float = 3600.0) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _write(path: Path, octets: bytes, mode: int = 0o666) -> None:
+def _write(path: Path, octets: bytes | Iterable[bytes], mode: int = 0o666) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(octets)
+        file.writelines([octets] if isinstance(octets, bytes) else octets)
         file.flush()
         os.fsync(file.fileno())
 

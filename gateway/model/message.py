@@ -13,6 +13,7 @@ from enum import StrEnum
 from gateway.model.document import Envelope, Facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import State
+from gateway.model.octets import Octets
 
 
 class Direction(StrEnum):
@@ -120,7 +121,7 @@ class Outgoing:
     conversation_id: str
     timestamp: datetime
     envelope: Envelope
-    part: bytes
+    part: Octets
     """gzip of the business envelope's octets, made once at acceptance."""
 
 
@@ -158,9 +159,9 @@ class Received:
     is_test: bool
     """The ebMS test service: answered with a receipt, handed to nobody."""
     envelope: Envelope
-    document: bytes
+    document: Octets
     """The business document's octets."""
-    part: bytes
+    part: Octets
     """The part as signed: gzip when the sender compressed it."""
     compressed: bool
     soap: bytes
@@ -176,7 +177,7 @@ class Parcel:
     """Stable: the same parcel handed over twice is one handover."""
     message: Message
     facts: Facts
-    document: bytes
+    document: Octets
     page: bytes
     """PDF/A-3 of the readable page with the document embedded; the address stands in the window."""
     language: str = "sv"

@@ -8,17 +8,21 @@ fixed at acceptance; octets that differ are never given to anybody.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import StateError, StoreUnavailable
+from gateway.files.spool import measured
+from gateway.model.octets import Octets, Spooled
 
 try:
     from isal import isal_zlib as _deflate
@@ -57,7 +61,7 @@ class Folder:
 
     path: Path
 
-    async def keep_all(self, all_octets: Sequence[tuple[bytes, str]]) -> list[Kept]:
+    async def keep_all(self, all_octets: Sequence[tuple[Octets, str]]) -> list[Kept]:
         """Keep every one of these (octets, name), or none: what did fit is removed when another does not."""
         done: list[Kept] = []
         try:
@@ -70,22 +74,46 @@ class Folder:
             raise
         return done
 
-    async def keep(self, octets: bytes, name: str) -> Kept:
-        """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``."""
+    async def keep(self, octets: Octets, name: str) -> Kept:
+        """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``.
+
+        A file gets one more name, here: the one that it has already stays with its owner.
+        """
+        if isinstance(octets, Spooled):
+            file = _file_name(octets.sha256, name)
+            await self._to_disk(file, partial(_link_durably, octets.path))
+            return Kept(sha256=octets.sha256, size=octets.size, packing="plain", octets=None, file=file)
         if len(octets) < _OFF_THE_LOOP:
             kept = _pack_again(octets) if name.endswith(_SHARED) and len(octets) <= IN_ROW else _pack(octets)
         else:
             kept = await asyncio.to_thread(_pack, octets)
         if kept.octets is None or len(kept.octets) <= IN_ROW:
             return kept
-        if not _PLAIN_NAME.fullmatch(name):
-            raise StateError(f"“{name[:80]}” cannot be part of a file name")
-        file = f"{kept.sha256[:2]}/{name}.{kept.sha256[:16]}"
+        file = _file_name(kept.sha256, name)
+        packed = kept.octets
+        await self._to_disk(file, lambda path: _write_durably(path, packed))
+        return Kept(sha256=kept.sha256, size=kept.size, packing=kept.packing, octets=None, file=file)
+
+    async def _to_disk(self, file: str, write: Callable[[Path], None]) -> None:
         try:
-            await asyncio.to_thread(_write_durably, self.path / file, kept.octets)
+            await asyncio.to_thread(write, self.path / file)
         except OSError as error:
             raise StoreUnavailable(f"The payload folder {self.path} cannot be written: {error.strerror}") from error
-        return Kept(sha256=kept.sha256, size=kept.size, packing=kept.packing, octets=None, file=file)
+
+    async def content(self, kept: Kept) -> Octets:
+        """The octets as :meth:`fetch` gives them, or the file where they are many and lie plain."""
+        if not kept.file or kept.packing != "plain" or kept.size <= _OFF_THE_LOOP:
+            return await self.fetch(kept)
+        path = self.path / kept.file
+        try:
+            found = await asyncio.to_thread(measured, path)
+        except FileNotFoundError:
+            raise _quarantined(kept, "the file is missing") from None
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from error
+        if (found.sha256, found.size) != (kept.sha256, kept.size):
+            raise _quarantined(kept, "the digest is another one")
+        return found
 
     async def fetch(self, kept: Kept) -> bytes:
         """Give the octets back, unpacked and compared with their digest. Raises ``StateError`` when they differ."""
@@ -105,6 +133,12 @@ class Folder:
         """Remove the file of octets that no row names."""
         if kept.file:
             await asyncio.to_thread((self.path / kept.file).unlink, missing_ok=True)
+
+
+def _file_name(sha256: str, name: str) -> str:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise StateError(f"“{name[:80]}” cannot be part of a file name")
+    return f"{sha256[:2]}/{name}.{sha256[:16]}"
 
 
 def _pack(octets: bytes) -> Kept:
@@ -140,11 +174,37 @@ def _quarantined(kept: Kept, why: str) -> StateError:
     )
 
 
-def _write_durably(path: Path, octets: bytes) -> None:
+def _link_durably(source: Path, path: Path) -> None:
+    """Give a file that is complete one more name, durably; copy it where the disk cannot do that."""
+    folder = _folder_of(path)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.unlink(missing_ok=True)
+        try:
+            os.link(source, unfinished)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                raise
+            shutil.copyfile(source, unfinished)
+        _fsync(unfinished, os.O_RDONLY)
+        unfinished.rename(path)
+    finally:
+        # Also where the name was there before: two names of one file are left as they are by a rename.
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+    _fsync(folder)
+
+
+def _folder_of(path: Path) -> Path:
     folder = path.parent
     if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _fsync(folder.parent)
+    return folder
+
+
+def _write_durably(path: Path, octets: bytes) -> None:
+    folder = _folder_of(path)
     unfinished = path.with_name(path.name + ".part")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -161,8 +221,8 @@ def _write_durably(path: Path, octets: bytes) -> None:
     _fsync(folder)
 
 
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _fsync(path: Path, flags: int = os.O_RDONLY | os.O_DIRECTORY) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -23,6 +23,7 @@ from gateway.errors import NotFound, StateError
 from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
+from gateway.model.octets import Octets
 from gateway.ports import Added, Arrival, Clock, Filter
 from gateway.store import accounts, documents, queries, steps
 from gateway.store.bells import Bell, Bells
@@ -95,7 +96,7 @@ class SqlStore:
     async def _prepared(self, arrival: Arrival) -> documents.New:
         """Pack the octets, large ones into files that are on disk before the row."""
         message = arrival.message
-        wanted = [(octets, f"{message.id}.{kind}") for kind, octets in arrival.payloads.items()]
+        wanted: list[tuple[Octets, str]] = [(o, f"{message.id}.{kind}") for kind, o in arrival.payloads.items()]
         wanted += [(proof.octets, f"{message.id}.{proof.kind}") for proof in arrival.evidence]
         kept = await self._payloads.keep_all(wanted)
         payloads = dict(zip(arrival.payloads, kept, strict=False))
@@ -151,7 +152,7 @@ class SqlStore:
             documents.Step(id=message.id, change=change, evidence=await self._kept(message.id, evidence))
         )
 
-    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: bytes) -> Message:
+    async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: Octets) -> Message:
         """Commit, before the first octet leaves, that C3 may get it, with the part that every retry sends.
 
         A lease that ran out is ``LostLease`` too.
@@ -189,6 +190,10 @@ class SqlStore:
     async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
         """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
         return await self._payloads.fetch(await self._look(partial(queries.payload, id=id, kind=kind)))
+
+    async def content(self, id: DocumentId, kind: PayloadKind) -> Octets:
+        """The same; what is too large for memory as the store's own file."""
+        return await self._payloads.content(await self._look(partial(queries.payload, id=id, kind=kind)))
 
     async def evidence(self, account: AccountId, id: DocumentId) -> Sequence[tuple[str, datetime, Evidence]]:
         """Stored evidence as (name, time, evidence), oldest first. Raises ``NotFound``, ``StateError``."""

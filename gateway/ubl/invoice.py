@@ -60,7 +60,7 @@ def facts_of(root: etree._Element) -> Facts:
     """Read the facts of a parsed document. Raises :class:`InvalidDocument`."""
     name = etree.QName(root)
     if not is_invoice(root):
-        raise refusal(_not_an_invoice(name))
+        raise refusal(not_an_invoice(name))
     needed = {element: find(root, element) for element in _NEEDED}
     findings = [
         Finding(
@@ -111,7 +111,8 @@ def refusal(*findings: Finding, remedy: str = "") -> InvalidDocument:
     return InvalidDocument(findings[0].message, findings=findings, remedy=remedy)
 
 
-def _not_an_invoice(name: etree.QName) -> Finding:
+def not_an_invoice(name: etree.QName) -> Finding:
+    """What is wrong with a root of that name."""
     said = f"The root element is {name.localname} (namespace {name.namespace or 'none'})"
     if name.namespace == SBDH:
         hint = "the document is wrapped in a business envelope; hand in the whole envelope or the invoice alone"

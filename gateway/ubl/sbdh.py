@@ -50,11 +50,16 @@ def wrap(document: bytes, envelope: Envelope) -> bytes:
     A UTF-8 document goes in octet for octet, without its byte order mark and XML declaration; any other is
     transcoded. Raises :class:`InvalidDocument` when it is not well-formed or the header would be over 64 kB.
     """
+    return b"".join((write_head(envelope), _payload_octets(document), b"</StandardBusinessDocument>"))
+
+
+def write_head(envelope: Envelope) -> bytes:
+    """What stands before the document. Raises :class:`InvalidDocument` when it would be over 64 kB."""
     head = _header(envelope).encode()
     if len(head) > MAX_HEADER:
         message = f"The business envelope's header would have {len(head)} octets; at most {MAX_HEADER} are allowed."
         raise InvalidDocument(message, findings=[Finding(rule="SBDH", message=message)])
-    return b"".join((head, _payload_octets(document), b"</StandardBusinessDocument>"))
+    return head
 
 
 def unwrap(octets: bytes, *, limit: int = MAX_DOCUMENT) -> tuple[Envelope, bytes]:

@@ -74,8 +74,13 @@ def _schema_folder() -> Path:
 
 def load() -> None:
     """Load the schemas now, so that the first document does not wait. Raises :class:`ConfigurationError`."""
+    loaded()
+
+
+def loaded() -> etree.XMLSchema:
+    """Both schemas as one, for a parser that checks on the way. Raises :class:`ConfigurationError`."""
     with _LOCK:
-        _schema()
+        return _schema()
 
 
 def check(octets: bytes, root: etree._Element | None = None, *, limit: int = MAX_DOCUMENT) -> list[Finding]:
@@ -90,12 +95,11 @@ def check(octets: bytes, root: etree._Element | None = None, *, limit: int = MAX
             root = safexml.parse(octets, huge=True)
         except safexml.UnsafeXml as error:
             return [Finding(rule="XML", location=f"line {error.line}", message=f"{error}.")]
-    with _LOCK:
-        schema = _schema()
+    schema = loaded()
     if len(octets) > _LARGE:
         found = safexml.schema_errors(octets, schema, MAX_FINDINGS + 1)
         if len(found) > MAX_FINDINGS:
-            return [_finding_at(line, message) for line, message in found[:MAX_FINDINGS]]
+            return [finding_at(line, message) for line, message in found[:MAX_FINDINGS]]
     with _LOCK:
         if schema.validate(root):
             return []
@@ -104,7 +108,7 @@ def check(octets: bytes, root: etree._Element | None = None, *, limit: int = MAX
     return [_finding(root, entry) for entry in entries]
 
 
-def _finding_at(line: int, text: str) -> Finding:
+def finding_at(line: int, text: str) -> Finding:
     """A finding of which only the line is known."""
     message, value = _words(text, None)
     return Finding(rule="XSD", location=f"line {line}", message=f"{message} (line {line})", value=value[:200])

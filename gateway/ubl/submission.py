@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from gateway.errors import InvalidMessage
+from gateway.errors import InvalidDocument, InvalidMessage
 from gateway.model.document import Company, Envelope, Facts, Finding
+from gateway.model.octets import Octets
 from gateway.ubl import sbdh, schema
 from gateway.ubl.invoice import facts_of, open_document, refusal
 from gateway.ubl.names import MAX_DOCUMENT, SBDH, find, is_invoice, text, xpath_of
@@ -21,7 +22,7 @@ from gateway.ubl.names import MAX_DOCUMENT, SBDH, find, is_invoice, text, xpath_
 class Submission:
     """A document that passed the door."""
 
-    document: bytes
+    document: Octets
     """The business document: the octets handed in, or those cut from the envelope."""
     facts: Facts | None
     """None for a document in an envelope that is neither invoice nor credit note."""
@@ -37,12 +38,12 @@ def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     try:
         envelope, document = sbdh.unwrap(octets, limit=limit)
     except InvalidMessage as error:
-        raise refusal(Finding(rule="SBDH", location="/StandardBusinessDocument", message=error.detail)) from None
+        raise odd_envelope(error) from None
     inner = open_document(document, limit=limit)
     if not is_invoice(inner):
         return Submission(document=document, facts=None, envelope=envelope)
     facts = _checked(document, inner)
-    findings = _disagreements(envelope, facts)
+    findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
     return Submission(document=document, facts=facts, envelope=envelope)
@@ -53,6 +54,11 @@ def _checked(octets: bytes, root: etree._Element) -> Facts:
         findings = schema.check(octets, root)
         if findings:
             raise refusal(*findings)
+    return checked_facts(root)
+
+
+def checked_facts(root: etree._Element) -> Facts:
+    """The facts of a document that obeys its schema. Raises :class:`InvalidDocument` for odd addresses."""
     facts = facts_of(root)
     odd = [
         finding
@@ -65,6 +71,11 @@ def _checked(octets: bytes, root: etree._Element) -> Facts:
     if odd:
         raise refusal(*odd)
     return facts
+
+
+def odd_envelope(error: InvalidMessage) -> InvalidDocument:
+    """What is wrong with the envelope that was handed in."""
+    return refusal(Finding(rule="SBDH", location="/StandardBusinessDocument", message=error.detail))
 
 
 def _odd_endpoint(root: etree._Element, path: str, company: Company) -> list[Finding]:
@@ -81,7 +92,7 @@ def _odd_endpoint(root: etree._Element, path: str, company: Company) -> list[Fin
     return [Finding(rule="FACTS", location=xpath_of(node), message=message, value=value[:200])]
 
 
-def _disagreements(envelope: Envelope, facts: Facts) -> list[Finding]:
+def disagreements(envelope: Envelope, facts: Facts) -> list[Finding]:
     """What the envelope's header says about the document against the document itself."""
     place = "/StandardBusinessDocument/StandardBusinessDocumentHeader/BusinessScope/Scope"
     return [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def application(gateway: Gateway) -> web.Application:
     """The site of API, health and home page for one gateway."""
     limit = int(gateway.config.as4.max_message)
-    intake = Intake(limit=limit)
+    intake = Intake(limit=limit, spool=gateway.handing_in)
     app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store))])
     app[REQUESTS] = Counter()
     if gateway.siblings:

@@ -1,7 +1,7 @@
 """Reading a body that a stranger sends: bounded in size, in time, and in how many are read at once.
 
-Bodies are read whole into memory, so what all requests together may hold is bounded too; beyond that the caller gets
-503 and comes again.
+Small bodies are read into memory, large documents into the spool; what all requests together may hold is bounded too,
+and beyond that the caller gets 503 and comes again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.files.intake import Body
+from gateway.files.spool import Place, Spool
+from gateway.model.octets import Octets
 from gateway.web.problem import RETRY_SECONDS, Problem, bad_request
 
 PAUSE_SECONDS: Final = 30.0
 """The longest pause between two pieces of a body."""
 WHOLE_SECONDS: Final = 600.0
+IN_MEMORY: Final = 1024 * 1024
+"""A larger document goes to the spool."""
 JSON_LIMIT: Final = 64 * 1024
 _AT_ONCE: Final = 4
 """How many of the largest bodies may be in memory together."""
@@ -32,6 +37,8 @@ class Intake:
 
     limit: int
     """Octets that one body may have."""
+    spool: Spool | None = None
+    """Where large documents go; without it they stay in memory."""
     pause_seconds: float = PAUSE_SECONDS
     whole_seconds: float = WHOLE_SECONDS
     held: int = 0
@@ -42,23 +49,38 @@ class Intake:
 
         Raises the problems ``too-large``, ``too-slow``, ``unsupported-type`` and ``unavailable``.
         """
-        pieces = bytearray()
-        try:
-            await self._read(request, pieces, limit or self.limit)
-            yield bytes(pieces)
-        finally:
-            self.held -= len(pieces)
+        async with self._body(request, None, limit or self.limit) as body:
+            yield body.whole()
 
-    async def _read(self, request: web.Request, pieces: bytearray, limit: int) -> None:
+    @asynccontextmanager
+    async def take_document(self, request: web.Request) -> AsyncIterator[tuple[Octets, Place | None]]:
+        """The same for a document of any size up to the limit; with the place of one that is in a file.
+
+        Raises ``Overloaded`` and ``StoreUnavailable`` too.
+        """
+        async with self._body(request, self.spool, self.limit) as body:
+            yield await body.octets(), body.place
+
+    @asynccontextmanager
+    async def _body(self, request: web.Request, spool: Spool | None, limit: int) -> AsyncIterator[Body]:
+        async with Body(spool, in_memory=IN_MEMORY, largest=limit) as body:
+            try:
+                await self._read(request, body, limit)
+                yield body
+            finally:
+                self.held -= len(body)
+
+    async def _read(self, request: web.Request, body: Body, limit: int) -> None:
         refuse_packing(request)
         if (request.content_length or 0) > limit:
             raise too_large(limit)
+        await body.expect(request.content_length or 0)
         try:
             async with asyncio.timeout(self.whole_seconds):
                 while piece := await self._piece(request):
-                    pieces += piece
                     self.held += len(piece)
-                    if len(pieces) > limit:
+                    await body.add(piece)
+                    if len(body) > limit:
                         raise too_large(limit)
                     if self.held > self.limit * _AT_ONCE:
                         raise Problem("unavailable", _FULL, headers={"Retry-After": str(RETRY_SECONDS)}, close=True)

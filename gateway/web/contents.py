@@ -6,24 +6,27 @@ Everything is sent as an attachment under a name made here; nothing that an invo
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import ETag, web
 
 from gateway.errors import InvalidDocument, NotFound, Overloaded
+from gateway.exchange.outbound import PAPER
+from gateway.files.spool import STEP, Place, in_memory, pieces, write_all
 from gateway.model.identifiers import DocumentId
 from gateway.model.message import Direction, Message, PayloadKind
+from gateway.model.octets import Octets, Spooled, sha256_of, size_of
 from gateway.ubl import page
 from gateway.ubl.page_words import Language
 from gateway.ubl.submission import read_submission
 from gateway.web import evidence
 from gateway.web.auth import account_of
+from gateway.web.body import IN_MEMORY
 from gateway.web.documents import ID
 from gateway.web.problem import Problem
 from gateway.web.query import Query, no_query
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
 
 LANGUAGES: Final[dict[str, Language]] = {"sv": "sv", "en": "en"}
 _GZIP: Final = b"\x1f\x8b"
+_STALLED_SECONDS: Final = 60.0
+"""How long a caller may take nothing of an answer that lies in a file."""
 _AT_ONCE: Final = 2
 _QUEUE: Final = 20
-_ENVELOPE_GROWTH: Final = 2
-"""An envelope is at most so many times the largest message: a packed part may not unpack to more."""
 
 
 @dataclass(slots=True)
@@ -60,40 +63,56 @@ class Contents:
         form = Query(request, "form").one_of("form", "document", ("document", "sbd"))
         message = await self._message(request)
         if form == "document":
-            octets = await self.gateway.store.payload(message.id, PayloadKind.DOCUMENT)
-            return _attachment(request, octets, "application/xml", _file_name(message, "xml"))
-        limit = self.gateway.config.as4.max_message * _ENVELOPE_GROWTH
-        part = await self.gateway.store.payload(message.id, PayloadKind.PART)
-        octets = await asyncio.to_thread(_unpacked, part, limit)
-        return _attachment(request, octets, "application/xml", _file_name(message, "sbd.xml"))
+            octets = await self.gateway.store.content(message.id, PayloadKind.DOCUMENT)
+            return await _attachment(request, octets, "application/xml", _file_name(message, "xml"))
+        name = _file_name(message, "sbd.xml")
+        part = await self.gateway.store.content(message.id, PayloadKind.PART)
+        async with self._place(size_of(part)) as place:
+            octets = await asyncio.to_thread(_unpacked, part, self.gateway.limit, place)
+            return await _attachment(request, octets, "application/xml", name)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The readable page as PDF/A-3 with the document embedded."""
         word = Query(request, "language").one_of("language", "", ("", *LANGUAGES))
         language = LANGUAGES.get(word)  # None: as the document suggests
         message = await self._message(request)
-        octets = await self.gateway.store.payload(message.id, PayloadKind.DOCUMENT)
+        if message.size > PAPER:
+            text = f"The document has {message.size:,} octets; a page is made of at most {PAPER:,}."
+            raise Problem("conflict", text, remedy="Fetch its content instead.")
         async with self._turn():
+            octets = await self.gateway.store.payload(message.id, PayloadKind.DOCUMENT)
             pdf = await asyncio.to_thread(_render, octets, message.direction, language)
-        return _attachment(request, pdf, "application/pdf", _file_name(message, "pdf"))
+        return await _attachment(request, pdf, "application/pdf", _file_name(message, "pdf"))
 
     async def evidence(self, request: web.Request) -> web.StreamResponse:
         """Everything that proves what happened, with a manifest of digests."""
         no_query(request)
         message, store = await self._message(request), self.gateway.store
-        async with self._turn():
-            document = await store.payload(message.id, PayloadKind.DOCUMENT)
-            try:
-                part = await store.payload(message.id, PayloadKind.PART)
-            except NotFound:
-                part = b""  # never sent over the network
-            proofs = await store.evidence(message.account, message.id)
-            timeline = await store.timeline(message.account, message.id)
-            octets = await asyncio.to_thread(evidence.write, message, timeline, document, part, proofs)
-        return _attachment(request, octets, "application/zip", _file_name(message, "evidence.zip"))
+        async with AsyncExitStack() as stack:
+            async with self._turn():
+                document = await store.content(message.id, PayloadKind.DOCUMENT)
+                try:
+                    part = await store.content(message.id, PayloadKind.PART)
+                except NotFound:
+                    part = b""  # never sent over the network
+                proofs = await store.evidence(message.account, message.id)
+                timeline = await store.timeline(message.account, message.id)
+                place = await stack.enter_async_context(self._place(size_of(document) + size_of(part)))
+                target = place.new("evidence.zip") if place else None
+                octets = await asyncio.to_thread(evidence.write, message, timeline, document, part, proofs, target)
+            return await _attachment(request, octets, "application/zip", _file_name(message, "evidence.zip"))
 
     async def _message(self, request: web.Request) -> Message:
         return await self.gateway.store.get(account_of(request), DocumentId(request.match_info["id"]))
+
+    @asynccontextmanager
+    async def _place(self, size: int) -> AsyncIterator[Place | None]:
+        """A place in the spool for an answer that is made of so many octets, if they are too many for memory."""
+        if size <= IN_MEMORY or self.gateway.handing_out is None:
+            yield None
+            return
+        async with self.gateway.handing_out.place(size, wait=True) as place:
+            yield place
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -112,7 +131,7 @@ def _render(octets: bytes, direction: Direction, language: Language | None) -> b
     """The page of the document, which is cut out first where a whole envelope was handed in."""
     try:
         document = read_submission(octets).document if direction is Direction.OUT else octets
-        return page.render(document, language=language)
+        return page.render(in_memory(document), language=language)
     except InvalidDocument:
         raise NotFound(
             "There is no readable page: the document is neither invoice nor credit note.",
@@ -120,15 +139,26 @@ def _render(octets: bytes, direction: Direction, language: Language | None) -> b
         ) from None
 
 
-def _unpacked(part: bytes, limit: int) -> bytes:
-    if not part.startswith(_GZIP):
+def _unpacked(part: Octets, limit: int, place: Place | None) -> Octets:
+    if next(pieces(part), b"")[:2] != _GZIP:
         return part
+    if place is None:
+        return b"".join(_inflated(part, limit))
+    return write_all(place.new("envelope"), _inflated(part, limit))
+
+
+def _inflated(part: Octets, limit: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits=31)
-    octets = inflater.decompress(part, limit)
-    if not inflater.eof:
-        text = f"The envelope unpacks to more than {limit:,} octets."
-        raise Problem("conflict", text, remedy="Take it, packed as it is, from evidence.zip.")
-    return octets
+    left = limit
+    for piece in pieces(part):
+        while piece and not inflater.eof:
+            octets = inflater.decompress(piece, STEP)
+            left -= len(octets)
+            if left < 0:
+                text = f"The envelope unpacks to more than {limit:,} octets."
+                raise Problem("conflict", text, remedy="Take it, packed as it is, from evidence.zip.")
+            yield octets
+            piece = inflater.unconsumed_tail
 
 
 def _file_name(message: Message, ending: str) -> str:
@@ -137,15 +167,34 @@ def _file_name(message: Message, ending: str) -> str:
     return f"{number or 'document'}-{message.id[:8]}.{ending}"
 
 
-def _attachment(request: web.Request, octets: bytes, media_type: str, name: str) -> web.StreamResponse:
-    """The octets with the SHA-256 as ETag; 304 for a caller who has them."""
-    digest = hashlib.sha256(octets).hexdigest()
+async def _attachment(request: web.Request, octets: Octets, media_type: str, name: str) -> web.StreamResponse:
+    """The octets with the SHA-256 as ETag; 304 for a caller who has them. A file is sent piece by piece."""
+    digest = sha256_of(octets)
     wanted = request.if_none_match
     response: web.StreamResponse
     if wanted and any(tag.value in ("*", digest) for tag in wanted):
         response = web.Response(status=304)
     else:
-        response = web.Response(body=octets, content_type=media_type)
+        response = web.Response(body=octets) if isinstance(octets, bytes) else web.StreamResponse()
+        response.content_type = media_type
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.etag = ETag(digest)
+    if isinstance(octets, Spooled) and response.status == 200:
+        await _send(request, response, octets)
     return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse, file: Spooled) -> None:
+    response.content_length = file.size
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return
+    steps = pieces(file, step=4 * STEP)
+    try:
+        while piece := await asyncio.to_thread(next, steps, b""):
+            async with asyncio.timeout(_STALLED_SECONDS):
+                await response.write(piece)
+        await response.write_eof()
+    except (ConnectionError, TimeoutError):  # the caller has gone, or takes nothing any more
+        if request.transport is not None:
+            request.transport.abort()

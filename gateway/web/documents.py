@@ -65,10 +65,12 @@ class Documents:
         wait = query.number("wait", 0, 0, MAX_WAIT)
         key = idempotency_key(request)
         _refuse_other_types(request)
-        async with self.intake.take(request) as octets:
+        async with self.intake.take_document(request) as (octets, place):
             with self._one_at_a_time(account, key):
                 try:
-                    added = await self.gateway.outbound.submit(account, octets, route=route, idempotency_key=key)
+                    added = await self.gateway.outbound.submit(
+                        account, octets, route=route, idempotency_key=key, place=place
+                    )
                 except Conflict as error:
                     raise Problem("contradiction", str(error), remedy=error.remedy) from None
         message = await self._settled(account, added.message, wait)

@@ -6,7 +6,6 @@ The same content gives the same octets. ``manifest.json`` names every other file
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -14,9 +13,12 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
+from gateway.files.spool import measured, pieces
 from gateway.model.message import Direction, Evidence, Message, TimelineEntry
+from gateway.model.octets import Octets, Spooled, sha256_of, size_of
 from gateway.model.view import describe, describe_entry, moment
 
 _BEGINNING: Final = (1980, 1, 1, 0, 0, 0)
@@ -49,7 +51,7 @@ _BOTH: Final = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     name: str
-    octets: bytes
+    octets: Octets
     what: str
     name_in_timeline: str = ""
     time: datetime | None = None
@@ -58,11 +60,15 @@ class _File:
 def write(
     message: Message,
     timeline: Sequence[TimelineEntry],
-    document: bytes,
-    part: bytes,
+    document: Octets,
+    part: Octets,
     proofs: Sequence[tuple[str, datetime, Evidence]],
-) -> bytes:
-    """Write the zip. ``part`` is empty where none was made; ``proofs`` are (name, time, evidence), oldest first."""
+    target: Path | None = None,
+) -> Octets:
+    """Write the zip, into a new file where one is named.
+
+    ``part`` is empty where none was made; ``proofs`` are (name, time, evidence), oldest first.
+    """
     handed = "handed in" if message.direction is Direction.OUT else "received"
     files = [
         _File(name="document.xml", octets=document, what=f"The document, octet for octet as it was {handed}."),
@@ -70,7 +76,7 @@ def write(
         _File(name="timeline.json", octets=_json([describe_entry(e) for e in timeline]), what="What happened."),
     ]
     if part:
-        packed = part.startswith(b"\x1f\x8b")
+        packed = next(pieces(part), b"").startswith(b"\x1f\x8b")
         what = "The business envelope exactly as it was signed on the wire" + (" (gzip)." if packed else ".")
         files.append(_File(name="envelope.xml.gz" if packed else "envelope.xml", octets=part, what=what))
     files.extend(_proof(place, message.direction, *proof) for place, proof in enumerate(proofs, 1))
@@ -80,7 +86,14 @@ def write(
         "message_id": message.message_id or None,
         "files": [_row(file) for file in files],
     }
-    return _zip([_File(name="manifest.json", octets=_json(manifest), what=""), *files])
+    files.insert(0, _File(name="manifest.json", octets=_json(manifest), what=""))
+    if target is not None:
+        with target.open("xb") as file:
+            _zip(files, file)
+        return measured(target)
+    made = io.BytesIO()
+    _zip(files, made)
+    return made.getvalue()
 
 
 def _proof(place: int, direction: Direction, name: str, time: datetime, proof: Evidence) -> _File:
@@ -99,8 +112,8 @@ def _row(file: _File) -> dict[str, object]:
     row: dict[str, object] = {
         "file": file.name,
         "what": file.what,
-        "size": len(file.octets),
-        "sha256": hashlib.sha256(file.octets).hexdigest(),
+        "size": size_of(file.octets),
+        "sha256": sha256_of(file.octets),
     }
     if file.name_in_timeline:
         row |= {"evidence": file.name_in_timeline, "time": moment(file.time)}
@@ -111,14 +124,20 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def _zip(files: Sequence[_File]) -> bytes:
-    made = io.BytesIO()
+def _zip(files: Sequence[_File], made: IO[bytes]) -> None:
     with zipfile.ZipFile(made, "w") as archive:
         for file in files:
             # Time, mode and system are fixed: the octets depend on the content alone.
             info = zipfile.ZipInfo(file.name, date_time=_BEGINNING)
             info.create_system = 3
             info.external_attr = 0o100644 << 16
-            info.compress_type = zipfile.ZIP_STORED if file.name.endswith(".gz") else zipfile.ZIP_DEFLATED
-            archive.writestr(info, file.octets)
-    return made.getvalue()
+            large = isinstance(file.octets, Spooled)  # packing it would take longer than fetching it
+            packed = large or file.name.endswith(".gz")
+            info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
+            if isinstance(file.octets, bytes):
+                archive.writestr(info, file.octets)
+                continue
+            info.file_size = file.octets.size
+            with archive.open(info, "w") as entry:
+                for piece in pieces(file.octets):
+                    entry.write(piece)

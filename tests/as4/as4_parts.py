@@ -31,6 +31,7 @@ from gateway.security.safexml import parse
 from gateway.security.standing import Revocations
 from gateway.security.trust import Trust
 from gateway.ubl.sbdh import unwrap, wrap
+from tests.as4.doors import receiving_of
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 CORPUS = SHARED / "corpus" / "as4"
@@ -77,7 +78,7 @@ class World:
 
     def receiving(self, content_type: str, body: bytes, **changes: Any) -> Receiving:
         facts: dict[str, Any] = {"identity": self.c3, "trust": self.trust, "now": NOW, "unwrap": unwrap} | changes
-        return Receiving(content_type, body, **facts)
+        return receiving_of(content_type, body, **facts)
 
     def read(self, request: Request, **changes: Any) -> Received:
         return self.receiving(request.content_type, request.body, **changes).read()

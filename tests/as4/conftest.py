@@ -8,6 +8,9 @@ from cryptography import x509
 from gateway.as4.msh import Request
 from gateway.security.trust import Trust
 from tests.as4.as4_parts import World
+from tests.as4.doors import door
+
+__all__ = ["door"]
 from tests.conftest import Pki
 
 

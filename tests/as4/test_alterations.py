@@ -22,6 +22,9 @@ from tests.as4.as4_parts import (
     recorded,
     strict_limits,
 )
+from tests.as4.doors import receiving_of
+
+pytestmark = pytest.mark.usefixtures("door")
 
 GOLDEN = [
     ("phase4", "invoice-small", "POP000102"),
@@ -67,7 +70,7 @@ def test_a_recorded_message_cut_or_changed_is_refused(folder: str, name: str, se
     message = recorded(folder, name)
 
     def receiving(body: bytes) -> Receiving:
-        return Receiving(
+        return receiving_of(
             message.content_type,
             body,
             identity=peer_identity(seat),

@@ -35,6 +35,8 @@ from tests.as4.as4_parts import (
     unpack,
 )
 
+pytestmark = pytest.mark.usefixtures("door")
+
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 
 

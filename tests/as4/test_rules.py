@@ -20,6 +20,8 @@ from gateway.security.safexml import parse
 from tests.as4.as4_parts import ENVELOPE, World, at, outgoing, pack, unpack
 from tests.as4.test_wrapping import resigned
 
+pytestmark = pytest.mark.usefixtures("door")
+
 CONTENT_ID = "part.4f4a6a7e-93f1-4f0e-9a24-6d0a3b5f2c11@pop000001.as4"
 
 

@@ -33,6 +33,7 @@ from tests.as4.as4_parts import (
     recorded,
     vectors,
 )
+from tests.as4.doors import receiving_of
 
 RECEIVER = {"phase4": "POP000102", "oxalis": "POP000104", "python-as4": "POP000102"}
 
@@ -132,11 +133,14 @@ def _all() -> list[Any]:
     return [pytest.param(folder, entry, id=f"{folder}/{entry['name']}") for folder, entry in found]
 
 
-pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason="the recorded messages (../shared/corpus/as4) are absent")
+pytestmark = [
+    pytest.mark.skipif(not CORPUS.exists(), reason="the recorded messages (../shared/corpus/as4) are absent"),
+    pytest.mark.usefixtures("door"),
+]
 
 
 def receiving(folder: str, message: Recorded) -> Receiving:
-    return Receiving(
+    return receiving_of(
         message.content_type,
         message.body,
         identity=peer_identity(RECEIVER[folder]),

@@ -23,6 +23,8 @@ from gateway.security.safexml import parse
 from gateway.security.trust import Role
 from tests.as4.as4_parts import NOW, World, at, digest_of, outgoing, pack, spoil, unpack
 
+pytestmark = pytest.mark.usefixtures("door")
+
 Element = etree._Element
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 WSU_ID = f"{{{ns.WSU}}}Id"

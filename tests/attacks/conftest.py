@@ -6,8 +6,11 @@ import os
 
 import pytest
 
+from tests.as4.doors import door
 from tests.attacks.parts import Kit, kit_of
 from tests.conftest import Pki
+
+__all__ = ["door"]
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.attacks.parts import Kit, table
 from tests.attacks.wrapping import Forge, run_points
+
+pytestmark = pytest.mark.usefixtures("door")
 
 SAMPLE = 1500
 SEED = 20261125

@@ -12,6 +12,8 @@ from tests.attacks.catalogue import ALL, BESIDE, NOT_YET, PARTLY, ROWS, SPECIAL
 from tests.attacks.parts import Kit, Tally
 from tests.attacks.wire import Wire, open_site
 
+pytestmark = pytest.mark.usefixtures("door")
+
 
 @pytest.mark.parametrize("id", sorted(ROWS))
 async def test_row(kit: Kit, whole: bool, id: str) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ from tests.attacks.catalogue import ROWS
 from tests.attacks.parts import Kit
 from tests.attacks.rows_f import doctypes
 
+pytestmark = pytest.mark.usefixtures("door")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -56,6 +59,8 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
         "subprocess.Popen",
         "os.system",
     ):
+        if isinstance(arguments[0], int) or str(arguments[0]).startswith(f"{tempfile.gettempdir()}/tmp"):
+            return  # the file that a message was put into
         _watched.append(f"{event} {arguments[:1]}")
 
 

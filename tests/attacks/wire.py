@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from gateway.as4 import ebms
 from gateway.as4.http import As4Endpoint
+from gateway.as4.large import Large
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.soap import read_envelope
 from gateway.config.values import Address
+from gateway.files.spool import Spool
 from gateway.model.message import Received
 from gateway.serving import site as serving
+from gateway.ubl import large
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import StillClock
+from tests.as4.doors import DOOR
 from tests.attacks.parts import TAKEN, Kit
 
 
@@ -37,15 +43,36 @@ class Site:
 
 @asynccontextmanager
 async def open_site(kit: Kit, limits: Limits = LIMITS) -> AsyncIterator[Site]:
-    """Serve as ``gateway serve`` does, with the same limits of the server."""
+    """Serve as ``gateway serve`` does, with the same limits of the server, through the door that is open."""
+    with ExitStack() as stack:
+        async with _open_site(kit, limits, stack) as site:
+            yield site
+
+
+@asynccontextmanager
+async def _open_site(kit: Kit, limits: Limits, stack: ExitStack) -> AsyncIterator[Site]:
     site = Site()
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    spool = Spool(Path(folder), at_once=100)
+    spool.open()
+    stack.callback(spool.close)
+    unwrap_large = partial(large.unwrap, limit=limits.inflated)
     endpoint = As4Endpoint(
-        identity=kit.c3, trust=kit.world.trust, clock=StillClock(), unwrap=unwrap, accept=site.accept, limits=limits
+        identity=kit.c3,
+        trust=kit.world.trust,
+        clock=StillClock(),
+        unwrap=unwrap,
+        accept=site.accept,
+        limits=replace(limits, in_memory=0) if DOOR.file else limits,
+        large=Large(spool=spool, unwrap=unwrap_large) if DOOR.file else None,
     )
     runner = serving.low_level(partial(endpoint.answer, "/as4"))
     async with serving.open_site(runner, serving.listen(Address("127.0.0.1", 0)), limits=limits) as opened:
         site.port = opened.address.port
         yield site
+        await asyncio.sleep(0)
+    left = [path for path in Path(folder).rglob("*") if path.is_file()]
+    assert not left, f"the spool keeps {left}"
 
 
 @dataclass(frozen=True, slots=True)

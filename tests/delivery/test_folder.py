@@ -10,6 +10,7 @@ from channel_parts import make_context, make_parcel
 
 from gateway.delivery.folder import Settings, open_channel
 from gateway.errors import ChannelUnavailable, ConfigurationError
+from gateway.files.spool import write_all
 from gateway.model.view import describe
 from gateway.ports import Channel
 
@@ -26,6 +27,14 @@ async def test_the_document_and_its_object_lie_in_the_folder(tmp_path: Path) -> 
     assert files["doc-0001.xml"] == parcel.document
     assert json.loads(files["doc-0001.json"]) == json.loads(json.dumps(describe(parcel.message), default=str))
     assert handover.confirmed and handover.reference == "doc-0001.xml"
+
+
+async def test_a_document_that_lies_in_a_file_is_copied_piece_by_piece(tmp_path: Path) -> None:
+    octets = bytes(range(256)) * 1000
+    document = write_all(tmp_path / "document", [octets])
+    await folder(tmp_path).dispatch(replace(make_parcel(), document=document))
+    assert (tmp_path / "c4/in/doc-0001.xml").read_bytes() == octets
+    assert document.path.exists()
 
 
 async def test_the_xml_is_complete_before_the_json_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

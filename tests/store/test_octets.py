@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from store_parts import EXEMPEL, outgoing, plain_sqlite
 
 from gateway.errors import StateError, StoreUnavailable
+from gateway.files.spool import in_memory, write_all
 from gateway.model.identifiers import DocumentId
 from gateway.model.message import Evidence, PayloadKind
+from gateway.model.octets import Spooled
 from gateway.store import SqlStore, octets
 from gateway.store.octets import Folder
 
@@ -161,3 +164,42 @@ async def test_when_one_of_several_does_not_fit_the_others_do_not_stay(
     with pytest.raises(StoreUnavailable):
         await store.add_once(arrival)
     assert files(tmp_path) == []
+
+
+async def test_a_file_is_kept_by_one_more_name_and_given_back_as_a_file(tmp_path: Path) -> None:
+    folder, content = Folder(tmp_path / "kept"), os.urandom(3_000_000)
+    spooled = write_all(tmp_path / "spooled", [content])
+    kept = await folder.keep(spooled, "d1.document")
+    assert await folder.fetch(kept) == content
+    found = await folder.content(kept)
+    assert isinstance(found, Spooled) and found.path.stat().st_ino == spooled.path.stat().st_ino
+    spooled.path.unlink()
+    assert in_memory(found) == content
+    again = await folder.keep(found, "d1.document")  # its own name: nothing happens to it
+    assert again == kept and await folder.fetch(kept) == content
+    assert [path.name for path in (tmp_path / "kept").rglob("*") if path.is_file()] == [Path(kept.file).name]
+    await folder.drop(await folder.keep(found, "d2.document"))
+    assert await folder.fetch(kept) == content
+
+
+async def test_a_file_on_another_disk_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(octets.os, "link", refuse)
+    folder, content = Folder(tmp_path / "kept"), os.urandom(3_000_000)
+    kept = await folder.keep(write_all(tmp_path / "spooled", [content]), "d1.document")
+    assert await folder.fetch(kept) == content
+
+
+async def test_a_damaged_file_is_given_to_nobody(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "kept")
+    kept = await folder.keep(write_all(tmp_path / "spooled", [os.urandom(3_000_000)]), "d1.document")
+    with (tmp_path / "kept" / kept.file).open("r+b") as file:
+        file.seek(2_000_000)
+        file.write(b"xx")
+    with pytest.raises(StateError, match="digest"):
+        await folder.content(kept)
+    (tmp_path / "kept" / kept.file).unlink()
+    with pytest.raises(StateError, match="missing"):
+        await folder.content(kept)

@@ -11,9 +11,12 @@ import pytest
 from gateway.model.document import Envelope
 from gateway.model.identifiers import InstanceId, ParticipantId
 from gateway.ubl import invoice
+from tests.ubl.both_ways import both_ways
 from tests.ubl.ubl_parts import example
 
 CORPUS = Path(__file__).resolve().parents[2] / ".." / "shared" / "corpus" / "invoices"
+
+__all__ = ["both_ways"]
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from gateway.security import safexml
 from gateway.ubl import invoice, sbdh
 from tests.ubl.ubl_parts import changed
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 _PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=("Cs", "Cc")), max_size=40)
 _TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789.-_&<>\"'#@:", min_size=1, max_size=60)
 _NUMBER = st.text("0123456789abcdefghijklmnopqrstuvwxyz._~-", min_size=1, max_size=130)

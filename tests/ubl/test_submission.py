@@ -12,26 +12,28 @@ from gateway.errors import InvalidDocument
 from gateway.model.document import Envelope
 from gateway.model.identifiers import DocumentTypeId, ProcessId
 from gateway.ubl import sbdh
-from gateway.ubl.submission import read_submission
+from gateway.ubl import submission as door
 from tests.ubl.ubl_parts import changed, example
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def _refused(octets: bytes) -> InvalidDocument:
     with pytest.raises(InvalidDocument) as caught:
-        read_submission(octets)
+        door.read_submission(octets)
     assert all(finding.message for finding in caught.value.findings)
     return caught.value
 
 
 def test_a_bare_invoice_is_taken_as_it_is(network: bytes) -> None:
-    submission = read_submission(network)
+    submission = door.read_submission(network)
     assert submission.document == network
     assert submission.envelope is None
     assert submission.facts is not None and submission.facts.number == "202611870"
 
 
 def test_a_whole_envelope_gives_its_header_and_document(network: bytes, envelope: Envelope) -> None:
-    submission = read_submission(sbdh.wrap(network, envelope))
+    submission = door.read_submission(sbdh.wrap(network, envelope))
     assert submission.envelope == envelope
     assert submission.document == network.split(b"?>", 1)[1].strip()
     assert submission.facts is not None
@@ -72,7 +74,7 @@ def test_another_document_travels_in_its_envelope_without_facts(envelope: Envelo
     order = b'<Order xmlns="urn:oasis:names:specification:ubl:schema:xsd:Order-2"/>'
     kind = DocumentTypeId.of("urn:oasis:names:specification:ubl:schema:xsd:Order-2", "Order", "urn:x", "2.1")
     own = dataclasses.replace(envelope, document_type=kind, standard=kind.namespace, type="Order")
-    submission = read_submission(sbdh.wrap(order, own))
+    submission = door.read_submission(sbdh.wrap(order, own))
     assert (submission.facts, submission.document) == (None, order)
 
 
@@ -98,7 +100,7 @@ def test_a_control_character_is_named_with_its_line(network: bytes) -> None:
 
 def test_a_prefixed_root_is_the_same_document(network: bytes) -> None:
     text = network.decode().replace('<Invoice xmlns="', '<in:Invoice xmlns:in="').replace("</Invoice>", "</in:Invoice>")
-    facts = read_submission(text.encode()).facts
+    facts = door.read_submission(text.encode()).facts
     assert facts is not None and facts.kind == "Invoice"
 
 
@@ -106,14 +108,14 @@ def test_every_valid_official_example_is_taken(corpus: Path, truth: dict[str, An
     names = [name for name, entry in truth.items() if name.startswith("examples/peppol") and entry["xsd"]["valid"]]
     assert len(names) > 20
     for name in names:
-        assert read_submission((corpus / name).read_bytes()).facts is not None, name
+        assert door.read_submission((corpus / name).read_bytes()).facts is not None, name
 
 
 def test_no_document_of_the_corpus_fails_otherwise_than_with_findings(corpus: Path, truth: dict[str, Any]) -> None:
     taken = 0
     for name, entry in truth.items():
         try:
-            read_submission((corpus / name).read_bytes())
+            door.read_submission((corpus / name).read_bytes())
         except InvalidDocument as error:
             assert error.findings, name
         else:
@@ -124,4 +126,4 @@ def test_no_document_of_the_corpus_fails_otherwise_than_with_findings(corpus: Pa
 
 @pytest.mark.parametrize("name", ["network", "email", "letter", "export"])
 def test_our_own_examples_are_taken(name: str) -> None:
-    assert read_submission(example(name)).facts is not None
+    assert door.read_submission(example(name)).facts is not None

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.model.identifiers import DocumentId
 from gateway.model.message import PayloadKind
+from gateway.model.octets import Octets
 from gateway.store import SqlStore
 from gateway.ubl import sbdh
 from tests.web.conftest import OURS, Network, Site, envelope, invoice
@@ -58,12 +59,13 @@ async def test_a_document_that_was_never_sent_has_no_envelope(site: Site) -> Non
 
 async def test_an_envelope_that_unpacks_to_too_much_is_not_given(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     document = await site.receive()
-    payload = site.gateway.store.payload
+    payload = site.gateway.store.content
+    object.__setattr__(site.gateway, "limit", 600_000)
 
-    async def bomb(id: DocumentId, kind: PayloadKind) -> bytes:
+    async def bomb(id: DocumentId, kind: PayloadKind) -> Octets:
         return gzip.compress(b" " * 1_000_000) if kind is PayloadKind.PART else await payload(id, kind)
 
-    monkeypatch.setattr(site.gateway.store, "payload", bomb)
+    monkeypatch.setattr(site.gateway.store, "content", bomb)
     assert (await site.get(f"/v1/documents/{document}/content?form=sbd")).status == 409
 
 

@@ -7,7 +7,6 @@ that which strict receivers need: each token before its use, encryption before s
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,6 +20,7 @@ from gateway.as4 import namespaces as ns
 from gateway.as4.ebms import MESSAGING_ID
 from gateway.as4.soap import escape_attribute
 from gateway.errors import Untrusted
+from gateway.model.octets import Octets, sha256_of
 from gateway.security.keys import Identity
 
 _OAEP: Final = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
@@ -29,8 +29,8 @@ _SIGNER_ID, _RECEIVER_ID, _KEY_ID, _DATA_ID, _BODY_ID = "signer", "receiver", "k
 _BODY: Final = f'<soap:Body xmlns:soap="{ns.SOAP}" xmlns:wsu="{ns.WSU}" wsu:Id="{_BODY_ID}"></soap:Body>'
 
 
-def _digest(octets: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(octets).digest()).decode()
+def _digest(octets: Octets) -> str:
+    return base64.b64encode(bytes.fromhex(sha256_of(octets))).decode()
 
 
 def _reference(uri: str, transform: str, digest: str) -> str:
@@ -81,7 +81,7 @@ class Sealed:
     octets: bytes
 
 
-def sign(messaging: str, identity: Identity, part: tuple[str, bytes] | None = None) -> Signature:
+def sign(messaging: str, identity: Identity, part: tuple[str, Octets] | None = None) -> Signature:
     """Sign a canonical eb:Messaging, the empty Body and, where there is one, the part (Content-ID, octets)."""
     digest = _digest(messaging.encode())
     signed = [(f"#{MESSAGING_ID}", digest), (f"#{_BODY_ID}", _BODY_DIGEST)]
@@ -101,9 +101,15 @@ def sign(messaging: str, identity: Identity, part: tuple[str, bytes] | None = No
 
 def seal(part: bytes, content_id: str, certificate: bytes, *, content_key: bytes, iv: bytes) -> Sealed:
     """Encrypt the part for a certificate (DER) with a fresh key of 16 and a fresh IV of 12 random octets."""
+    text = seal_key(content_id, certificate, content_key=content_key)
+    return Sealed(text, iv + AESGCM(content_key).encrypt(iv, part, None))
+
+
+def seal_key(content_id: str, certificate: bytes, *, content_key: bytes) -> str:
+    """The receiver's token, the wrapped key and the description of the part that it opens, as text."""
     public_key, token = _recipient(certificate)
     wrapped = base64.b64encode(public_key.encrypt(content_key, _OAEP)).decode()
-    text = (
+    return (
         f"{_token(_RECEIVER_ID, token)}"
         f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" xmlns:ds="{ns.DS}" Id="{_KEY_ID}">'
         f'<xenc:EncryptionMethod Algorithm="{ns.RSA_OAEP}"><ds:DigestMethod Algorithm="{ns.SHA256}"/>'
@@ -120,7 +126,6 @@ def seal(part: bytes, content_id: str, certificate: bytes, *, content_key: bytes
         f'<ds:Transform Algorithm="{ns.CIPHERTEXT}"/></xenc:Transforms></xenc:CipherReference></xenc:CipherData>'
         "</xenc:EncryptedData>"
     )
-    return Sealed(text, iv + AESGCM(content_key).encrypt(iv, part, None))
 
 
 def write_envelope(messaging: str, security: str) -> bytes:
