@@ -70,8 +70,8 @@ async def measure(directory: Path, messages: int, rounds: int, connections: int)
         pin(theirs.pid, 1)
         keys = [member.key_file.read_text().strip() for member in market.members]
         assert FACTS.seller.endpoint and FACTS.buyer.endpoint
-        await _register(http, market, keys, 0, FACTS.seller.endpoint.value)
-        await _register(http, market, keys, 1, FACTS.buyer.endpoint.value)
+        await register(http, market, keys, 0, FACTS.seller.endpoint.value)
+        await register(http, market, keys, 1, FACTS.buyer.endpoint.value)
         print(f"{'':10}{'messages/s':>12}{'CPU ms':>10}{'RSA op us':>12}{'CPU in ops':>12}{'messages/op':>13}")
         inbound = await _rounds("inbound", rounds, lambda: _inbound(market, ours, messages, connections))
         accepted, outbound = [], []
@@ -159,8 +159,13 @@ async def _drain(market: Market, process: int) -> Round:
     return Round(seconds=seconds, cpu=cpu, messages=waiting, rsa=0.0)
 
 
-def new_messages(count: int, sender: Identity, receiver: Identity, trust: Trust) -> Iterator[tuple[str, bytes]]:
-    """Signed, encrypted messages to that access point as (content type, body), each with its own MessageId."""
+def new_messages(
+    count: int, sender: Identity, receiver: Identity, trust: Trust, part: bytes | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Signed, encrypted messages to that access point as (content type, body), each with its own MessageId.
+
+    ``part`` stands in for the packed envelope.
+    """
     assert FACTS.seller.endpoint and FACTS.buyer.endpoint
     endpoint = Endpoint(
         url="", certificate=receiver.der, seat=receiver.common_name, transport_profile=TRANSPORT_PROFILE
@@ -183,7 +188,7 @@ def new_messages(count: int, sender: Identity, receiver: Identity, trust: Trust)
             conversation_id=str(uuid.uuid4()),
             timestamp=datetime.now(UTC),
             envelope=envelope,
-            part=compress(sbdh.wrap(SAMPLE, envelope)),
+            part=compress(sbdh.wrap(SAMPLE, envelope)) if part is None else part,
         )
         made = Sending(outgoing, endpoint, identity=sender, trust=trust, clock=SystemClock()).request()
         yield made.content_type, made.body
@@ -193,9 +198,8 @@ def _rsa() -> float:
     return measure_on(0)
 
 
-async def _register(
-    http: aiohttp.ClientSession, market: Market, keys: list[str], number: int, participant: str
-) -> None:
+async def register(http: aiohttp.ClientSession, market: Market, keys: list[str], number: int, participant: str) -> None:
+    """Add a participant to the gateway of that number."""
     headers = {"Authorization": f"Bearer {keys[number]}"}
     url = f"http://{market.members[number].api}/v1/participants"
     async with http.post(url, json={"id": participant, "country": "SE"}, headers=headers) as answer:

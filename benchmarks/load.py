@@ -72,7 +72,7 @@ async def play(url: str, requests: Sequence[bytes], connections: int, good: Good
             while waiting:
                 writer.write(waiting.pop())
                 await writer.drain()
-                status, body = await _answer(reader)
+                status, body = await read_answer(reader)
                 if not good(status, body):
                     raise NotAccepted(f"{url} answered {status}: {body[:500]!r}")
         finally:
@@ -124,7 +124,8 @@ def pin(pid: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {core})
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Read one answer: status and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split(b" ", 2)[1])
     if _CHUNKED.search(head):

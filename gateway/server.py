@@ -50,6 +50,8 @@ _DRAIN_SECONDS: Final = 20.0
 """How long steps in hand may take to end; another access point may be silent for two minutes."""
 _ORPHAN_SECONDS: Final = 4.0
 """How long the drain may take when the supervisor is gone."""
+_SWITCH_SECONDS: Final = 0.0005
+"""How long a thread with large work may keep the interpreter from the event loop."""
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 Announce = Callable[[dict[str, object]], None]
@@ -61,6 +63,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     ``post`` and ``held`` are those of one of several processes (``gateway.serving.supervisor``). Raises
     ``ConfigurationError`` before anything listens, ``OSError`` when an address is taken.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -21,10 +22,12 @@ from gateway import __version__
 from gateway.as4.gzipped import TooLargeForMemory
 from gateway.as4.large import Large, LargeReceiving, LargeRequest, LargeSending
 from gateway.as4.limits import LIMITS, Limits
+from gateway.as4.mime import read_media_type
 from gateway.as4.msh import Receiving, Request, Sending, Unwrap
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
+from gateway.as4.turns import Turns
 from gateway.errors import (
     InvalidAddress,
     InvalidAnswer,
@@ -47,6 +50,8 @@ from gateway.security.trust import Trust
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Judged = bytes | tuple[Received, bytes]
+"""What came of a request: the signed error that answers it, or the message with its receipt."""
 
 Accept = Callable[[Received, bytes], Awaitable[bytes]]
 """Takes responsibility for a message: (received, our receipt) -> the receipt to answer with, maybe an earlier one.
@@ -195,6 +200,7 @@ class As4Endpoint:
         self._accept = accept
         self._profile = profile
         self._limits = limits
+        self._turns = Turns()
         self._held = 0
         """Octets of all request bodies at hand."""
 
@@ -227,7 +233,7 @@ class As4Endpoint:
                     await self._fill(body, request)
                 finally:
                     held = len(body)
-                return _signal(await self._answer(request.headers.get("Content-Type", ""), body))
+                return _signal(await self._answer(request, body))
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
             return await _cut(request, _line(error.status, error.peer_text))
@@ -240,8 +246,33 @@ class As4Endpoint:
         finally:
             self._held -= held
 
-    async def _answer(self, content_type: str, body: Body) -> bytes:
-        """The large path begins here: for a body that is in a file, or that turns out not to fit into memory."""
+    async def _answer(self, request: web.BaseRequest, body: Body) -> bytes:
+        """The signal that answers: verified in the caller's turn, then given to the exchange.
+
+        The large path begins here, for a body that is in a file, or that turns out not to fit into memory.
+        """
+        content_type, source = request.headers.get("Content-Type", ""), request.remote or ""
+        receiving, judged = await self._read(content_type, source, body)
+        if isinstance(judged, bytes):
+            return judged
+        received, receipt = judged
+        if received.is_test:
+            return receipt
+        try:
+            answer = await self._accept(received, receipt)
+        except InvalidMessage as refusal:
+            error = refusal
+        except PermanentError as refused:
+            _log.warning("refused a message: %s", refused)
+            error = InvalidMessage(EbmsCode.OTHER, refused.peer_text)
+        else:
+            self._turns.accounts.vouch(source)
+            return answer
+        _log.info("refused a message with %s: %s", error.code, error)
+        return await self._turns.here(source, lambda: receiving.error(error))
+
+    async def _read(self, content_type: str, source: str, body: Body) -> tuple[Receiving, _Judged]:
+        """Here when it is small, in a thread when it is not or inflates much, from file to file when it is large."""
         facts: dict[str, Any] = {
             "identity": self._identity,
             "trust": self._trust,
@@ -250,38 +281,35 @@ class As4Endpoint:
             "profile": self._profile,
             "limits": self._limits,
         }
+        limits = self._limits
         if self._large is None or body.place is None:
             octets = body.whole()
-            in_memory = sys.maxsize - 1 if self._large is None else self._limits.inflated_in_memory
-            try:
-                return await self._judge(Receiving(content_type, octets, in_memory=in_memory, **facts), len(octets))
-            except TooLargeForMemory:
-                file = await body.spill(octets)
-                del octets
+            most = sys.maxsize - 1 if self._large is None else limits.inflated_in_memory
+            if len(octets) <= limits.inline:
+                receiving = Receiving(content_type, octets, in_memory=min(most, limits.inflated_inline), **facts)
+                if (judged := await self._turns.here(source, partial(_judge, receiving))) is not None:
+                    return receiving, judged
+            receiving = Receiving(content_type, octets, in_memory=most, **facts)
+            if (judged := await self._turns.beside(source, partial(_judge, receiving))) is not None:
+                return receiving, judged
+            del receiving
+            file = await body.spill(octets)
+            del octets
         else:
             file = await body.file()
         assert self._large is not None and body.place is not None
-        receiving = LargeReceiving(content_type, file.path, body.place, self._large.unwrap, **facts)
-        return await self._judge(receiving, len(body))
-
-    async def _judge(self, receiving: Receiving, octets: int) -> bytes:
-        try:
-            received, receipt = await _work(octets, self._limits, lambda: (receiving.read(), receiving.receipt()))
-            return receipt if received.is_test else await self._accept(received, receipt)
-        except InvalidMessage as error:
-            _log.info("refused a message with %s: %s", error.code, error)
-            return receiving.error(error)
-        except UnreadableRequest:
-            raise
-        except PermanentError as error:
-            _log.warning("refused a message: %s", error)
-            return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
+        large = LargeReceiving(content_type, file.path, body.place, self._large.unwrap, **facts)
+        judged = await self._turns.beside(source, partial(_judge, large))
+        assert judged is not None  # only what is read in memory can be too large for it
+        return large, judged
 
     async def _fill(self, body: Body, request: web.BaseRequest) -> None:
         """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
         limits = self._limits
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
+        if read_media_type(request.headers.get("Content-Type", "")).name not in (SOAP_TYPE, "multipart/related"):
+            raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
         if (request.content_length or 0) > limits.message:
             raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
         await body.expect(request.content_length or 0)
@@ -303,6 +331,22 @@ class As4Endpoint:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
             raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+
+
+def _judge(receiving: Receiving) -> _Judged | None:
+    """The message with its receipt, or the signed error; None when it does not fit into the memory that it may take."""
+    try:
+        return receiving.read(), receiving.receipt()
+    except TooLargeForMemory:
+        return None
+    except InvalidMessage as error:
+        _log.info("refused a message with %s: %s", error.code, error)
+        return receiving.error(error)
+    except UnreadableRequest:
+        raise
+    except PermanentError as error:
+        _log.warning("refused a message: %s", error)
+        return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
 
 async def _in_steps(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -39,6 +39,9 @@ class Limits:
     inline: int = 64 * _KIB
     """Above this a message is worked on in a thread, so that the event loop goes on. XML shrinks ten times and more."""
 
+    inflated_inline: int = 768 * _KIB
+    """What inflates beyond this is worked on in a thread too, however small it came: XML can shrink a hundred times."""
+
     # Connections, of each site in each process
     connections: int = 2000
     """Beyond this the one that has waited longest for a request makes room. Never more than half of our descriptors."""

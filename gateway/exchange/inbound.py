@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
+from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.step import Outcome
 from gateway.exchange.threads import in_thread_if_large
@@ -31,7 +32,7 @@ from gateway.model.message import (
     Received,
     TimelineEntry,
 )
-from gateway.model.octets import Octets, Spooled, size_of
+from gateway.model.octets import Octets, Spooled, sha256_of, size_of
 from gateway.model.services import serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Store
@@ -43,6 +44,15 @@ PULLED: Final = "inbox"
 """The delivery by which C4 fetches documents itself: the worker has nothing to do, the acknowledgement delivers."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message that is safe in the store, and the receipt that answered it."""
+
+    part: str
+    """SHA-256 of the part as it was signed: two messages with the same one are the same."""
+    receipt: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
     """Everything that happens to a document between C2 and C4."""
@@ -52,6 +62,7 @@ class Inbound:
     """Ways to C4 by the name of their ``[delivery.NAME]`` section."""
     clock: Clock
     retry: RetryPolicy
+    in_work: InWork[_Taken] = field(default_factory=InWork)
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
@@ -61,10 +72,23 @@ class Inbound:
         An envelope that comes again under another MessageId is kept, but not handed over twice.
         (4) A repeat with the same signed part gets the stored receipt, octet for octet (where its sender signed the
         header anew, so that the stored one would not fit, a receipt of its own); one with another part is refused.
-        Raises ``InvalidMessage`` or ``StoreUnavailable``.
+        A repeat that comes while the first is being worked on waits for it. What was refused is not remembered: a
+        refusal follows from the message and from whom we serve, so that the same message is refused in the same words.
+        Raises ``InvalidMessage``, ``StoreUnavailable`` or ``Overloaded``.
         """
         if received.is_test:
             return receipt
+        part = await in_thread_if_large(size_of(received.part), sha256_of, received.part)
+        key = (received.verification.seat, received.message_id)
+        taken, first = await self.in_work.once(key, lambda: self._take(received, receipt, part))
+        if first:
+            return taken.receipt
+        if taken.part != part:
+            raise _used_before(received)
+        log.info("repeated while in work", extra={"message_id": received.message_id})
+        return taken.receipt if _acknowledges(taken.receipt, received) else receipt
+
+    async def _take(self, received: Received, receipt: bytes, part: str) -> _Taken:
         envelope = received.envelope
         participant = await self.store.participant(envelope.receiver)
         serviced = participant is not None and serves(participant, envelope.document_type, envelope.process)
@@ -79,17 +103,13 @@ class Inbound:
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
         facts = await in_thread_if_large(size_of(received.document), _facts, received.document)
-        added = await self.store.add_once(self._arrival(received, receipt, participant, facts))
+        added = await self.store.add_once(self._arrival(received, receipt, participant, facts, part))
         if not added.same:
-            raise InvalidMessage(
-                EbmsCode.OTHER,
-                "This MessageId was used before for another message; a new message needs a new id.",
-                text=f"{received.message_id} of {received.verification.seat} came again with other content",
-            )
+            raise _used_before(received)
         if added.new:
-            return receipt
+            return _Taken(part, receipt)
         log.info("repeated", extra={"message_id": received.message_id, "document": added.message.id})
-        return added.receipt if _acknowledges(added.receipt, received) else receipt
+        return _Taken(part, added.receipt if _acknowledges(added.receipt, received) else receipt)
 
     async def deliver(self, message: Message) -> Outcome:
         """RECEIVED: hand the parcel to C4 by the participant's delivery."""
@@ -127,7 +147,9 @@ class Inbound:
         ours = participant is not None and participant.account == message.account
         return self.deliveries.get(participant.delivery) if participant and ours else None
 
-    def _arrival(self, received: Received, receipt: bytes, participant: Participant, facts: Facts | None) -> Arrival:
+    def _arrival(
+        self, received: Received, receipt: bytes, participant: Participant, facts: Facts | None, part: str
+    ) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         channel = self.deliveries.get(participant.delivery)
         pulled = channel is None or channel.name == PULLED
@@ -171,6 +193,7 @@ class Inbound:
                 Evidence(kind="receipt", media_type="application/soap+xml", octets=receipt),
             ),
             entry=entry,
+            fingerprint=part,
             twin=partial(_twin, entry),
         )
 
@@ -188,6 +211,16 @@ def _described(facts: Facts | None) -> dict[str, Any]:
         "seller_name": facts.seller.shown_name,
         "buyer_name": facts.buyer.shown_name,
     }
+
+
+def _used_before(received: Received) -> InvalidMessage:
+    # Nothing of the first is touched; somebody should look, for an honest sender never does this.
+    log.warning("a message id was used twice", extra={"message_id": received.message_id})
+    return InvalidMessage(
+        EbmsCode.OTHER,
+        "This MessageId was used before for another message; a new message needs a new id.",
+        text=f"{received.message_id} of {received.verification.seat} came again with other content",
+    )
 
 
 def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Message, TimelineEntry]:

@@ -1,6 +1,6 @@
 """XML that is too large for a tree: read once, piece by piece, in a memory that does not grow with it.
 
-The same rules as in ``safexml.py``: no DTD, no entities, no network, the same number of elements and attributes. Two
+The same rules as in ``safexml.py``: no DTD, no entities, no network. Two
 parsers read everything (expat knows the offsets, libxml2 is what the rest of the program reads with), and only what
 both call well-formed is. Besides: no tag, comment, processing instruction or CDATA section above ``MAX_TOKEN``, no
 nesting beyond ``MAX_DEPTH``, UTF-8 only.
@@ -14,8 +14,10 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from gateway.security.safexml import MAX_MARKUP, UnsafeXml
+from gateway.security.safexml import UnsafeXml
 
+MAX_MARKUP: Final = 6_000_000
+"""Signs ``<`` and ``=`` together. More than a tree may have: here none is built."""
 MAX_TOKEN: Final = 1024 * 1024
 MAX_DEPTH: Final = 256
 MAX_PLAIN: Final = 1024 * 1024

@@ -102,7 +102,9 @@ async def test_a_caller_that_asks_first_is_refused_before_it_sends(world: World)
     async with fronting(world, message=1000) as front:
         for extra, length, status in (("Expect: 100-continue", 5000, 413), ("Expect: the-unexpected", 10, 417)):
             line = await Line.to(front)
-            await line.say(f"POST /as4 HTTP/1.1\r\nHost: a\r\n{extra}\r\nContent-Length: {length}\r\n\r\n".encode())
+            kind = "Content-Type: multipart/related; boundary=b"
+            head = f"POST /as4 HTTP/1.1\r\nHost: a\r\n{kind}\r\n{extra}\r\nContent-Length: {length}\r\n\r\n"
+            await line.say(head.encode())
             assert (await line.hear())[0] == status
             assert await line.ends()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -25,10 +26,43 @@ def test_an_external_entity_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", [b"<a/>", b"<a b='' c=''/>"])
 def test_a_tree_that_would_fill_the_memory_is_not_built(monkeypatch: pytest.MonkeyPatch, unit: bytes) -> None:
-    monkeypatch.setattr(safexml, "MAX_MARKUP", 1_000)
+    monkeypatch.setattr(safexml, "MAX_NODES", 1_000)
     parse(b"<r>" + unit * 300 + b"</r>")
     with pytest.raises(UnsafeXml, match="too many elements"):
         parse(b"<r>" + unit * 1_000 + b"</r>")
+
+
+def test_three_million_elements_are_counted_before_a_tree_is_built() -> None:
+    octets = b"<r>" + b"<a/>" * 3_000_000 + b"</r>"
+    before = _resident()
+    with pytest.raises(UnsafeXml, match="too many elements"):
+        parse(octets, huge=True)
+    assert _resident() - before < 16
+
+
+def _resident() -> float:
+    """MB of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" " * 5_000, b"\xef\xbb\xbf\n"])
+@pytest.mark.parametrize("blanks", [1, 5_000])
+@pytest.mark.parametrize("name", ["utf-7", "UTF7", "iso-2022-jp", "hz", "cp037", "shift_jis", "", "x" * 5_000])
+def test_an_encoding_in_which_markup_cannot_be_counted_is_refused(before: bytes, blanks: int, name: str) -> None:
+    """In UTF-7 the sign for an element can be written without the octet that is counted."""
+    head = before + b'<?xml version="1.0"' + b" " * blanks + f'encoding="{name}"?>'.encode()
+    with pytest.raises(UnsafeXml):
+        parse(head + b"<x>" + b"+ADw-a/+AD4-" * 3 + b"</x>")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["UTF-8", "UTF-16", "utf-16-le", "ISO-8859-1", "ISO-8859-15", "US-ASCII", "windows-1252"]
+)
+def test_the_usual_encodings_are_read(encoding: str) -> None:
+    octets = f'<?xml version="1.0" encoding="{encoding}"?><a b="1">{"" if "ASCII" in encoding else "å"}</a>'.encode(
+        encoding
+    )
+    assert parse(octets).get("b") == "1"
 
 
 def test_an_entity_bomb_is_refused_at_once() -> None:

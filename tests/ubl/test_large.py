@@ -18,7 +18,8 @@ from gateway.errors import InvalidDocument, InvalidMessage
 from gateway.files.spool import write_all
 from gateway.model.document import Envelope
 from gateway.security import safexml, streamxml
-from gateway.security.safexml import MAX_MARKUP, UnsafeXml
+from gateway.security.safexml import UnsafeXml
+from gateway.security.streamxml import MAX_MARKUP
 from gateway.ubl import invoice, large, sbdh, schema, submission
 
 LIMIT = 10**9

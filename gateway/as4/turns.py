@@ -1,0 +1,188 @@
+"""Whose turn it is: CPU work for callers, one piece after another, so that nobody's flood is everybody's wait. [I/O]
+
+Each caller has an account of the CPU that was spent on it, and the one with the least has the next turn. Callers that
+sent something good lately go before strangers, but for every eighth turn. Between two turns the event loop looks at its
+sockets, so that no row of expensive requests stands in the way of a cheap one. Large work has threads of its own, few
+enough to leave the event loop its share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+_T = TypeVar("_T")
+
+_KNOWN_SECONDS: Final = 600.0
+_MOST: Final = 10_000
+"""Callers that are remembered."""
+_FOR_STRANGERS: Final = 8
+_NICE: Final = 5
+"""How much the threads of large work stand back behind the event loop when there are too few cores."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits, by the CPU spent on the caller."""
+
+    heap: list[tuple[float, int, str]] = field(default_factory=list)
+    waiting: dict[str, deque[Callable[[], bool]]] = field(default_factory=dict)
+    number: int = 0
+
+    def put(self, source: str, spent: float, start: Callable[[], bool]) -> None:
+        line = self.waiting.setdefault(source, deque())
+        line.append(start)
+        if len(line) == 1:
+            self._push(source, spent)
+
+    def next(self) -> tuple[str, Callable[[], bool]]:
+        """The caller with the least; it is out of the line until ``back`` is called."""
+        source = heapq.heappop(self.heap)[2]
+        return source, self.waiting[source].popleft()
+
+    def back(self, source: str, spent: float) -> None:
+        """Its turn has begun and is charged: whatever else it has goes into the line again."""
+        if self.waiting[source]:
+            self._push(source, spent)
+        else:
+            del self.waiting[source]
+
+    def _push(self, source: str, spent: float) -> None:
+        self.number += 1
+        heapq.heappush(self.heap, (spent, self.number, source))
+
+
+class _Queue:
+    """Turns of one kind, so many at once."""
+
+    def __init__(self, accounts: Accounts, places: int) -> None:
+        self._accounts = accounts
+        self._lines = (_Line(), _Line())
+        self._places = places
+        self._turn = 0
+        self._scheduled = False
+
+    async def run(self, source: str, job: Callable[[], Any], pool: ThreadPoolExecutor | None) -> Any:
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._lines[not self._accounts.known(source)].put(source, self._accounts.spent(source), partial(_start, turn))
+        self._wake(loop)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._end(loop)
+            raise
+        try:
+            if pool is None:
+                return self._accounts.charged(source, job)
+            return await loop.run_in_executor(pool, self._accounts.charged, source, job)
+        finally:
+            self._end(loop)
+
+    def _end(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._places += 1
+        self._wake(loop)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._scheduled and self._places and (self._lines[0].heap or self._lines[1].heap):
+            self._scheduled = True
+            loop.call_soon(self._give, loop)
+
+    def _give(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._scheduled = False
+        while self._places and (line := self._line()) is not None:
+            source, start = line.next()
+            line.back(source, self._accounts.spent(source))
+            if start():
+                self._places -= 1
+
+    def _line(self) -> _Line | None:
+        self._turn += 1
+        friends, strangers = self._lines
+        first, second = (strangers, friends) if self._turn % _FOR_STRANGERS == 0 else (friends, strangers)
+        return first if first.heap else second if second.heap else None
+
+
+class Accounts:
+    """CPU seconds spent on each caller, and who sent something good lately. Bounded: the longest unheard-of go."""
+
+    def __init__(self) -> None:
+        self._spent: OrderedDict[str, float] = OrderedDict()
+        self._good: OrderedDict[str, float] = OrderedDict()
+        self._least = 0.0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._spent)
+
+    def known(self, source: str) -> bool:
+        return time.monotonic() - self._good.get(source, -_KNOWN_SECONDS) < _KNOWN_SECONDS
+
+    def vouch(self, source: str) -> None:
+        """It sent something good."""
+        self._good[source] = time.monotonic()
+        self._good.move_to_end(source)
+        if len(self._good) > _MOST:
+            self._good.popitem(last=False)
+
+    def spent(self, source: str) -> float:
+        """What counts: who was away does not save up turns, and a newcomer begins where the line is."""
+        return max(self._spent.get(source, 0.0), self._least)
+
+    def charged(self, source: str, job: Callable[[], _T]) -> _T:
+        """Do the job and note its CPU."""
+        began, before = time.thread_time(), self.spent(source)
+        try:
+            return job()
+        finally:
+            with self._lock:
+                self._least = max(self._least, before)
+                self._spent[source] = max(self.spent(source), before) + time.thread_time() - began
+                self._spent.move_to_end(source)
+                if len(self._spent) > _MOST:
+                    self._spent.popitem(last=False)
+
+
+class Turns:
+    """Gives CPU to callers in turn. Used from one event loop."""
+
+    def __init__(self, threads: int = 0) -> None:
+        threads = threads or max(1, min(4, len(os.sched_getaffinity(0)) - 1))
+        self.accounts = Accounts()
+        self._here = _Queue(self.accounts, 1)
+        self._beside = _Queue(self.accounts, threads)
+        self._pool = ThreadPoolExecutor(threads, "as4", initializer=_stand_back)
+
+    async def here(self, source: str, job: Callable[[], _T]) -> _T:
+        """Do small work on the event loop when it is this caller's turn."""
+        result: _T = await self._here.run(source, job, None)
+        return result
+
+    async def beside(self, source: str, job: Callable[[], _T]) -> _T:
+        """Do large work in a thread when it is this caller's turn."""
+        result: _T = await self._beside.run(source, job, self._pool)
+        return result
+
+
+def _start(turn: asyncio.Future[None]) -> bool:
+    """Give the turn; False when its caller has left meanwhile."""
+    if turn.done():
+        return False
+    turn.set_result(None)
+    return True
+
+
+def _stand_back() -> None:
+    with suppress(OSError, AttributeError):  # not every system has priorities of threads
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
