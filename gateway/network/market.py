@@ -20,7 +20,7 @@ from gateway.security.authority import issue, issue_tls, new_pki
 from gateway.smp import zone
 
 ZONE: Final = "sml.test"
-_FIRST_PORT: Final = 18400
+FIRST_PORT: Final = 18400
 _FILE: Final = "market.json"
 MOST_GATEWAYS: Final = 20
 
@@ -68,11 +68,18 @@ class Market:
 
 
 def new_market(
-    directory: Path, gateways: int, *, now: datetime, extra: Mapping[int, str] | None = None, tls: bool = False
+    directory: Path,
+    gateways: int,
+    *,
+    now: datetime,
+    extra: Mapping[int, str] | None = None,
+    tls: bool = False,
+    first_port: int = FIRST_PORT,
 ) -> Market:
     """Make the files of a market in an empty or new directory; with ``tls`` its gateways speak https to each other.
 
-    ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first). Raises
+    ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first); ports are looked for
+    from ``first_port`` on. Raises
     :class:`ConfigurationError` when the directory is in use or the number is out of range.
     """
     if not 1 <= gateways <= MOST_GATEWAYS:
@@ -81,7 +88,7 @@ def new_market(
         raise ConfigurationError([(str(directory), "is not empty; choose a new directory")])
     pki = directory / "pki"
     new_pki(pki, now=now)
-    ports = free_ports()
+    ports = free_ports(first_port)
     dns = ("127.0.0.1", next(ports))
     members = []
     for number in range(1, gateways + 1):
@@ -121,9 +128,9 @@ def read_market(directory: Path) -> Market:
     return Market(directory=directory, dns=(host, int(port)), members=members)
 
 
-def free_ports() -> Iterator[int]:
+def free_ports(first: int = FIRST_PORT) -> Iterator[int]:
     """Ports of loopback on which nobody listens now, from a fixed start so that they look alike each time."""
-    for port in range(_FIRST_PORT, 60_000):
+    for port in range(first, 60_000):
         with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
+from gateway.store import tables
 from gateway.store.session import Session
 from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
 
@@ -223,6 +224,20 @@ def make_schema(engine: Engine) -> None:
         if "locked" in str(error.orig):
             raise meaning(error) from error
         raise _unusable(f"the database cannot be used: {error.orig}") from error
+
+
+def free_leases(engine: Engine) -> None:
+    """Free what an earlier run had in hand when it was killed: whoever holds the database knows that nobody works.
+
+    Raises ``StoreUnavailable``.
+    """
+    try:
+        with engine.begin() as connection:
+            known = tables.message.c
+            held = known.next_attempt.is_not(None) & known.lease_until.is_not(None)  # the first finds them by index
+            connection.execute(update(tables.message).where(held).values(lease_until=None, lease_owner=""))
+    except DBAPIError as error:
+        raise meaning(error) from error
 
 
 def _make_schema(connection: Connection) -> None:

@@ -31,6 +31,7 @@ from gateway.store.database import (
     Reader,
     check_held,
     database_path,
+    free_leases,
     hold,
     make_file,
     make_folder,
@@ -293,12 +294,18 @@ def hold_store(database: str, *, base: Path = Path()) -> Iterator[int]:
 
     For a supervisor, which opens no store itself: inside the block it starts its processes, lets each inherit the
     descriptor (``pass_fds``), and each gives its number to :func:`open_store` as ``held``. A second gateway is refused
-    for as long as any of them lives. Raises ``ConfigurationError``.
+    for as long as any of them lives. The schema is made here, once. Raises ``ConfigurationError``.
     """
     path = database_path(database, base)
     make_folder(path.parent, "store.database")
     make_file(path)
     with hold(path) as lock:
+        engine = writing_engine(path)
+        try:
+            make_schema(engine)
+            free_leases(engine)
+        finally:
+            engine.dispose()
         yield lock
 
 
@@ -336,6 +343,8 @@ async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None)
     try:
         async with turns.taken() if turns else nullcontext():
             await asyncio.to_thread(make_schema, writing)
+            if turns is None:
+                await asyncio.to_thread(free_leases, writing)
         async with _running(writer):
             yield SqlStore(writer, readers, reader, Folder(payloads), clock, work, bells)
     finally:

@@ -1,0 +1,136 @@
+"""Those who use the gateway while it is killed: other access points, companies, and the receiver who fetches.
+
+Each does what an honest partner does: it tries again, with the very same octets, until it has an answer that counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import aiohttp
+
+from gateway.errors import GatewayError
+from tests.crash.ledgers import Fetched, HandedIn, Sent, content, digest
+from tests.crash.victim import CrashError
+from tests.crash.world import World, document
+
+_AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
+KINDS = {"network": 80, "email": 10, "letter": 10}
+
+
+@dataclass(slots=True)
+class Load:
+    """The actors; ``producing`` off lets each finish what it has begun and begin nothing new."""
+
+    world: World
+    producing: bool = True
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    async def access_point(self) -> None:
+        """C2: messages to us, each until its receipt is good; some are sent again afterwards."""
+        while self.producing:
+            await self.send_message()
+
+    async def send_message(self) -> Sent:
+        """One message until its receipt."""
+        world = self.world
+        sending, octets = world.message(f"IN{next(self.numbers)}")
+        request = sending.request()
+        sent = Sent(message_id=sending._outgoing.message_id, content=content(octets))
+        world.ledgers.sent[sent.message_id] = sent
+        again = world.dice.random() < 0.1
+        while len(sent.receipts) < 1 + again:
+            sent.tries += 1
+            try:
+                headers = {"Content-Type": request.content_type}
+                url = f"http://{world.ours.as4}/as4"
+                async with world.http.post(url, data=request.body, headers=headers) as answer:
+                    status, kind, body = answer.status, answer.headers.get("Content-Type", ""), await answer.read()
+                sending.close(status, kind, body)
+                sent.receipts.append(body)
+            except (*_AWAY, GatewayError) as error:
+                if isinstance(error, GatewayError) and not error.temporary:
+                    raise CrashError(f"{sent.message_id} was answered wrongly: {error}") from error
+                await asyncio.sleep(world.dice.uniform(0.02, 0.2))
+        return sent
+
+    async def company(self) -> None:
+        """C1: documents, each with its key until 202; some are handed in again afterwards."""
+        while self.producing:
+            kind = self.world.dice.choices(list(KINDS), list(KINDS.values()))[0]
+            await self.hand_in(kind)
+
+    async def hand_in(self, kind: str) -> HandedIn:
+        """One document until 202."""
+        world = self.world
+        number = f"OUT{next(self.numbers)}"
+        mine = HandedIn(key=f"key-{number}", number=number, kind=kind, octets=document(kind, number))
+        world.ledgers.handed_in[mine.key] = mine
+        again = world.dice.random() < 0.1
+        accepted = 0
+        while accepted < 1 + again:
+            mine.tries += 1
+            headers = {"Content-Type": "application/xml", "Idempotency-Key": mine.key}
+            answer = await self._call("POST", "/v1/documents", data=mine.octets, headers=headers)
+            if answer is None:
+                continue
+            status, body = answer
+            if status not in (202, 409, 503):
+                raise CrashError(f"{mine.key} was answered {status}: {body[:300]!r}")
+            if status == 202:
+                accepted += 1
+                mine.ids.add(json.loads(body)["id"])
+        return mine
+
+    async def receiver(self) -> None:
+        """C4: fetches what is new and acknowledges it, for ever."""
+        while True:
+            if not await self.fetch():
+                await asyncio.sleep(0.1)
+
+    async def fetch(self) -> int:
+        """One look into the inbox; gives how many documents were acknowledged."""
+        items = await self._get("/v1/inbox?state=new&limit=100")
+        done = 0
+        for item in items["items"] if items else ():
+            answer = await self._call("GET", f"/v1/documents/{item['id']}/content")
+            if answer is None or answer[0] != 200:
+                continue
+            fetched = Fetched(
+                id=item["id"], message_id=item["message_id"], sha256=digest(answer[1]), content=content(answer[1])
+            )
+            self.world.ledgers.fetched.append(fetched)
+            answer = await self._call("POST", f"/v1/inbox/{item['id']}/ack")
+            fetched.acknowledged = answer is not None and answer[0] == 200
+            done += fetched.acknowledged
+        return done
+
+    async def _get(self, path: str) -> Any:
+        answer = await self._call("GET", path)
+        return json.loads(answer[1]) if answer and answer[0] == 200 else None
+
+    async def _call(self, method: str, path: str, **more: Any) -> tuple[int, bytes] | None:
+        """The answer, or None after a pause when nobody answered."""
+        try:
+            return await self.world.call(self.world.ours, method, path, **more)
+        except _AWAY:
+            await asyncio.sleep(self.world.dice.uniform(0.02, 0.2))
+            return None
+
+
+@asynccontextmanager
+async def acting(load: Load, *, peers: int, companies: int) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """All actors at work inside the block; whoever fails ends the campaign."""
+    async with asyncio.TaskGroup() as tasks:
+        receiver = tasks.create_task(load.receiver())
+        producers = [tasks.create_task(load.access_point()) for _ in range(peers)]
+        producers += [tasks.create_task(load.company()) for _ in range(companies)]
+        yield producers
+        for task in (receiver, *producers):
+            task.cancel()

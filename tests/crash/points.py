@@ -1,0 +1,154 @@
+"""Kill before every durable call of a flow, one run a call, until the flow runs through.
+
+``killer.c`` is preloaded: it counts writes, fsyncs, renames, truncations and sends of the whole process from the moment
+it is armed, and kills before number N, or lets call N fail. Each run starts the gateway, arms, lets one document make
+its whole way, starts the gateway again when it was killed, and waits until the document has arrived. At the end the
+ledgers are judged over all runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import shutil
+import struct
+import subprocess
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash.judge import Verdict, judge, unfinished
+from tests.crash.load import Load
+from tests.crash.victim import CrashError
+from tests.crash.world import World, open_world
+
+_SOURCE = Path(__file__).with_name("killer.c")
+_LAYOUT = struct.Struct("4q")
+_MOST = 400
+_RUN_SECONDS = 150
+"""A step whose result could not be written is taken up again when its lease of 60 seconds has run out."""
+FLOWS = ("receive", "deliver", "send", "mail", "letter", "start")
+
+
+@dataclass(slots=True)
+class Control:
+    """The mapped file by which the preloaded library is told what to do."""
+
+    map: mmap.mmap
+
+    def arm(self, at: int, fault: int = 0) -> None:
+        """From now on count; at call ``at`` kill, or fail with errno ``fault``."""
+        self.map[: _LAYOUT.size] = _LAYOUT.pack(0, at, 0, fault)
+        self.map[: _LAYOUT.size] = _LAYOUT.pack(1, at, 0, fault)
+
+    def disarm(self) -> int:
+        """Stop counting; gives the count."""
+        _, at, count, fault = _LAYOUT.unpack(self.map[: _LAYOUT.size])
+        self.map[: _LAYOUT.size] = _LAYOUT.pack(0, at, count, fault)
+        return int(count)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What came of all points of some flows."""
+
+    points: dict[str, int] = field(default_factory=dict)
+    """Durable calls of each flow; every one was struck."""
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+def build(directory: Path) -> Path | None:
+    """Compile the library; None where there is no C compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        return None
+    library = directory / "killer.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, _SOURCE, "-ldl"], check=True)
+    return library
+
+
+async def sweep(
+    directory: Path,
+    library: Path,
+    flows: tuple[str, ...] = FLOWS,
+    *,
+    fault: int = 0,
+    step: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
+    extra: str = "",
+) -> Sweep:
+    """Strike every ``step``-th durable call of each flow and judge."""
+    control_file = directory.parent / "control"
+    control_file.write_bytes(_LAYOUT.pack(0, 0, 0, 0))
+    environment = {"LD_PRELOAD": str(library), "KILLER_CONTROL": str(control_file)}
+    done = Sweep()
+    with control_file.open("r+b") as file, mmap.mmap(file.fileno(), _LAYOUT.size) as shared:
+        control = Control(shared)
+        async with open_world(directory, 1, extra=extra, **environment) as world:
+            world.front.broken = False
+            load = Load(world)
+            for flow in flows:
+                for at in range(1, _MOST, step):
+                    count = await _strike(world, load, control, flow, at, fault)
+                    progress(f"{flow}: point {at}")
+                    if count < at:
+                        done.points[flow] = count
+                        break
+                else:
+                    raise CrashError(f"{flow} has more than {_MOST} points")
+            await _up(world)
+            done.verdict = await judge(world)
+            await world.victim.kill()
+    return done
+
+
+async def _strike(world: World, load: Load, control: Control, flow: str, at: int, fault: int) -> int:
+    """One run; gives how many durable calls there were until the strike, or in the whole flow."""
+    if flow == "start":
+        if world.victim.pid:
+            await world.victim.kill()
+        control.arm(at, fault)
+        with suppress(CrashError):
+            await world.victim.start(wait=5)
+    else:
+        await _up(world)
+        if flow == "deliver":
+            await load.send_message()
+        control.arm(at, fault)
+    async with asyncio.timeout(_RUN_SECONDS), asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(_run(world, load, flow))
+        while not run.done():
+            await asyncio.wait([run], timeout=0.01)
+            if not world.victim.alive:
+                control.disarm()
+                await _up(world)
+    return control.disarm()
+
+
+async def _run(world: World, load: Load, flow: str) -> None:
+    """One document from its beginning to its end."""
+    flows: dict[str, Callable[[], Awaitable[object]]] = {
+        "receive": load.send_message,
+        "deliver": load.fetch,
+        "send": lambda: load.hand_in("network"),
+        "mail": lambda: load.hand_in("email"),
+        "letter": lambda: load.hand_in("letter"),
+        "start": load.fetch,
+    }
+    await flows[flow]()
+    while True:
+        try:
+            if not await load.fetch() and not await unfinished(world):
+                return
+        except Exception:  # it is dead, or answers 503 after a fault: the run goes on when it lives again
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
+
+
+async def _up(world: World) -> None:
+    """Have it running and ready."""
+    if world.victim.pid and not world.victim.alive:
+        await world.victim.kill()
+    if not world.victim.pid and not await world.victim.start():
+        raise CrashError("it does not become ready any more")

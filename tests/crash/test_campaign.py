@@ -1,0 +1,81 @@
+"""A small share of the campaign: some random kills, and every so-many-th durable call of each flow."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.crash.campaign import random_kills
+from tests.crash.judge import Verdict
+from tests.crash.points import FLOWS, build, sweep
+from tests.crash.world import World
+
+
+def said(verdict: Verdict) -> str:
+    return "\n".join((*verdict.lost, *verdict.twice, *verdict.mixed, *verdict.stuck, *verdict.for_people))
+
+
+async def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: Path) -> None:
+    found = await random_kills(tmp_path / "market", seed=5, kills=8)
+    assert found.verdict.good, said(found.verdict)
+    assert found.promises > 20
+    assert found.slowest_start <= 5
+
+
+@pytest.mark.parametrize(("fault", "step"), [(0, 31), (errno.EIO, 41), (errno.ENOSPC, 43)])
+async def test_no_durable_call_may_be_the_last_one_or_fail_at_the_cost_of_a_promise(
+    tmp_path: Path, fault: int, step: int
+) -> None:
+    library = build(tmp_path)
+    if library is None:
+        pytest.skip("no C compiler: the library that strikes before the N-th durable call cannot be built")
+    found = await sweep(tmp_path / "market", library, FLOWS, fault=fault, step=step)
+    assert found.verdict.good, said(found.verdict)
+    assert set(found.points) == set(FLOWS)
+    assert found.verdict.counts["receipts"] and found.verdict.counts["letters"] and found.verdict.counts["mails"]
+
+
+class TestJudge:
+    """The judge sees what it is there for: each ledger is falsified in turn."""
+
+    async def test_it_sees_what_is_lost_doubled_and_mixed(self, tmp_path: Path) -> None:
+        from tests.crash.judge import judge
+        from tests.crash.load import Load
+        from tests.crash.world import open_world
+
+        async with open_world(tmp_path / "market", 3) as world:
+            world.front.broken = False
+            await world.victim.start()
+            load = Load(world)
+            await load.send_message()
+            await load.send_message()
+            while await load.fetch():
+                pass
+            assert (await judge(world)).good
+            await self._falsify(world)
+
+    async def _falsify(self, world: World) -> None:
+        from dataclasses import replace
+
+        from tests.crash.judge import judge
+
+        sent, fetched = world.ledgers.sent, world.ledgers.fetched
+        first = next(iter(sent.values()))
+        sent["gone"] = replace(first, message_id="gone", receipts=[b"receipt"])
+        assert any("gone" in text for text in (await judge(world)).lost)
+        del sent["gone"]
+        first.receipts.append(b"another receipt")
+        assert (await judge(world)).twice
+        first.receipts.pop()
+        fetched.append(replace(fetched[0], content="other"))
+        assert (await judge(world)).mixed
+        fetched.pop()
+        fetched.append(replace(fetched[0], id="a second delivery"))
+        assert (await judge(world)).twice
+        fetched.pop()
+        fetched.append(replace(fetched[0], message_id="nobody's"))
+        assert (await judge(world)).mixed
+        fetched.pop()
+        assert (await judge(world)).good

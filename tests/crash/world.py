@@ -1,0 +1,174 @@
+"""Everything around the gateway under test: a private market in which only that one is killed.
+
+gateway1 is the victim. gateway2 is C3: a gateway of its own, behind a front that breaks connections. The SML zone, a
+mail server and the letter bureau's folder are there too. All of it on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email import policy
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.app import SystemClock, read_files
+from gateway.as4.gzipped import compress
+from gateway.as4.msh import Sending, new_message_id
+from gateway.config import load
+from gateway.model.document import Envelope
+from gateway.model.identifiers import TRANSPORT_PROFILE
+from gateway.model.message import Outgoing
+from gateway.model.relation import Endpoint
+from gateway.network.market import Market, Member, free_ports, new_market
+from gateway.network.running import run_market
+from gateway.ubl import invoice, sbdh
+from tests.crash.front import Front
+from tests.crash.ledgers import Ledgers
+from tests.crash.victim import Victim, open_victim
+
+SAMPLES = {
+    name: resources.files("gateway.ubl").joinpath(f"examples/{name}.xml").read_bytes()
+    for name in ("network", "email", "letter")
+}
+FACTS = invoice.read(SAMPLES["network"])
+_NUMBER = re.compile(rb"(<cbc:ID>)[^<]*(</cbc:ID>)")
+_FALLBACK = """
+[email]
+smtp = "127.0.0.1:{mail}"
+sender = "faktura@operator.example"
+bounce_domain = "bounce.operator.example"
+
+[print]
+kind = "folder"
+target = "var/letters"
+"""
+
+
+def document(kind: str, number: str) -> bytes:
+    """An invoice of that kind with a number of its own."""
+    return _NUMBER.sub(rb"\g<1>" + number.encode() + rb"\g<2>", SAMPLES[kind], count=1)
+
+
+@dataclass(slots=True)
+class World:
+    """The market, the victim in it, and the ledgers."""
+
+    market: Market
+    victim: Victim
+    ledgers: Ledgers
+    http: aiohttp.ClientSession
+    dice: random.Random
+    front: Front
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> Member:
+        return self.market.members[0]
+
+    @property
+    def theirs(self) -> Member:
+        return self.market.members[1]
+
+    async def call(self, member: Member, method: str, path: str, **more: Any) -> tuple[int, bytes]:
+        """One call of an API: (status, body). Raises what aiohttp raises."""
+        headers = {"Authorization": f"Bearer {self.keys[member.name]}", **more.pop("headers", {})}
+        url = f"http://{member.api}{path}"
+        async with self.http.request(method, url, headers=headers, **more) as answer:
+            return answer.status, await answer.read()
+
+    def message(self, number: str) -> tuple[Sending, bytes]:
+        """A message of gateway2's access point to us, and the document in it."""
+        assert FACTS.seller.endpoint and FACTS.buyer.endpoint
+        theirs, ours = (read_files(load(m.config, {})) for m in (self.theirs, self.ours))
+        octets = document("network", number)
+        envelope = Envelope(
+            sender=FACTS.buyer.endpoint,
+            receiver=FACTS.seller.endpoint,
+            document_type=FACTS.document_type,
+            process=FACTS.process,
+            country_c1="SE",
+            instance_id=f"crash-{number}",
+            created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            standard=FACTS.document_type.namespace,
+            type_version=FACTS.document_type.version,
+            type=FACTS.document_type.name,
+        )
+        outgoing = Outgoing(
+            message_id=new_message_id(self.theirs.seat),
+            conversation_id=f"crash-{number}",
+            timestamp=datetime.now(UTC),
+            envelope=envelope,
+            part=compress(sbdh.wrap(octets, envelope)),
+        )
+        us = ours.access_point
+        endpoint = Endpoint(url="", certificate=us.der, seat=us.common_name, transport_profile=TRANSPORT_PROFILE)
+        sending = Sending(outgoing, endpoint, identity=theirs.access_point, trust=theirs.trust, clock=SystemClock())
+        return sending, octets
+
+
+@asynccontextmanager
+async def open_world(directory: Path, seed: int, *, extra: str = "", **environment: str) -> AsyncIterator[World]:
+    """Build it in ``directory``; the victim has run once, so that keys and participants are there, and is not running.
+
+    ``extra`` is TOML for the victim's configuration, ``environment`` is given to its processes.
+    """
+    dice, ledgers = random.Random(seed), Ledgers()
+    first = random.randrange(20_000, 31_000)  # two campaigns at once stay out of each other's way
+    ports = free_ports(first)
+    mail, front = next(ports), next(ports)
+    fallback = _FALLBACK.format(mail=mail) + extra
+    market = new_market(directory, 2, now=datetime.now(UTC), extra={1: fallback}, first_port=front + 1)
+    ours, theirs = market.members
+    pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"'
+    ours.config.write_text(ours.config.read_text().replace('first_retry = "5 seconds"', pauses))
+    public = f'public_url = "http://{theirs.as4}/as4"'
+    theirs.config.write_text(theirs.config.read_text().replace(public, f'public_url = "http://127.0.0.1:{front}/as4"'))
+    host, _, port = theirs.as4.partition(":")
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_mail_server(mail, ledgers))
+        wire = Front((host, int(port)), ledgers, random.Random(seed + 1))
+        await stack.enter_async_context(wire.listen(front))
+        await stack.enter_async_context(run_market(replace(market, members=(theirs,))))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        victim = await stack.enter_async_context(open_victim(ours, **environment))
+        world = World(market, victim, ledgers, http, dice, wire)
+        await victim.start()
+        for member, company in ((ours, FACTS.seller), (theirs, FACTS.buyer)):
+            world.keys[member.name] = member.key_file.read_text().strip()
+            assert company.endpoint
+            body = {"id": company.endpoint.value, "name": company.shown_name, "country": company.country}
+            status, answer = await world.call(member, "POST", "/v1/participants", json=body)
+            assert status in (200, 201), answer
+        assert await victim.stop() == 0
+        yield world
+
+
+@asynccontextmanager
+async def _mail_server(port: int, ledgers: Ledgers) -> AsyncIterator[None]:
+    from aiosmtpd.controller import Controller
+
+    class Mailbox:
+        async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
+            mail = email.message_from_bytes(envelope.content, policy=policy.default)
+            xml = next(p.get_payload(decode=True) for p in mail.walk() if p.get_content_type() == "application/xml")
+            number = _NUMBER.search(xml if isinstance(xml, bytes) else b"")
+            assert number is not None
+            ledgers.mails.append((str(mail["Message-ID"]), number[0].decode()[8:-9]))
+            return "250 taken"
+
+    controller = Controller(Mailbox(), hostname="127.0.0.1", port=port)
+    await asyncio.to_thread(controller.start)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(controller.stop)
