@@ -39,6 +39,7 @@ def gzips(kit: Kit) -> Iterator[Case]:
     wrong_size = good[:-4] + b"\0\0\0\0"
     stored = zlib.compressobj(0, wbits=31)
     endless = zlib.compressobj(9, wbits=31)
+    two_mb = gzip.compress(SBD.replace(b"</Invoice>", b" " * (2 << 20) + b"</Invoice>"), 9)
     endless_octets = endless.compress(b"\0" * (8 << 20)) + endless.flush(zlib.Z_SYNC_FLUSH)
     for name, part in (
         ("cut", good[:-1]),
@@ -57,6 +58,7 @@ def gzips(kit: Kit) -> Iterator[Case]:
         ("empty member first", gzip.compress(b"") + good),
         ("1,000:1", gzip.compress(b"\0" * (64 << 20), 9)),
         ("1,000:1 in an envelope", gzip.compress(SBD.replace(b"</Invoice>", b" " * (64 << 20) + b"</Invoice>"), 9)),
+        ("1,000:1, 2 MB in an envelope", two_mb),
         ("endless", endless_octets),
         ("reserved method", b"\x1f\x8b\x09" + good[3:]),
         ("reserved flags", b"\x1f\x8b\x08\xe0" + good[4:]),

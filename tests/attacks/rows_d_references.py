@@ -344,6 +344,10 @@ def many_references(kit: Kit) -> Iterator[Case]:
             if element.get("Algorithm") == ns.EC:
                 element.set("Algorithm", C14N)
 
+    def part_twice(root: Element) -> None:
+        info(root).append(copy.deepcopy(references(root)[2]))
+
+    yield case("the part's reference twice", kit.resign(part_twice), "EBMS:0103", private=0)
     gate = ("HTTP 400", "HTTP 413", "EBMS:0103")
     for count, spaces in ((1000, 0), (1000, 1000), (300, 199), (100, 100), (5, 1000), (10_000, 0), (2, 50_000), (1, 0)):
         yield case(

@@ -38,6 +38,7 @@ from tests.attacks.parts import (
     set_text,
     token,
 )
+from tests.attacks.wrapping import EVIL_PART
 
 OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 KEY = b"k" * 16
@@ -112,6 +113,7 @@ def tags(kit: Kit) -> Iterator[Case]:
         yield case(name, sealed(kit, octets), *DECRYPTION)
     yield case("additional data", sealed(kit, gcm(more=b"x")), *DECRYPTION)
     yield case("other plain text, rightly encrypted", sealed(kit, gcm(b"evil")), *DECRYPTION)
+    yield case("another invoice, rightly encrypted", sealed(kit, gcm(EVIL_PART)), *DECRYPTION)
     yield case("a longer part", sealed(kit, good + b"\0"), *DECRYPTION)
     chance = random.Random(5)
     places = [*range(8 * 28), *chance.sample(range(8 * len(good)), 200)]
