@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check lint types shape attacks fuzz crash bench interop clean help
+.PHONY: demo test check lint types shape attacks fuzz crash bench flood interop clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside t
 
 bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
 	@$(BIN)/python -m benchmarks.gateway
+
+flood: .venv/.dev ## how long honest messages wait while the endpoint is attacked, each way alone and all at once
+	@$(BIN)/python -m benchmarks.flood
 
 interop: .venv/.dev ## foreign access points and we, both ways, 1,000 messages and every fault; table in var/interop
 	@$(BIN)/python -m conformance.interop

@@ -4,8 +4,9 @@
 
 One gateway on core 0. On core 1 an honest access point sends a steady stream (its clock starts when a message is due,
 so a stall counts in full), and beside it, with less priority, attackers do what they can: first each kind alone, then
-all at once, with a calm stretch before and after. The verdict compares the 99th percentiles: under everything at once
-at most twice the calm one, no honest message refused, nothing hostile taken.
+all at once, with a calm stretch before and after. Gateway and honest sender go before everything else on the machine
+where that is allowed (root), so that the figures are about the attack and not about who else is at work. The verdict
+compares the 99th percentiles: under everything at once at most twice the calm one, and no honest message failed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,10 @@ CONNECTIONS: Final = 16
 MOST: Final = 2.0
 """How many times the calm 99th percentile the one under attack may be."""
 MB: Final = 1_000_000
+KEPT_SECONDS: Final = 30.0
+"""An idle connection is used again within this time only, as our own sender does; the gateway keeps it longer."""
+FIRST: Final = -10
+"""The priority (nice) of gateway and honest sender."""
 
 
 @dataclass(slots=True)
@@ -82,7 +87,7 @@ class Honest:
         self._port = port
         self._messages = messages
         self._rate = rate
-        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._free: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def send(self, stretch: Stretch, seconds: float) -> None:
         """Send on time, whatever becomes of the earlier ones."""
@@ -99,16 +104,24 @@ class Honest:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(60):
-                streams = self._free.pop() if self._free else await self._open()
-                streams[1].write(body)
-                status, answer = await read_answer(streams[0])
+                reader, writer = self._kept(loop.time()) or await self._open()
+                writer.write(body)
+                status, answer = await read_answer(reader)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             stretch.failed[type(error).__name__] += 1
             return
         stretch.waited.append((loop.time() - due) * 1000)
         if not has_receipt(status, answer):
             stretch.failed[str(status)] += 1
-        self._free.append(streams)
+        self._free.append((loop.time(), reader, writer))
+
+    def _kept(self, now: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        while self._free:
+            since, reader, writer = self._free.pop()
+            if now - since < KEPT_SECONDS and not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self._port, local_addr=("127.0.0.2", 0), limit=1 << 20)
@@ -161,10 +174,26 @@ async def measure(directory: Path, seconds: float, rate: float, rounds: int, onl
         ours, theirs = running
         pin(ours.pid, 0)
         pin(theirs.pid, 1)
+        if not (put_first(ours.pid) and put_first(os.getpid())):
+            print("not allowed to go first: other work on this machine counts in these figures")
         key = market.members[0].key_file.read_text().strip()
         assert FACTS.seller.endpoint
         await register(http, market, [key], 0, FACTS.seller.endpoint.value)
         return await _stretches(market, ours, directory, seconds, rate, rounds, only)
+
+
+def put_first(pid: int) -> bool:
+    """Let a process go before the others: its session where Linux groups by sessions, else its threads."""
+    try:
+        with suppress(FileNotFoundError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(FIRST))
+            return True
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            if os.getpriority(os.PRIO_PROCESS, int(thread.name)) == 0:  # those that stand back go on doing so
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), FIRST)
+    except OSError:
+        return False
+    return True
 
 
 async def _stretches(

@@ -22,7 +22,7 @@ from gateway import __version__
 from gateway.as4.gzipped import TooLargeForMemory
 from gateway.as4.large import Large, LargeReceiving, LargeRequest, LargeSending
 from gateway.as4.limits import LIMITS, Limits
-from gateway.as4.mime import read_media_type
+from gateway.as4.mime import read_boundary, read_media_type
 from gateway.as4.msh import Receiving, Request, Sending, Unwrap
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
@@ -308,14 +308,18 @@ class As4Endpoint:
         limits = self._limits
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
-        if read_media_type(request.headers.get("Content-Type", "")).name not in (SOAP_TYPE, "multipart/related"):
+        content_type = request.headers.get("Content-Type", "")
+        media_type = read_media_type(content_type).name
+        if media_type not in (SOAP_TYPE, "multipart/related"):
             raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
-        if (request.content_length or 0) > limits.message:
-            raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+        most = min(limits.soap, limits.message) if media_type == SOAP_TYPE else limits.message
+        if (request.content_length or 0) > most:
+            raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
         await body.expect(request.content_length or 0)
         await _wave_through(request)
         clock = asyncio.get_running_loop().time
         started = clock()
+        begin: bytearray | None = bytearray()
         try:
             async with asyncio.timeout(limits.idle) as deadline:
                 async for chunk in request.content.iter_any():
@@ -323,14 +327,27 @@ class As4Endpoint:
                     await body.add(chunk)
                     if self._held > limits.bodies:
                         raise Overloaded(f"More than {limits.bodies} octets of messages at once")
-                    if len(body) > limits.message:
-                        raise UnreadableRequest(f"A message may have at most {limits.message} octets", status=413)
+                    if len(body) > most:
+                        raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
+                    if begin is not None:
+                        begin += chunk
+                        if len(begin) > limits.preamble:
+                            _begins_well(content_type, begin, limits)
+                            begin = None
                     slowest = started + limits.grace + len(body) / limits.rate
                     deadline.reschedule(min(clock() + limits.idle, slowest))
         except TimeoutError:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
             raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+
+
+def _begins_well(content_type: str, begin: bytearray, limits: Limits) -> None:
+    """Refuse a body that cannot become a message before the rest of it is read; raises ``UnreadableRequest``."""
+    boundary, _ = read_boundary(content_type, limits)
+    mark = b"--" + boundary
+    if boundary and not begin.startswith(mark) and b"\r\n" + mark not in begin:
+        raise UnreadableRequest(f"The first {limits.preamble} octets hold no boundary line (lines end in CR LF)")
 
 
 def _judge(receiving: Receiving) -> _Judged | None:

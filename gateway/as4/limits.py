@@ -78,6 +78,8 @@ class Limits:
     # MIME
     content_type: int = 2 * _KIB
     boundary: int = 70
+    preamble: int = 64 * _KIB
+    """Octets before the first boundary line. Of a larger body no more is read when it is not among them."""
     parts: int = 10
     """An invoice has two: the SOAP envelope and the gzipped document."""
     part_headers: int = 32

@@ -36,7 +36,8 @@ _NO_DESCRIPTOR_SECONDS: Final = 1.0
 _SHUTDOWN_SECONDS: Final = 10.0
 """How long requests in hand may take to be answered."""
 _TLS_GOODBYE_SECONDS: Final = 5.0
-_TAKEN_AT_ONCE: Final = 64
+_TAKEN_AT_ONCE: Final = 8
+"""In one go of the event loop: who only connects and leaves must not stand before requests that are being answered."""
 _ROOM: Final = 16
 """How many make room in one go, since looking for them costs time."""
 

@@ -42,7 +42,7 @@ def main() -> int:
         rows = sorted(asked.rows.split(",")) if asked.rows else sorted(ROWS)
         tallies = [run(kit, name, ROWS[name](kit)) for name in rows]
     print(table(tallies))
-    for kind, reasons in (("not yet", NOT_YET), ("not yet", BESIDE), ("in part", PARTLY)):
+    for kind, reasons in (("not yet", NOT_YET), ("elsewhere", BESIDE), ("in part", PARTLY)):
         for name, reason in sorted(reasons.items()):
             print(f"{name} {kind}: {reason}")
     problems = [problem for tally in (*wrapped, *tallies) for problem in tally.problems]

@@ -324,3 +324,24 @@ async def test_F10_bombs_do_not_stop_honest_messages(kit: Kit) -> None:
         for name, times in (("calm", calm), ("flood", flood)):
             print(f"honest messages, {name}: median {times[25] * 1000:.1f} ms, slowest {times[-1] * 1000:.1f} ms")
         assert flood[-1] < 5
+
+
+async def test_a_body_that_cannot_become_a_message_is_not_read_to_its_end(kit: Kit) -> None:
+    """Garbage is refused at 64 KiB, a bare envelope when it says that it is too large; a long preamble is let be."""
+    limits = Limits()
+    head = lines("POST /as4 HTTP/1.1", "Host: a", TYPE, f"Content-Length: {50_000_000}")
+    async with open_site(kit) as site:
+        async with Wire(site) as wire:
+            answer = await wire.raw([head, b"x" * (limits.preamble + 1)], seconds=5)
+            assert answer.status == 400
+            assert b"no boundary line" in answer.body
+        async with Wire(site) as wire:
+            bare = lines(
+                "POST /as4 HTTP/1.1", "Host: a", "Content-Type: application/soap+xml", "Content-Length: 300000"
+            )
+            assert (await wire.raw([bare], seconds=5)).status == 413
+        async with Wire(site) as wire:
+            mark = kit.good.body[: kit.good.body.index(b"\r\n")]
+            preamble = b"p" * (limits.preamble - len(mark) - 10) + b"\r\n"
+            padded = preamble + kit.good.body + b"e" * limits.preamble
+            assert (await wire.post(kit.good.content_type, padded)).outcome == "taken"
