@@ -135,9 +135,12 @@ async def open_gateway(
     parts = read_files(config)
     context = ChannelContext(base=config.base, describe=describe, clock=clock)
     fallbacks, deliveries = _channels(config, context)
+    owner = f"process {siblings.place}" if siblings else uuid.uuid4().hex
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(config.store.database, config.store.payloads, clock=clock, base=config.base, held=held)
+            open_store(
+                config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner
+            )
         )
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
         sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))
@@ -165,7 +168,13 @@ async def open_gateway(
         )
         inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry)
         worker = Worker(
-            store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry, at_once=config.sending.at_once
+            store=store,
+            outbound=outbound,
+            inbound=inbound,
+            clock=clock,
+            retry=retry,
+            at_once=config.sending.at_once,
+            owner=owner,
         )
         endpoint = As4Endpoint(
             identity=parts.access_point,

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -158,8 +158,7 @@ async def _keep_contact(post: Post, siblings: Siblings, stop: asyncio.Event) -> 
 
     loop.add_reader(post.life, alone)
     while True:
-        with suppress(OSError):
-            os.write(post.line, b"\n")
+        post.beat()
         siblings.publish()
         await asyncio.sleep(BEAT_SECONDS)
 

@@ -5,7 +5,8 @@ these sockets and keeps them: callers that wait when a process dies are served b
 runs no event loop; its processes are forks of it and share its memory as long as nobody writes there.
 
 A process sends a line when it is ready and an empty one every second. One that is silent for a minute is killed. When
-the supervisor itself is gone, however it ended, its end of a pipe is closed, and every process drains.
+the supervisor itself is gone, however it ended, its end of a pipe is closed, and every process drains; one that hangs
+is ended by an alarm that it set itself at its last sign of life.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
@@ -36,6 +38,8 @@ STOP_SECONDS: Final = 45.0
 _SOON_SECONDS: Final = 10.0
 """A process that lived shorter than this after it was ready is replaced more slowly each time."""
 _LONGEST_PAUSE: Final = 30.0
+_ALARM_AFTER: Final = 1.5
+"""How much longer than the supervisor the alarm waits: where there is a supervisor, its log tells what happened."""
 MOST: Final = 64
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -54,6 +58,13 @@ class Post:
     life: int
     """Descriptor that ends when the supervisor does."""
     board: Board
+    hang_seconds: float = HANG_SECONDS
+
+    def beat(self) -> None:
+        """Say that it is not stuck: to the supervisor, and to the kernel, which ends it when this is not said again."""
+        with suppress(OSError):
+            os.write(self.line, b"\n")
+        signal.setitimer(signal.ITIMER_REAL, self.hang_seconds * _ALARM_AFTER)
 
 
 @dataclass(slots=True)
@@ -82,6 +93,8 @@ class Supervisor:
     """New listening sockets for one process. Raises ``OSError``."""
     announce: Callable[[dict[str, object]], None]
     """Gets what the first process said, once all are ready."""
+    hang_seconds: float = HANG_SECONDS
+    """How long a process may be silent once it is ready."""
     _places: list[_Place] = field(init=False)
     _board: Board = field(init=False)
     _said: dict[str, object] = field(default_factory=dict)
@@ -152,6 +165,7 @@ class Supervisor:
             self._stopping = time.monotonic()
             for place in self._places:
                 place.due = 0.0
+                self._close_sockets(place)  # held open here, they would go on taking callers whom nobody serves
         self._tell(signal.SIGTERM)
 
     def _tell(self, number: int) -> None:
@@ -200,9 +214,15 @@ class Supervisor:
                 if other is not place:
                     self._let_go(other)
             os.set_blocking(told, False)
-            code = self.work(
-                Post(number=place.number, sockets=place.sockets, line=told, life=self._life, board=self._board)
+            post = Post(
+                number=place.number,
+                sockets=place.sockets,
+                line=told,
+                life=self._life,
+                board=self._board,
+                hang_seconds=self.hang_seconds,
             )
+            code = self.work(post)
         except BaseException:
             logging.getLogger(__name__).exception("a process of the gateway failed")
         finally:
@@ -278,11 +298,14 @@ class Supervisor:
             self._let_go(place)
 
     @staticmethod
-    def _let_go(place: _Place) -> None:
+    def _close_sockets(place: _Place) -> None:
         for sockets in place.sockets.values():
             for listening in sockets:
                 listening.close()
         place.sockets = {}
+
+    def _let_go(self, place: _Place) -> None:
+        self._close_sockets(place)
         if place.line >= 0:
             os.close(place.line)
             place.line = -1
@@ -291,7 +314,7 @@ class Supervisor:
         for place in self._places:
             if not place.pid:
                 continue
-            limit = HANG_SECONDS if place.ready else START_SECONDS
+            limit = self.hang_seconds if place.ready else START_SECONDS
             if now - place.heard > limit:
                 _log.error("process %d has not moved for %.0f s and is killed", place.number, limit)
                 os.kill(place.pid, signal.SIGKILL)

@@ -226,15 +226,18 @@ def make_schema(engine: Engine) -> None:
         raise _unusable(f"the database cannot be used: {error.orig}") from error
 
 
-def free_leases(engine: Engine) -> None:
+def free_leases(engine: Engine, owner: str = "") -> None:
     """Free what an earlier run had in hand when it was killed: whoever holds the database knows that nobody works.
 
+    With ``owner``, only what that one had: one of several processes frees what its forerunner of the same name had.
     Raises ``StoreUnavailable``.
     """
     try:
         with engine.begin() as connection:
             known = tables.message.c
             held = known.next_attempt.is_not(None) & known.lease_until.is_not(None)  # the first finds them by index
+            if owner:
+                held &= known.lease_owner == owner
             connection.execute(update(tables.message).where(held).values(lease_until=None, lease_owner=""))
     except DBAPIError as error:
         raise meaning(error) from error

@@ -311,14 +311,15 @@ def hold_store(database: str, *, base: Path = Path()) -> Iterator[int]:
 
 @asynccontextmanager
 async def open_store(
-    database: str, payloads: Path, clock: Clock, *, base: Path = Path(), held: int | None = None
+    database: str, payloads: Path, clock: Clock, *, base: Path = Path(), held: int | None = None, owner: str = ""
 ) -> AsyncIterator[SqlStore]:
     """Open the store, and close it when the block ends: what waits is written before.
 
     ``database`` is ``sqlite:PATH``; it and ``payloads`` are relative to ``base``. Folders, file (mode 0600) and schema
     are made at the first start. With ``held``, the inherited descriptor of :func:`hold_store`, this is one of several
-    processes on the database: they take turns at writing. Without it this process holds the database alone. Raises
-    ``ConfigurationError`` when something cannot be used.
+    processes on the database: they take turns at writing. Without it this process holds the database alone. ``owner``
+    is the name under which one of several claims documents: what a dead forerunner of that name had in hand is freed.
+    Raises ``ConfigurationError`` when something cannot be used.
     """
     path = database_path(database, base)
     make_folder(path.parent, "store.database")
@@ -331,12 +332,12 @@ async def open_store(
         else:
             check_held(path, held)
             turns = stack.enter_context(open_turns(path))
-        async with _opened(path, base / payloads, clock, turns) as store:
+        async with _opened(path, base / payloads, clock, turns, owner) as store:
             yield store
 
 
 @asynccontextmanager
-async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None) -> AsyncIterator[SqlStore]:
+async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None, owner: str) -> AsyncIterator[SqlStore]:
     writing, readers, reader = writing_engine(path), reading_engine(path), Reader(path)
     work, bells = asyncio.Event(), Bells()
     writer = Writer(writing, partial(_tell, work, bells), turns)
@@ -345,6 +346,8 @@ async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None)
             await asyncio.to_thread(make_schema, writing)
             if turns is None:
                 await asyncio.to_thread(free_leases, writing)
+            elif owner:
+                await asyncio.to_thread(free_leases, writing, owner)
         async with _running(writer):
             yield SqlStore(writer, readers, reader, Folder(payloads), clock, work, bells)
     finally:

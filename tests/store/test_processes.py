@@ -61,6 +61,27 @@ async def test_a_held_store_refuses_a_second_gateway_until_its_last_process_has_
         pass
 
 
+async def test_who_takes_the_place_of_a_dead_process_has_its_documents_at_once_and_nobody_elses(
+    tmp_path: Path, clock: StillClock
+) -> None:
+    with hold_store(DATABASE, base=tmp_path) as held:
+
+        async def claim(owner: str, most: int, *, opens_as: str) -> set[str]:
+            folder = Path("payloads")
+            async with open_store(DATABASE, folder, clock, base=tmp_path, held=held, owner=opens_as) as store:
+                return {str(message.id) for message in await store.claim(owner, most, 60)}
+
+        async with open_store(DATABASE, Path("payloads"), clock, base=tmp_path, held=held) as store:
+            await store.add_account(EXEMPEL, "Exempel AB", "hash")
+            for n in range(4):
+                await store.add_once(outgoing(f"d{n}"))
+        first = await claim("process 1", 2, opens_as="process 1")
+        second = await claim("process 2", 2, opens_as="process 2")
+        assert len(first) == len(second) == 2 and first | second == {"d0", "d1", "d2", "d3"}
+        assert await claim("process 3", 9, opens_as="process 3") == set()
+        assert await claim("process 2", 9, opens_as="process 2") == second
+
+
 async def test_a_descriptor_that_is_not_the_lock_is_refused(tmp_path: Path, clock: StillClock) -> None:
     with hold_store(DATABASE, base=tmp_path), (tmp_path / "other").open("wb") as other:
         for descriptor, words in ((other.fileno(), "is not the lock"), (1_000_000, "not inherited")):
