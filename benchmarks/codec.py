@@ -58,12 +58,36 @@ class Now:
         return NOW
 
 
+PARTY = (
+    '<cac:{role}><cac:Party><cbc:EndpointID schemeID="{icd}">{number}</cbc:EndpointID>'
+    "<cac:PartyIdentification><cbc:ID>{number}</cbc:ID></cac:PartyIdentification>"
+    "<cac:PartyName><cbc:Name>{name}</cbc:Name></cac:PartyName>"
+    "<cac:PostalAddress><cbc:StreetName>Storgatan 1</cbc:StreetName><cbc:CityName>Västerås</cbc:CityName>"
+    "<cbc:PostalZone>721 30</cbc:PostalZone>"
+    "<cac:Country><cbc:IdentificationCode>SE</cbc:IdentificationCode></cac:Country></cac:PostalAddress>"
+    "<cac:PartyTaxScheme><cbc:CompanyID>SE{number}01</cbc:CompanyID>"
+    "<cac:TaxScheme><cbc:ID>VAT</cbc:ID></cac:TaxScheme></cac:PartyTaxScheme>"
+    "<cac:PartyLegalEntity><cbc:RegistrationName>{name}</cbc:RegistrationName>"
+    "<cbc:CompanyID>{number}</cbc:CompanyID></cac:PartyLegalEntity>"
+    "<cac:Contact><cbc:Name>Ekonomi</cbc:Name><cbc:Telephone>+46 21 100 000</cbc:Telephone>"
+    "<cbc:ElectronicMail>faktura@exempel.test</cbc:ElectronicMail></cac:Contact></cac:Party></cac:{role}>"
+)
+
+
 def invoice(size: int) -> bytes:
     head = (
         f'<Invoice xmlns="{UBL}Invoice-2" xmlns:cac="{UBL}CommonAggregateComponents-2" '
         f'xmlns:cbc="{UBL}CommonBasicComponents-2">'
+        f"<cbc:CustomizationID>{ENVELOPE.document_type.customization}</cbc:CustomizationID>"
+        f"<cbc:ProfileID>{ENVELOPE.process.value}</cbc:ProfileID><cbc:ID>F-1001</cbc:ID>"
+        "<cbc:IssueDate>2026-11-25</cbc:IssueDate><cbc:DueDate>2026-12-25</cbc:DueDate>"
+        "<cbc:InvoiceTypeCode>380</cbc:InvoiceTypeCode><cbc:DocumentCurrencyCode>SEK</cbc:DocumentCurrencyCode>"
+        + PARTY.format(role="AccountingSupplierParty", icd="0007", number="5567212047", name="Exempel Möbler AB")
+        + PARTY.format(role="AccountingCustomerParty", icd="0088", number="7300010000001", name="Exempel Bygg AB")
+        + '<cac:LegalMonetaryTotal><cbc:PayableAmount currencyID="SEK">24651.00</cbc:PayableAmount>'
+        "</cac:LegalMonetaryTotal>"
     )
-    lines = []
+    lines: list[str] = []
     while len(head) + sum(map(len, lines)) < size:
         lines.append(LINE.format(n=len(lines), m=hash((len(lines), size)) & 0xFFFFFFFF))
     return (head + "".join(lines) + "</Invoice>").encode()

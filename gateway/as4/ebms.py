@@ -8,6 +8,7 @@ values must be is left to ``rules.py``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NoReturn
@@ -18,10 +19,11 @@ from lxml import etree
 from gateway.as4 import namespaces as ns
 from gateway.as4.limits import Limits
 from gateway.as4.profiles import Profile
-from gateway.as4.soap import canonical, escape_attribute, escape_text, leaf_text
+from gateway.as4.soap import escape_attribute, escape_text, leaf_text
 from gateway.errors import InvalidMessage
 from gateway.model.message import Outgoing
 from gateway.model.signals import NOT_SERVICED, EbmsCode
+from gateway.security.safexml import nodes_of
 
 MESSAGING_ID: Final = "messaging"
 _ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
@@ -116,6 +118,11 @@ def is_message_id(text: str, limits: Limits) -> bool:
     return len(text) <= limits.message_id and _MESSAGE_ID.fullmatch(text) is not None
 
 
+def is_timestamp(text: str) -> bool:
+    """Whether the text is an xs:dateTime, as far as its form tells."""
+    return _TIMESTAMP.fullmatch(text) is not None
+
+
 def glimpse_message_id(messaging: etree._Element, limits: Limits) -> str:
     """The MessageId of a header that is not verified, fit for an error's RefToMessageId only; empty if unusable."""
     found = next(messaging.iter(_ID), None)
@@ -130,7 +137,7 @@ def glimpse_hrefs(messaging: etree._Element) -> set[str]:
 
 def read_user_message(messaging: etree._Element, limits: Limits) -> UserMessage:
     """Read the one user message of the header; raises ``InvalidMessage``."""
-    units = list(messaging)
+    units = nodes_of(messaging)
     if len(units) != 1 or units[0].tag != USER_MESSAGE:
         raise InvalidMessage(
             EbmsCode.VALUE_INCONSISTENT, "eb:Messaging must hold exactly one UserMessage and no signal"
@@ -139,7 +146,7 @@ def read_user_message(messaging: etree._Element, limits: Limits) -> UserMessage:
     info = _Row(unit.one(_INFO), limits)
     timestamp, message_id, ref_to = info.text(_TIME), info.text(_ID), info.maybe_text(_REF_TO)
     info.end()
-    if not _TIMESTAMP.fullmatch(timestamp):
+    if not is_timestamp(timestamp):
         _invalid("eb:Timestamp is not a date and time")
     if not is_message_id(message_id, limits):
         _invalid("eb:MessageId is not of the form local@domain")
@@ -176,19 +183,27 @@ def read_user_message(messaging: etree._Element, limits: Limits) -> UserMessage:
 
 def read_signal(messaging: etree._Element) -> Signal | None:
     """Read the one signal of an answer, or None where there is none; foreign elements beside it are let be."""
-    units = [unit for unit in messaging if unit.tag == SIGNAL_MESSAGE]
-    if len(units) != 1 or len(messaging) != 1:
+    units = nodes_of(messaging)
+    if len(units) != 1 or units[0].tag != SIGNAL_MESSAGE:
         return None
-    info = units[0].find(_INFO)
-    receipts = units[0].findall(_RECEIPT)
+    info = next(_named(units, _INFO), None)
+    receipts = list(_named(units, _RECEIPT))
     if info is None or len(receipts) > 1:
         return None
     return Signal(
-        message_id=(info.findtext(_ID) or "").strip(),
-        ref_to=(info.findtext(_REF_TO) or "").strip(),
-        errors=tuple(_problem(error) for error in units[0].iterfind(_ERROR)),
-        receipt=tuple(receipts[0].iterfind(f"{_NRI}/{_NR_PART}/{_REFERENCE}")) if receipts else None,
+        message_id=next((found.text or "" for found in _named((info,), _ID)), "").strip(),
+        ref_to=next((found.text or "" for found in _named((info,), _REF_TO)), "").strip(),
+        errors=tuple(_problem(error) for error in _named(units, _ERROR)),
+        receipt=tuple(_named(_named(_named(receipts, _NRI), _NR_PART), _REFERENCE)) if receipts else None,
     )
+
+
+def _named(parents: Iterable[etree._Element], tag: str) -> Iterator[etree._Element]:
+    """The children of that name under each of the elements."""
+    for parent in parents:
+        for child in nodes_of(parent):
+            if child.tag == tag:
+                yield child
 
 
 def _problem(error: etree._Element) -> Problem:
@@ -236,7 +251,7 @@ def _properties(element: etree._Element, limits: Limits) -> dict[str, Typed]:
 
 
 def _all(element: etree._Element, tag: str) -> list[etree._Element]:
-    children = list(element)
+    children = nodes_of(element)
     if not children or any(child.tag != tag for child in children):
         _invalid(f"{_local(element.tag)} must hold {_local(tag)} elements only")
     return children
@@ -260,7 +275,7 @@ class _Row:
 
     def __init__(self, parent: etree._Element, limits: Limits) -> None:
         self._parent = parent
-        self._children = list(parent)
+        self._children = nodes_of(parent)
         self._at = 0
         self._limits = limits
 
@@ -362,14 +377,13 @@ def write_user_message(outgoing: Outgoing, *, from_party: str, to_party: str, co
     )
 
 
-def write_receipt(*, message_id: str, ref_to: str, now: datetime, references: list[etree._Element]) -> str:
-    """Write eb:Messaging for a receipt that repeats the ds:Reference elements of the request as they stand.
+def write_receipt(*, message_id: str, ref_to: str, now: datetime, references: Iterable[str]) -> str:
+    """Write eb:Messaging for a receipt that repeats the ds:Reference elements of the request, each in canonical form.
 
     A reference in exclusive canonical form declares its own prefixes and nothing of ours can change it.
     """
     parts = "".join(
-        f"<ebbp:MessagePartNRInformation>{canonical(reference).decode()}</ebbp:MessagePartNRInformation>"
-        for reference in references
+        f"<ebbp:MessagePartNRInformation>{reference}</ebbp:MessagePartNRInformation>" for reference in references
     )
     return (
         f"{_signal_info(message_id, ref_to, now)}"

@@ -22,11 +22,11 @@ from gateway.as4.wss.encryption import IV, TAG
 from gateway.as4.wss.streamed import encrypted, open_files
 from gateway.as4.wss.write import seal_key, write_envelope
 from gateway.files.spool import STEP, Place, Spool, Writing, pieces
-from gateway.model.document import Envelope
+from gateway.model.document import Unwrapped
 from gateway.model.octets import Octets, Spooled
 
-UnwrapLarge = Callable[[Spooled, Path], tuple[Envelope, Spooled]]
-"""Reads a business envelope: file -> (header, the document in the new file). Raises ``PermanentError``."""
+UnwrapLarge = Callable[[Spooled, Path], Unwrapped]
+"""Reads a business envelope from a file; the document goes to the new file. Raises ``PermanentError``."""
 
 _GZIP: Final = 31
 
@@ -66,7 +66,7 @@ class LargeReceiving(Receiving):
         )[opened.payload.content_id]
         return part, inflate(part, self._place.new("envelope"), self._limits) if opened.payload.compressed else part
 
-    def _unwrap_octets(self, octets: Octets) -> tuple[Envelope, Octets]:
+    def _unwrap_octets(self, octets: Octets) -> Unwrapped:
         if isinstance(octets, bytes):
             return super()._unwrap_octets(octets)
         return self._unwrap_large(octets, self._place.new("document"))

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, NoReturn, cast
+from urllib.parse import unquote
 
-from gateway.as4 import ebms, mime, soap
+from lxml import etree
+
+from gateway.as4 import ebms, mime, soap, usual
 from gateway.as4.gzipped import inflate
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.namespaces import SHA256
@@ -26,7 +29,8 @@ from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.rules import Payload, check_envelope, check_profile, match_parts
 from gateway.as4.wss.encryption import Encryption, open_parts, read_encryption
-from gateway.as4.wss.signature import Demand, Signed, read_header, verify
+from gateway.as4.wss.references import Demand
+from gateway.as4.wss.signature import Signed, read_header, verify
 from gateway.as4.wss.write import Signature, seal, sign, write_envelope
 from gateway.errors import (
     GatewayError,
@@ -39,21 +43,21 @@ from gateway.errors import (
     StateError,
     Untrusted,
 )
-from gateway.model.document import Envelope
-from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, ProcessId
+from gateway.model.document import Envelope, Unwrapped
+from gateway.model.identifiers import DocumentTypeId, InstanceId, MessageId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing, Received, Verification
 from gateway.model.octets import Octets
 from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode, Receipt
 from gateway.ports import Clock
 from gateway.security.keys import Identity
+from gateway.security.safexml import nodes_of
 from gateway.security.trust import Role, Trust
 
-Unwrap = Callable[[bytes], tuple[Envelope, bytes]]
-"""Reads a business envelope: octets -> (header, octets of the document). Raises ``PermanentError``."""
+Unwrap = Callable[[bytes], Unwrapped]
+"""Reads a business envelope: header, document and its facts. Raises ``PermanentError``."""
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*@[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
-_DIGEST_METHOD, _DIGEST_VALUE = "{*}DigestMethod", "{*}DigestValue"
 
 
 def new_message_id(seat: str, unique: uuid.UUID | None = None) -> MessageId:
@@ -212,14 +216,25 @@ class Sending:
             raise InvalidAnswer("The receipt acknowledges another message")
         acknowledged: dict[str, tuple[str, str]] = {}
         for reference in signal.receipt or ():
-            method, value = reference.find(_DIGEST_METHOD), reference.findtext(_DIGEST_VALUE) or ""
             uri = reference.get("URI", "")
             if uri in acknowledged:
                 raise InvalidAnswer("The receipt names a reference twice")
-            acknowledged[uri] = ("" if method is None else method.get("Algorithm", ""), "".join(value.split()))
+            acknowledged[uri] = _digest_of(reference)
         for uri, digest in self._signature.references:
             if acknowledged.get(uri) != (SHA256, digest):
                 raise InvalidAnswer(f"The receipt does not repeat the digest of {uri}")
+
+
+def _digest_of(reference: etree._Element) -> tuple[str, str]:
+    """Algorithm and base64 digest of a reference in a receipt, empty where there is none; in whatever namespace."""
+    method = value = None
+    for child in nodes_of(reference):
+        name = child.tag.rpartition("}")[2]
+        if name == "DigestMethod" and method is None:
+            method = child.get("Algorithm", "")
+        elif name == "DigestValue" and value is None:
+            value = "".join((child.text or "").split())
+    return method or "", value or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +274,7 @@ class Receiving:
         self._profile = profile
         self._limits = limits
         self._in_memory = in_memory
+        self._messaging: etree._Element | None = None
         self._message_id = ""
         self._signed: Signed | None = None
 
@@ -279,11 +295,10 @@ class Receiving:
         # (4) Profile and parties, then the business envelope.
         user = opened.user
         check_profile(user, self._profile, seat=self._identity.common_name, signer=opened.signed.signer.common_name)
-        business: Envelope = _no_envelope()
-        document: Octets = b""
+        business = _NOTHING
         if not user.is_test:
-            business, document = self._unwrapped(octets)
-            check_envelope(user, business, self._profile)
+            business = self._unwrapped(octets)
+            check_envelope(user, business.envelope, self._profile)
         self._signed, self._message_id = opened.signed, user.message_id
         return Received(
             message_id=MessageId(user.message_id),
@@ -292,8 +307,9 @@ class Receiving:
             from_party=user.from_parties[0].value,
             to_party=user.to_parties[0].value,
             is_test=user.is_test,
-            envelope=business,
-            document=document,
+            envelope=business.envelope,
+            document=business.document,
+            facts=business.facts,
             part=part,
             compressed=opened.payload is not None and opened.payload.compressed,
             soap=message.soap,
@@ -308,15 +324,18 @@ class Receiving:
             message_id=new_message_id(self._identity.common_name),
             ref_to=self._message_id,
             now=self._now,
-            references=[reference.element for reference in self._signed.references],
+            references=[reference.text for reference in self._signed.references],
         )
         return write_envelope(messaging, sign(messaging, self._identity).text)
 
     def error(self, error: InvalidMessage) -> bytes:
         """A signed error signal, about this message as far as its id could be read."""
+        about = self._message_id
+        if not about and self._messaging is not None:
+            about = ebms.glimpse_message_id(self._messaging, self._limits)
         messaging = ebms.write_error(
             message_id=new_message_id(self._identity.common_name),
-            ref_to=self._message_id,
+            ref_to=about,
             now=self._now,
             code=error.code,
             detail=error.detail,
@@ -329,19 +348,26 @@ class Receiving:
     def _verify(self, envelope: soap.Envelope, parts: tuple[mime.Headed, ...]) -> Opened:
         if envelope.messaging is None:
             raise InvalidMessage(EbmsCode.INVALID_HEADER, "There is no eb:Messaging header")
-        self._message_id = ebms.glimpse_message_id(envelope.messaging, self._limits)
+        self._messaging = envelope.messaging
         content_ids = tuple(part.content_id for part in parts)
         if "" in content_ids or len(set(content_ids)) != len(content_ids):
             raise InvalidMessage(EbmsCode.MIME_INCONSISTENCY, "A part has no Content-ID, or two have the same")
-        if ebms.glimpse_hrefs(envelope.messaging) != set(content_ids):
-            raise InvalidMessage(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PayloadInfo and the MIME parts do not correspond")
         demand = Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._now)
-        header = read_header(envelope, demand)
-        encryption = read_encryption(
-            envelope, header, content_ids, identity=self._identity, algorithms=self._profile.algorithms
-        )
-        signed = verify(envelope, header, content_ids, demand)
-        user = ebms.read_user_message(envelope.messaging, self._limits)
+        try:
+            header = read_header(envelope, demand)
+            encryption = read_encryption(
+                envelope, header, content_ids, identity=self._identity, algorithms=self._profile.algorithms
+            )
+            signed = verify(envelope, header, content_ids, demand)
+        except (InvalidMessage, RevocationUnknown):
+            _correspond(ebms.glimpse_hrefs(envelope.messaging), content_ids)  # a lost part is said first
+            raise
+        user = usual.read_user_message(signed.messaging, self._limits)
+        if user is None:
+            _correspond(ebms.glimpse_hrefs(envelope.messaging), content_ids)
+            user = ebms.read_user_message(envelope.messaging, self._limits)
+        else:
+            _correspond({unquote((part.href or "").removeprefix("cid:")) for part in user.parts}, content_ids)
         if len(envelope.body) or (envelope.body.text or "").strip():
             raise InvalidMessage(EbmsCode.VALUE_INCONSISTENT, "The SOAP Body must be empty")
         payload = match_parts(user, content_ids, self._profile)
@@ -363,16 +389,21 @@ class Receiving:
             return octets, octets
         return octets, inflate(octets, self._limits, in_memory=self._in_memory)
 
-    def _unwrap_octets(self, octets: Octets) -> tuple[Envelope, Octets]:
+    def _unwrap_octets(self, octets: Octets) -> Unwrapped:
         assert isinstance(octets, bytes)  # files are LargeReceiving's
         return self._unwrap(octets)
 
-    def _unwrapped(self, octets: Octets) -> tuple[Envelope, Octets]:
+    def _unwrapped(self, octets: Octets) -> Unwrapped:
         try:
             return self._unwrap_octets(octets)
         except PermanentError as error:
             detail = error.detail if isinstance(error, InvalidMessage) else f"The business envelope: {error}"
             raise InvalidMessage(EbmsCode.OTHER, detail) from error
+
+
+def _correspond(hrefs: set[str], content_ids: tuple[str, ...]) -> None:
+    if hrefs != set(content_ids):
+        raise InvalidMessage(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PayloadInfo and the MIME parts do not correspond")
 
 
 def _verification(signed: Signed, at: datetime) -> Verification:
@@ -387,15 +418,18 @@ def _verification(signed: Signed, at: datetime) -> Verification:
     )
 
 
-def _no_envelope() -> Envelope:
-    """What stands in for the business envelope of a test message, which has none."""
-    nobody = ParticipantId("")
-    return Envelope(
-        sender=nobody,
-        receiver=nobody,
+_NOBODY: Final = ParticipantId("")
+_NOTHING: Final = Unwrapped(
+    envelope=Envelope(
+        sender=_NOBODY,
+        receiver=_NOBODY,
         document_type=DocumentTypeId(""),
         process=ProcessId(""),
         country_c1="",
-        instance_id="",
+        instance_id=InstanceId(""),
         created="",
-    )
+    ),
+    document=b"",
+    facts=None,
+)
+"""What stands in for the business envelope of a test message, which has none."""

@@ -18,7 +18,7 @@ from gateway.as4 import namespaces as ns
 from gateway.as4.limits import Limits
 from gateway.errors import InvalidMessage, UnreadableRequest
 from gateway.model.signals import EbmsCode
-from gateway.security.safexml import UnsafeXml, parse
+from gateway.security.safexml import UnsafeXml, nodes_of, parse
 
 ENVELOPE: Final = f"{{{ns.SOAP}}}Envelope"
 HEADER: Final = f"{{{ns.SOAP}}}Header"
@@ -27,10 +27,11 @@ MESSAGING: Final = f"{{{ns.EB}}}Messaging"
 SECURITY: Final = f"{{{ns.WSSE}}}Security"
 _MUST_UNDERSTAND: Final = f"{{{ns.SOAP}}}mustUnderstand"
 _ROLE: Final = f"{{{ns.SOAP}}}role"
-_SPACE: Final = " \t\r\n"
+SPACE: Final = " \t\r\n"
 """What XML calls white space; Python knows more of it, which would shorten a signed value."""
 
-_ID_NAMES: Final = ("Id", "ID", "id")
+_ID_NAMES: Final = frozenset(("Id", "ID", "id"))
+_BEFORE_NAME: Final = ("", "}")
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -53,20 +54,19 @@ def read_envelope(octets: bytes, limits: Limits) -> Envelope:
     root = _gate(octets, limits)
     elements = list(islice(root.iter(), limits.elements + 1))
     ids, ambiguous = _id_map(elements, limits)
-    children = list(root)
+    children = nodes_of(root)
     if root.tag != ENVELOPE or [child.tag for child in children] != [HEADER, BODY]:
         raise UnreadableRequest("Not a SOAP 1.2 envelope with one Header and one Body")
     header, body = children
     blocks: dict[str, etree._Element] = {}
-    for block in header:
-        must_understand = block.get(_MUST_UNDERSTAND, "0").strip() in ("1", "true")
+    for block in nodes_of(header):
         if block.tag in (MESSAGING, SECURITY):
             if block.tag in blocks:
                 raise UnreadableRequest("A SOAP header block occurs twice")
             if block.get(_ROLE, ns.ULTIMATE_RECEIVER) != ns.ULTIMATE_RECEIVER:
                 raise UnreadableRequest("A SOAP header block is meant for another role")
             blocks[str(block.tag)] = block
-        elif must_understand:
+        elif block.get(_MUST_UNDERSTAND, "0").strip() in ("1", "true"):
             raise UnreadableRequest("A SOAP header block that must be understood is not understood")
     return Envelope(body, blocks.get(MESSAGING), blocks.get(SECURITY), ids, ambiguous, elements)
 
@@ -88,7 +88,7 @@ def leaf_text(element: etree._Element, *, code: str = EbmsCode.INVALID_HEADER) -
     """The whole text of an element that may hold text only, without blanks around it."""
     if len(element):
         raise InvalidMessage(code, f"{etree.QName(element).localname} may hold text only")
-    return (element.text or "").strip(_SPACE)
+    return (element.text or "").strip(SPACE)
 
 
 def escape_text(text: str) -> str:
@@ -111,7 +111,8 @@ def _gate(octets: bytes, limits: Limits) -> etree._Element:
     if len(octets) > limits.soap:
         raise UnreadableRequest("The SOAP envelope is too large", status=413)
     try:
-        octets.decode("utf-8")
+        if not octets.isascii():
+            octets.decode("utf-8")
     except UnicodeDecodeError:
         raise UnreadableRequest("The SOAP envelope is not UTF-8") from None
     if octets.count(b"xmlns") > limits.namespaces:
@@ -144,7 +145,7 @@ def _id_map(elements: list[etree._Element], limits: Limits) -> tuple[dict[str, e
         if len(names) > most:
             raise UnreadableRequest("Too many attributes in the SOAP envelope")
         for name in names:
-            if name.endswith(_ID_NAMES) and name.rpartition("}")[2] in _ID_NAMES:
+            if name[-2:] in _ID_NAMES and name[-3:-2] in _BEFORE_NAME:
                 value = element.get(name, "")
                 ambiguous = ambiguous or value in ids
                 ids[value] = element

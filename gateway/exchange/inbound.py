@@ -102,8 +102,7 @@ class Inbound:
             raise InvalidMessage(
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
-        facts = await in_thread_if_large(size_of(received.document), _facts, received.document)
-        added = await self.store.add_once(self._arrival(received, receipt, participant, facts, part))
+        added = await self.store.add_once(self._arrival(received, receipt, participant, part))
         if not added.same:
             raise _used_before(received)
         if added.new:
@@ -147,9 +146,7 @@ class Inbound:
         ours = participant is not None and participant.account == message.account
         return self.deliveries.get(participant.delivery) if participant and ours else None
 
-    def _arrival(
-        self, received: Received, receipt: bytes, participant: Participant, facts: Facts | None, part: str
-    ) -> Arrival:
+    def _arrival(self, received: Received, receipt: bytes, participant: Participant, part: str) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         channel = self.deliveries.get(participant.delivery)
         pulled = channel is None or channel.name == PULLED
@@ -172,7 +169,7 @@ class Inbound:
             next_attempt=None if pulled else now,
             created=now,
             updated=now,
-            **_described(facts),
+            **_described(received.facts),
         )
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
         entry = TimelineEntry(

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
+from gateway.model.octets import Octets
 
 
 class Severity(StrEnum):
@@ -133,6 +134,16 @@ class Envelope:
     type: str = ""
     mls_to: str = ""
     mls_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unwrapped:
+    """An opened business envelope: its header, the octets of the document in it, and the document's facts."""
+
+    envelope: Envelope
+    document: Octets
+    facts: Facts | None
+    """None where the document is no invoice or credit note that we understand; it is carried all the same."""
 
 
 def bare_facts(document_type: DocumentTypeId, process: ProcessId, number: str = "") -> Facts:

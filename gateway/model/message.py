@@ -161,6 +161,8 @@ class Received:
     envelope: Envelope
     document: Octets
     """The business document's octets."""
+    facts: Facts | None
+    """What was read of it together with the envelope; None for a document that we do not understand."""
     part: Octets
     """The part as signed: gzip when the sender compressed it."""
     compressed: bool

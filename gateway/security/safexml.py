@@ -7,7 +7,9 @@ harmless. Source of the rules: OWASP XXE prevention; AS4 profile and UBL need no
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Final, cast
 
 from lxml import etree
 
@@ -25,6 +27,9 @@ _COUNTABLE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """Encodings in which each sign of markup is an octet of its own; in UTF-7 and its like it can be written otherwise."""
+
+nodes_of: Final = cast("Callable[[etree._Element], list[etree._Element]]", itemgetter(slice(None)))
+"""The children of an element, comments too. A slice takes a quarter of the time of ``list(element)``."""
 
 
 class UnsafeXml(PermanentError):
@@ -45,7 +50,7 @@ def parse(octets: bytes, *, huge: bool = False, comments: bool = True, drop_comm
     are a way to hide text inside signed values. ``drop_comments`` reads as if they were not there, as canonical XML
     without comments does; the text around one is then one text. Raises :class:`UnsafeXml`.
     """
-    if not octets.strip():
+    if not octets or octets.isspace():
         raise UnsafeXml("There is nothing in it (an empty document)")
     declaration = _DECLARATION.match(octets, 0, _PIECE)
     if declaration:
@@ -53,7 +58,7 @@ def parse(octets: bytes, *, huge: bool = False, comments: bool = True, drop_comm
             raise UnsafeXml("The XML declaration does not end")
         for name in _ENCODING.findall(declaration[1]):
             _refuse_encoding(name.decode("latin-1"))
-    if octets.count(b"<") - octets.count(b"</") + octets.count(b"=") > MAX_NODES:
+    if len(octets) > MAX_NODES and octets.count(b"<") - octets.count(b"</") + octets.count(b"=") > MAX_NODES:
         raise UnsafeXml("It has too many elements and attributes")
     parser = etree.XMLParser(
         resolve_entities=False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,6 +31,8 @@ from gateway.security.standing import Revocations, Standing, Status
 RECHECK_AFTER: Final = timedelta(minutes=10)
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}", re.ASCII)
 _CACHE_SIZE: Final = 10_000
+_TOKEN_BLANKS: Final = 200
+"""Padding and line ends of a base64 text that is kept; a longer one is read each time."""
 _DAMAGED: Final = (
     ValueError,
     TypeError,
@@ -94,6 +96,8 @@ class Trust:
     revocations: Revocations | None = field(default=None, compare=False)
     """What is known about revocation; None: nobody asks (private networks only)."""
     _cache: dict[tuple[bytes, Role, int], Believed] = field(default_factory=dict, repr=False, compare=False)
+    _tokens: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """DER of believed certificates by the text of their token, which comes alike in every message of a peer."""
 
     def believe(self, der: bytes, role: Role, at: datetime) -> Believed:
         """Check the certificate for the role at that moment; raises :class:`Untrusted` with the first reason.
@@ -112,6 +116,19 @@ class Trust:
         if len(self._cache) >= _CACHE_SIZE:
             self._cache.clear()
         self._cache[key] = believed
+        return believed
+
+    def believe_token(self, text: str, role: Role, at: datetime, decode: Callable[[], bytes]) -> Believed:
+        """The same for a certificate in base64; ``decode`` gives its DER and is called for a text that is new here."""
+        der = self._tokens.get(text)
+        if der is not None:
+            return self.believe(der, role, at)
+        der = decode()
+        believed = self.believe(der, role, at)
+        if len(text) <= len(der) * 4 // 3 + _TOKEN_BLANKS:
+            if len(self._tokens) >= _CACHE_SIZE:
+                self._tokens.clear()
+            self._tokens[text] = der
         return believed
 
     def _check(self, der: bytes, role: Role, at: datetime) -> Believed:

@@ -8,6 +8,7 @@ facts need must be there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
@@ -17,7 +18,8 @@ from gateway.errors import InvalidAddress, InvalidDocument
 from gateway.model.document import Company, Facts, Finding, PostalAddress
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.security import safexml
-from gateway.ubl.names import DOCUMENTS, MAX_DOCUMENT, SBDH, decimal, find, find_all, is_invoice, text, xpath_of
+from gateway.security.safexml import nodes_of
+from gateway.ubl.names import CAC, CBC, DOCUMENTS, MAX_DOCUMENT, SBDH, decimal, find, is_invoice, text, xpath_of
 
 _ICD: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -31,6 +33,70 @@ _NEEDED: Final = {
     "cac:AccountingCustomerParty/cac:Party": "the buyer",
 }
 """What the facts cannot do without, in words."""
+
+_CUSTOMIZATION, _PROFILE, _ID, _VERSION, _ISSUED, _DUE, _CURRENCY, _PAYABLE, _MEANS_DUE = (
+    f"{{{CBC}}}{name}"
+    for name in (
+        "CustomizationID",
+        "ProfileID",
+        "ID",
+        "UBLVersionID",
+        "IssueDate",
+        "DueDate",
+        "DocumentCurrencyCode",
+        "PayableAmount",
+        "PaymentDueDate",
+    )
+)
+_SUPPLIER, _CUSTOMER, _MEANS, _TOTAL, _PARTY = (
+    f"{{{CAC}}}{name}"
+    for name in ("AccountingSupplierParty", "AccountingCustomerParty", "PaymentMeans", "LegalMonetaryTotal", "Party")
+)
+_HEAD: Final = (
+    *(_CUSTOMIZATION, _PROFILE, _ID, _VERSION, _ISSUED, _DUE, _CURRENCY),
+    *(_SUPPLIER, _CUSTOMER, _MEANS, _TOTAL),
+)
+"""What is looked at of a document's children, which are thousands where it has as many lines."""
+_IDENTIFICATION, _PARTY_NAME, _ADDRESS, _TAX, _LEGAL, _CONTACT, _TAX_SCHEME, _ADDRESS_LINE, _COUNTRY = (
+    f"{{{CAC}}}{name}"
+    for name in (
+        "PartyIdentification",
+        "PartyName",
+        "PostalAddress",
+        "PartyTaxScheme",
+        "PartyLegalEntity",
+        "Contact",
+        "TaxScheme",
+        "AddressLine",
+        "Country",
+    )
+)
+_ENDPOINT, _COMPANY_ID, _NAME, _REGISTERED, _MAIL_ADDRESS, _TELEPHONE, _LINE, _COUNTRY_CODE = (
+    f"{{{CBC}}}{name}"
+    for name in (
+        "EndpointID",
+        "CompanyID",
+        "Name",
+        "RegistrationName",
+        "ElectronicMail",
+        "Telephone",
+        "Line",
+        "IdentificationCode",
+    )
+)
+_STREET, _NUMBER, _ATTENTION, _ADDITIONAL, _POST_BOX, _POSTAL_ZONE, _CITY, _REGION = (
+    f"{{{CBC}}}{name}"
+    for name in (
+        "StreetName",
+        "BuildingNumber",
+        "MarkAttention",
+        "AdditionalStreetName",
+        "Postbox",
+        "PostalZone",
+        "CityName",
+        "CountrySubentity",
+    )
+)
 
 
 def read(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Facts:
@@ -57,24 +123,26 @@ def open_document(octets: bytes, *, limit: int = MAX_DOCUMENT) -> etree._Element
 
 
 def facts_of(root: etree._Element) -> Facts:
-    """Read the facts of a parsed document. Raises :class:`InvalidDocument`."""
-    name = etree.QName(root)
+    """Read the facts of a parsed document, or of one inside another. Raises :class:`InvalidDocument`."""
     if not is_invoice(root):
-        raise refusal(not_an_invoice(name))
-    needed = {element: find(root, element) for element in _NEEDED}
+        raise refusal(not_an_invoice(etree.QName(root)))
+    head = _rows(root.iterchildren(*_HEAD))
+    customization, profile, number = (_first(head, tag) for tag in (_CUSTOMIZATION, _PROFILE, _ID))
+    seller, buyer = (_below(head, tag, _PARTY) for tag in (_SUPPLIER, _CUSTOMER))
+    needed = dict(zip(_NEEDED, (customization, profile, number, seller, buyer), strict=True))
     findings = [
         Finding(
             rule="FACTS",
-            location=f"/{name.localname}/{element}",
+            location=f"/{etree.QName(root).localname}/{element}",
             message=f"{element} is missing or empty: {_NEEDED[element]}. Add it.",
         )
         for element, found in needed.items()
-        if found is None or not (text(found) or len(found))
+        if found is None or not (len(found) or text(found))
     ]
     if findings:
         raise refusal(*findings)
-    customization, profile, number, seller, buyer = needed.values()
-    version = text(root, "cbc:UBLVersionID") or _DEFAULT_VERSION
+    version = text(_first(head, _VERSION)) or _DEFAULT_VERSION
+    name = etree.QName(root)
     try:
         document_type = DocumentTypeId.of(name.namespace or "", name.localname, text(customization), version)
     except InvalidAddress as error:
@@ -83,15 +151,15 @@ def facts_of(root: etree._Element) -> Facts:
         process = ProcessId.parse(text(profile))
     except InvalidAddress as error:
         raise refusal(_at(root, "cbc:ProfileID", f"{error}.")) from None
-    due = text(root, "cbc:DueDate") or text(root, "cac:PaymentMeans/cbc:PaymentDueDate")
+    due = text(_first(head, _DUE)) or text(_below(head, _MEANS, _MEANS_DUE))
     return Facts(
         document_type=document_type,
         process=process,
         number=text(number),
-        issue_date=read_date(text(root, "cbc:IssueDate")),
+        issue_date=read_date(text(_first(head, _ISSUED))),
         due_date=read_date(due),
-        currency=text(root, "cbc:DocumentCurrencyCode"),
-        amount=decimal(text(root, "cac:LegalMonetaryTotal/cbc:PayableAmount")),
+        currency=text(_first(head, _CURRENCY)),
+        amount=decimal(text(_below(head, _TOTAL, _PAYABLE))),
         seller=_company(seller),
         buyer=_company(buyer),
     )
@@ -131,20 +199,53 @@ def _at(root: etree._Element, path: str, message: str) -> Finding:
     return Finding(rule="FACTS", location=place, message=message, value=text(node)[:200])
 
 
+_Rows = dict[str, list[etree._Element]]
+
+
+def _rows(nodes: Iterable[etree._Element]) -> _Rows:
+    """Elements by their tag, in document order: one look at each, however many values are read."""
+    found: _Rows = {}
+    for node in nodes:
+        tag = node.tag
+        if tag in found:
+            found[tag].append(node)
+        else:
+            found[tag] = [node]
+    return found
+
+
+def _first(rows: _Rows, tag: str) -> etree._Element | None:
+    found = rows.get(tag)
+    return found[0] if found else None
+
+
+def _below(rows: _Rows, tag: str, child: str) -> etree._Element | None:
+    """The first child of that tag under any of the elements of the other tag."""
+    for node in rows.get(tag, ()):
+        for found in nodes_of(node):
+            if found.tag == child:
+                return found
+    return None
+
+
 def _company(party: etree._Element | None) -> Company:
     """Everything that routing and lists need of one party."""
+    rows = _rows(() if party is None else nodes_of(party))
     identifiers: list[tuple[str, str]] = []
-    endpoint, endpoint_mail = _endpoint(find(party, "cbc:EndpointID"), identifiers)
-    for node in find_all(party, "cac:PartyIdentification/cbc:ID"):
-        identifiers.append((node.get("schemeID", "").strip(), text(node)))
-    legal = find(party, "cac:PartyLegalEntity/cbc:CompanyID")
+    endpoint, endpoint_mail = _endpoint(_first(rows, _ENDPOINT), identifiers)
+    for holder in rows.get(_IDENTIFICATION, ()):
+        for node in holder.iterchildren(_ID):
+            identifiers.append((node.get("schemeID", "").strip(), text(node)))
+    legal = _below(rows, _LEGAL, _COMPANY_ID)
     legal_id = text(legal)
     legal_scheme = legal.get("schemeID", "").strip() if legal is not None else ""
     identifiers.append((legal_scheme, legal_id))
-    trading = text(party, "cac:PartyName/cbc:Name")
-    registered = text(party, "cac:PartyLegalEntity/cbc:RegistrationName")
-    contact = find(party, "cac:Contact")
-    mail = endpoint_mail or text(contact, "cbc:ElectronicMail")
+    trading = text(_below(rows, _PARTY_NAME, _NAME))
+    registered = text(_below(rows, _LEGAL, _REGISTERED))
+    contact = _first(rows, _CONTACT)
+    contacts = _rows(() if contact is None else nodes_of(contact))
+    mail = endpoint_mail or text(_first(contacts, _MAIL_ADDRESS))
+    person = text(_first(contacts, _NAME))
     return Company(
         name=trading or registered,
         legal_name=registered,
@@ -152,11 +253,11 @@ def _company(party: etree._Element | None) -> Company:
         identifiers=tuple((scheme, value) for scheme, value in identifiers if value),
         legal_id=legal_id,
         legal_id_scheme=legal_scheme,
-        vat_id=_vat_id(party),
-        email=mail if _MAIL.fullmatch(mail) else "",
-        telephone=text(contact, "cbc:Telephone"),
-        contact=text(contact, "cbc:Name"),
-        address=read_address(find(party, "cac:PostalAddress"), name=trading or registered, contact=contact),
+        vat_id=_vat_id(rows.get(_TAX, ())),
+        email=mail if mail and _MAIL.fullmatch(mail) else "",
+        telephone=text(_first(contacts, _TELEPHONE)),
+        contact=person,
+        address=read_address(_first(rows, _ADDRESS), name=trading or registered, contact=person),
     )
 
 
@@ -176,29 +277,33 @@ def _endpoint(node: etree._Element | None, others: list[tuple[str, str]]) -> tup
     return None, ""
 
 
-def _vat_id(party: etree._Element | None) -> str:
+def _vat_id(schemes: Iterable[etree._Element]) -> str:
     """The company's number in the tax scheme VAT, else GST (as in Australia and Singapore)."""
-    numbers = {
-        text(scheme, "cac:TaxScheme/cbc:ID").upper(): text(scheme, "cbc:CompanyID")
-        for scheme in find_all(party, "cac:PartyTaxScheme")
-    }
+    numbers: dict[str, str] = {}
+    for node in schemes:
+        rows = _rows(nodes_of(node))
+        numbers[text(_below(rows, _TAX_SCHEME, _ID)).upper()] = text(_first(rows, _COMPANY_ID))
     return numbers.get("VAT") or numbers.get("GST") or ""
 
 
-def read_address(
-    node: etree._Element | None, *, name: str = "", contact: etree._Element | None = None
-) -> PostalAddress:
-    """A UBL address; house number and post box join the street's lines."""
-    street = " ".join(filter(None, (text(node, "cbc:StreetName"), text(node, "cbc:BuildingNumber"))))
-    extra = [text(line) for line in find_all(node, "cac:AddressLine/cbc:Line")]
+def read_address(node: etree._Element | None, *, name: str = "", contact: str = "") -> PostalAddress:
+    """A UBL address; house number and post box join the street's lines. ``contact`` stands in for an attention line."""
+    rows = _rows(() if node is None else nodes_of(node))
+
+    def value(tag: str) -> str:
+        found = rows.get(tag)
+        return text(found[0]) if found else ""
+
+    street, number = value(_STREET), value(_NUMBER)
+    extra = [text(line) for row in rows.get(_ADDRESS_LINE, ()) for line in row.iterchildren(_LINE)]
     return PostalAddress(
         name=name,
-        attention=text(node, "cbc:MarkAttention") or text(contact, "cbc:Name"),
-        street=street,
-        additional=text(node, "cbc:AdditionalStreetName") or text(node, "cbc:Postbox"),
+        attention=value(_ATTENTION) or contact,
+        street=f"{street} {number}" if street and number else street or number,
+        additional=value(_ADDITIONAL) or value(_POST_BOX),
         extra_line=", ".join(filter(None, extra[:3])),
-        postal_code=text(node, "cbc:PostalZone"),
-        city=text(node, "cbc:CityName"),
-        region=text(node, "cbc:CountrySubentity"),
-        country=text(node, "cac:Country/cbc:IdentificationCode").upper(),
+        postal_code=value(_POSTAL_ZONE),
+        city=value(_CITY),
+        region=value(_REGION),
+        country=text(_below(rows, _COUNTRY, _COUNTRY_CODE)).upper(),
     )

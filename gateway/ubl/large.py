@@ -18,7 +18,7 @@ from lxml import etree
 
 from gateway.errors import InvalidDocument, InvalidMessage
 from gateway.files.spool import Writing, pieces, read_range
-from gateway.model.document import Envelope, Facts, Finding
+from gateway.model.document import Envelope, Facts, Finding, Unwrapped
 from gateway.model.octets import Octets, Spooled
 from gateway.model.signals import EbmsCode
 from gateway.security import streamxml
@@ -92,12 +92,21 @@ class _Outline:
 # --- the envelope -----------------------------------------------------------------------------------------------------
 
 
-def unwrap(octets: Spooled, target: Path, *, limit: int) -> tuple[Envelope, Spooled]:
+def unwrap(octets: Spooled, target: Path, *, limit: int) -> Unwrapped:
     """Open an envelope, as :func:`gateway.ubl.sbdh.unwrap` does; the document becomes the file ``target``.
 
     The document's octets are its own; namespaces that only the envelope declares are added to its first tag where
     they are used. Raises :class:`InvalidMessage` (EBMS:0004).
     """
+    envelope, document = _open(octets, target, limit=limit)
+    try:
+        facts = read_facts(document)
+    except InvalidDocument:
+        facts = None
+    return Unwrapped(envelope=envelope, document=document, facts=facts)
+
+
+def _open(octets: Spooled, target: Path, *, limit: int) -> tuple[Envelope, Spooled]:
     if octets.size > limit:
         raise _refuse(f"the business envelope has {octets.size} octets, at most {limit} are taken here")
     try:
@@ -118,7 +127,7 @@ def unwrap(octets: Spooled, target: Path, *, limit: int) -> tuple[Envelope, Spoo
         head = file.read(MAX_HEAD)
     last = outline.children[1][1] if len(outline.children) > 1 else (outline.children or [("", outline.root_at)])[0][1]
     tag = _tag_at(head, last)
-    envelope, _ = sbdh.unwrap(_emptied(head, outline, last, tag))
+    envelope = sbdh.unwrap(_emptied(head, outline, last, tag)).envelope
     if len(outline.children) != 2:
         raise _refuse("the envelope holds more than one document, exactly one is allowed")
     if outline.beside:
@@ -270,7 +279,7 @@ def read_submission(octets: Spooled, new_file: Callable[[str], Path], *, limit: 
     if not _root(octets).startswith(f"{{{SBDH}}}"):
         return Submission(document=octets, facts=_checked(octets), envelope=None)
     try:
-        envelope, document = unwrap(octets, new_file("document"), limit=limit)
+        envelope, document = _open(octets, new_file("document"), limit=limit)
     except InvalidMessage as error:
         raise odd_envelope(error) from None
     if _root(document) not in _ROOTS:

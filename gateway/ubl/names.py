@@ -24,6 +24,7 @@ SBDH: Final = "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHe
 WRAPPED: Final = "http://peppol.eu/xsd/ticc/envelope/1.0"
 
 DOCUMENTS: Final = {INVOICE_NS: "Invoice", CREDIT_NOTE_NS: "CreditNote"}
+_ROOTS: Final = frozenset(f"{{{namespace}}}{name}" for namespace, name in DOCUMENTS.items())
 PREFIXES: Final = {"cac": CAC, "cbc": CBC}
 
 MAX_DOCUMENT: Final = 100_000_000
@@ -41,8 +42,7 @@ _DECIMAL: Final = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})", re.ASCI
 
 def is_invoice(root: etree._Element) -> bool:
     """Tell whether the root element is a UBL Invoice or CreditNote."""
-    name = etree.QName(root)
-    return DOCUMENTS.get(name.namespace or "") == name.localname
+    return root.tag in _ROOTS
 
 
 @cache
@@ -82,8 +82,9 @@ def text(node: etree._Element | None, path: str = "") -> str:
     if found is None:
         return ""
     value = found.text or ""
-    for child in found:  # a comment inside a value does not end it
-        value += child.tail or ""
+    if len(found):
+        for child in found:  # a comment inside a value does not end it
+            value += child.tail or ""
     return value.strip()
 
 

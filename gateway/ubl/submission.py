@@ -36,9 +36,11 @@ def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     if etree.QName(root).namespace != SBDH:
         return Submission(document=octets, facts=_checked(octets, root), envelope=None)
     try:
-        envelope, document = sbdh.unwrap(octets, limit=limit)
+        unwrapped = sbdh.unwrap(octets, limit=limit)
     except InvalidMessage as error:
         raise odd_envelope(error) from None
+    envelope, document = unwrapped.envelope, unwrapped.document
+    assert isinstance(document, bytes)  # files are read_submission of large.py
     inner = open_document(document, limit=limit)
     if not is_invoice(inner):
         return Submission(document=document, facts=None, envelope=envelope)

@@ -29,7 +29,7 @@ from gateway.errors import (
     StateError,
     StoreUnavailable,
 )
-from gateway.model.document import Envelope
+from gateway.model.document import Unwrapped
 from gateway.model.message import Received
 from gateway.model.relation import Endpoint
 from gateway.model.signals import NOT_SERVICED
@@ -124,7 +124,7 @@ async def test_many_messages_at_once(world: World, server: Server, client: As4Cl
 async def test_a_large_message_is_worked_on_in_a_thread(world: World, client: As4Client) -> None:
     threads = []
 
-    def watching(octets: bytes) -> tuple[Envelope, bytes]:
+    def watching(octets: bytes) -> Unwrapped:
         threads.append(threading.get_ident())
         return unwrap(octets)
 

@@ -15,6 +15,7 @@ from gateway.model.lifecycle import State
 from gateway.model.message import Message, Participant, Received, Verification
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
 from gateway.ports import Filter
+from gateway.ubl import invoice
 from tests.exchange.conftest import ACCOUNT, OTHER, Exchange, ScriptedChannel, sample
 
 OURS = ParticipantId("0007:5567212047")
@@ -48,6 +49,7 @@ def _received(clock: object, *, id: str = "a@b", part: bytes = b"one", seat: str
         is_test=False,
         envelope=envelope,
         document=DOCUMENT,
+        facts=invoice.read(DOCUMENT),
         part=gzip.compress(part, mtime=0),
         compressed=True,
         soap=b"<soap/>",

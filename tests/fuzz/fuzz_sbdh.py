@@ -18,7 +18,8 @@ def seeds() -> list[bytes]:
 
 def fuzz(data: bytes) -> None:
     try:
-        envelope, document = unwrap(data, limit=1_000_000)
+        opened = unwrap(data, limit=1_000_000)
+        envelope, document = opened.envelope, opened.document
     except OURS:
         return
     assert envelope.sender and envelope.receiver and envelope.country_c1

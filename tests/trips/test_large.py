@@ -159,7 +159,7 @@ async def test_a_large_document_goes_over_the_network_octet_for_octet(
     assert (status, content) == (200, document.split(b"?>", 1)[1].strip())
     assert digest(content) == arrived.sha256
     _, sbd = await apis[1].get(f"/v1/documents/{arrived.id}/content?form=sbd")
-    assert sbdh.unwrap(sbd)[1] == content
+    assert sbdh.unwrap(sbd).document == content
     _, packed = await apis[1].get(f"/v1/documents/{arrived.id}/evidence.zip")
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         assert archive.testzip() is None

@@ -129,7 +129,8 @@ async def test_a_whole_envelope_keeps_its_identity(town: Town) -> None:
     sent = await town.sender.submit(NETWORK)
     await town.sender.work()
     sbd = gzip.decompress(await town.sender.gateway.store.payload(sent.id, PayloadKind.PART))
-    envelope, document = sbdh.unwrap(sbd)
+    opened = sbdh.unwrap(sbd)
+    envelope, document = opened.envelope, opened.document
     again = sbdh.wrap(document, replace(envelope, instance_id="another-instance-1"))
     second = await town.sender.submit(again)
     await town.sender.work()

@@ -105,7 +105,7 @@ def test_other_encodings_are_written_in_utf_8(
     found = large.read_submission(file, lambda name: tmp_path / name, limit=LIMIT)
     assert found.facts == invoice.read(network)
     wrapped = b"".join(large.wrap(found.document, envelope))
-    assert sbdh.unwrap(wrapped)[1] == sbdh.unwrap(sbdh.wrap(network, envelope))[1]
+    assert sbdh.unwrap(wrapped).document == sbdh.unwrap(sbdh.wrap(network, envelope)).document
 
 
 def test_strange_encodings_are_refused(network: bytes, tmp_path: Path) -> None:

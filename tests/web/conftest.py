@@ -33,6 +33,7 @@ from gateway.ports import Delivery
 from gateway.security.trust import Trust
 from gateway.serving.site import settings
 from gateway.store import SqlStore, open_store
+from gateway.ubl import invoice as ubl_invoice
 from gateway.ubl import sbdh
 from gateway.web.api import application
 from tests.conftest import FakeClock
@@ -254,6 +255,7 @@ class Site:
             is_test=False,
             envelope=around,
             document=document,
+            facts=ubl_invoice.read(document),
             part=gzip.compress(sbd, mtime=0),
             compressed=True,
             soap=b"<soap/>",

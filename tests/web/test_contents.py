@@ -46,7 +46,8 @@ async def test_the_envelope_of_a_received_document_is_unpacked(site: Site) -> No
     document = await site.receive()
     answer = await site.get(f"/v1/documents/{document}/content?form=sbd")
     assert answer.status == 200
-    around, inside = sbdh.unwrap(answer.body)
+    opened = sbdh.unwrap(answer.body)
+    around, inside = opened.envelope, opened.document
     assert around.sender.value == OURS
     assert inside == invoice("IN-7").split(b"?>", 1)[1].strip()
 

@@ -40,7 +40,7 @@ from gateway.as4.wss.structure import (
 from gateway.errors import InvalidMessage
 from gateway.model.signals import EbmsCode
 from gateway.security.keys import Identity
-from gateway.security.safexml import UnsafeXml, parse
+from gateway.security.safexml import UnsafeXml, nodes_of, parse
 
 _METHOD, _CIPHER_DATA, _CIPHER_VALUE, _CIPHER_REFERENCE, _CIPHER_TRANSFORMS = (
     f"{{{ns.XENC}}}{n}" for n in ("EncryptionMethod", "CipherData", "CipherValue", "CipherReference", "Transforms")
@@ -167,13 +167,13 @@ def _encrypted_key(
     envelope: Envelope, key: etree._Element, data_ids: set[str], identity: Identity, algorithms: Algorithms
 ) -> bytes:
     attributes(key, "Id")
-    parts = list(key)
+    parts = nodes_of(key)
     references = parts.pop() if len(parts) == 4 and parts[3].tag == _REFERENCE_LIST else None
     if [part.tag for part in parts] != [_METHOD, KEY_INFO, _CIPHER_DATA]:
         noncompliant("EncryptedKey does not have the children that the profile asks for")
     method, key_info, cipher_data = parts
     # Both must be said: without them OAEP means SHA-1.
-    if method.get("Algorithm") != algorithms.key_transport or len(method.attrib) != 1:
+    if method.get("Algorithm") != algorithms.key_transport or len(method.keys()) != 1:
         noncompliant(f"The key must be wrapped with {algorithms.key_transport}")
     digest, mgf = children(method, _DIGEST_METHOD, _MGF) if len(method) == 2 else (None, None)
     if digest is None or mgf is None:
@@ -233,7 +233,7 @@ def _encrypted_data(data: etree._Element, key_id: str, algorithms: Algorithms) -
     attributes(data, "Id", "MimeType", "Type")
     if data.get("Type") != algorithms.encrypted_type:
         noncompliant(f"EncryptedData must be of type {algorithms.encrypted_type}")
-    parts = list(data)
+    parts = nodes_of(data)
     if len(parts) == 3 and parts[1].tag == KEY_INFO:
         (holder,) = children(parts.pop(1), STR)
         (reference,) = children(holder, TOKEN_REFERENCE)

@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
-from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -21,25 +19,23 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
 from gateway.as4 import namespaces as ns
-from gateway.as4.limits import Limits
-from gateway.as4.profiles import Algorithms
 from gateway.as4.soap import Envelope, canonical
+from gateway.as4.wss.references import Demand, Reference, canonicalization, covered, read_references, usual_references
 from gateway.as4.wss.structure import (
     KEY_INFO,
     STR,
     TOKEN,
     TOKEN_REFERENCE,
-    algorithm,
-    attributes,
     base64_of,
     children,
     noncompliant,
     plain_algorithm,
     token_of,
 )
-from gateway.errors import InvalidMessage, Untrusted
+from gateway.errors import InvalidMessage, RevocationUnknown, Untrusted
 from gateway.model.signals import EbmsCode
-from gateway.security.trust import Believed, Role, Trust
+from gateway.security.safexml import nodes_of
+from gateway.security.trust import Believed, Role
 
 _PKCS1: Final = padding.PKCS1v15()
 _SHA256: Final = hashes.SHA256()
@@ -51,19 +47,6 @@ _TIMESTAMP: Final = f"{{{ns.WSU}}}Timestamp"
 """Peppol needs none. One that is there stands outside the signature and so says nothing."""
 _SIGNED_INFO, _SIGNATURE_VALUE = f"{{{ns.DS}}}SignedInfo", f"{{{ns.DS}}}SignatureValue"
 _C14N_METHOD, _SIGNATURE_METHOD = f"{{{ns.DS}}}CanonicalizationMethod", f"{{{ns.DS}}}SignatureMethod"
-_REFERENCE, _TRANSFORMS, _TRANSFORM = (f"{{{ns.DS}}}{n}" for n in ("Reference", "Transforms", "Transform"))
-_DIGEST_METHOD, _DIGEST_VALUE = f"{{{ns.DS}}}DigestMethod", f"{{{ns.DS}}}DigestValue"
-_INCLUSIVE: Final = f"{{{ns.EC}}}InclusiveNamespaces"
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """One ds:Reference as it stands: what it names, its digest, and the prefixes of its canonical form."""
-
-    uri: str
-    digest: bytes
-    prefixes: list[str] | None
-    element: etree._Element
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +54,8 @@ class Signed:
     """A signature that holds. It covers Messaging, Body and exactly the parts in ``parts``."""
 
     signer: Believed
+    messaging: bytes
+    """The canonical form of eb:Messaging, which is what was digested."""
     references: tuple[Reference, ...]
     parts: dict[str, bytes]
     """SHA-256 that was signed, by Content-ID; not compared yet."""
@@ -85,16 +70,6 @@ class SecurityHeader:
     encrypted_data: tuple[etree._Element, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What a signature has to be, and by whom."""
-
-    trust: Trust
-    algorithms: Algorithms
-    limits: Limits
-    at: datetime
-
-
 def read_header(envelope: Envelope, demand: Demand) -> SecurityHeader:
     """Sort the Security header; raises ``InvalidMessage`` for anything that the profile does not know."""
     if envelope.security is None:
@@ -102,7 +77,7 @@ def read_header(envelope: Envelope, demand: Demand) -> SecurityHeader:
     if envelope.ambiguous:
         noncompliant("An id occurs more than once in the envelope")
     kinds: dict[object, list[etree._Element]] = {}
-    for child in envelope.security:
+    for child in nodes_of(envelope.security):
         kinds.setdefault(child.tag, []).append(child)
     if not kinds.keys() <= {TOKEN, ENCRYPTED_KEY, ENCRYPTED_DATA, SIGNATURE, _TIMESTAMP}:
         noncompliant("The Security header holds an element that the profile does not know")
@@ -125,98 +100,54 @@ def verify(envelope: Envelope, header: SecurityHeader, content_ids: tuple[str, .
     algorithms = demand.algorithms
     # (1) Shape: the three children, nothing like ds:Object.
     info, value, key_info = children(header.signature, _SIGNED_INFO, _SIGNATURE_VALUE, KEY_INFO)
-    method = list(info)[:2]
-    if [child.tag for child in method] != [_C14N_METHOD, _SIGNATURE_METHOD]:
+    elements = nodes_of(info)
+    if [child.tag for child in elements[:2]] != [_C14N_METHOD, _SIGNATURE_METHOD]:
         noncompliant("SignedInfo does not begin with its two methods")
-    prefixes = _canonicalization(method[0], algorithms.canonicalization, demand.limits)
-    plain_algorithm(method[1], algorithms.signature)
-    # (2) Exactly the wanted references, each once, each with its one transform.
-    references, parts = _references(envelope, list(info)[2:], content_ids, demand)
-    # (3) The certificate, from the one token that KeyInfo names, and whether we believe it.
-    signer = _signer(envelope, key_info, demand)
+    prefixes = canonicalization(elements[0], algorithms.canonicalization, demand.limits)
+    plain_algorithm(elements[1], algorithms.signature)
+    # (2) The certificate, from the one token that KeyInfo names, and whether we believe it.
+    try:
+        signer = _signer(envelope, key_info, demand)
+    except (InvalidMessage, RevocationUnknown):
+        read_references(envelope, elements[2:], content_ids, demand)  # what is wrong with them is said first
+        raise
+    # (3) Exactly the wanted references, each once, each with its one transform.
+    octets = canonical(info, prefixes)
+    references = usual_references(octets, demand)
+    parts = covered(envelope, references, content_ids)
+    if parts is None:
+        references, parts = read_references(envelope, elements[2:], content_ids, demand)
     # (4) The signature value over SignedInfo.
     try:
-        signer.key.verify(base64_of(value), canonical(info, prefixes), _PKCS1, _SHA256)
+        signer.key.verify(base64_of(value), octets, _PKCS1, _SHA256)
     except InvalidSignature:
         raise InvalidMessage(EbmsCode.FAILED_AUTHENTICATION, "The signature is not valid") from None
     # (5) The digests of Messaging and Body.
+    messaging = b""
     for reference in references:
         if reference.uri.startswith("#"):
             target = envelope.ids[reference.uri[1:]]
-            digest = hashlib.sha256(canonical(target, reference.prefixes)).digest()
-            if not hmac.compare_digest(digest, reference.digest):
+            octets = canonical(target, reference.prefixes)
+            if not hmac.compare_digest(hashlib.sha256(octets).digest(), reference.digest):
                 raise InvalidMessage(EbmsCode.FAILED_AUTHENTICATION, "A signed element was changed")
-    return Signed(signer=signer, references=tuple(references), parts=parts)
-
-
-def _references(
-    envelope: Envelope, elements: list[etree._Element], content_ids: tuple[str, ...], demand: Demand
-) -> tuple[list[Reference], dict[str, bytes]]:
-    if len(elements) != 2 + len(content_ids):
-        noncompliant("The signature must cover Messaging, Body and every part, and nothing else")
-    missing = {"Messaging": envelope.messaging, "Body": envelope.body}
-    parts: dict[str, bytes] = {}
-    references: list[Reference] = []
-    for element in elements:
-        reference = _reference(element, demand)
-        references.append(reference)
-        if reference.uri.startswith("cid:"):
-            parts[unquote(reference.uri[4:])] = reference.digest
-            continue
-        target = envelope.ids.get(reference.uri[1:])
-        covered = next((name for name, wanted in missing.items() if target is not None and wanted is target), None)
-        if covered is None:
-            noncompliant("A signed reference names neither the Messaging header nor the Body of this envelope")
-        del missing[covered]
-    if missing or set(parts) != set(content_ids):
-        noncompliant("The signature must cover Messaging, Body and every part, and nothing else")
-    return references, parts
-
-
-def _reference(element: etree._Element, demand: Demand) -> Reference:
-    if element.tag != _REFERENCE:
-        noncompliant("SignedInfo holds something other than references")
-    # Only plain attributes: a receipt repeats this element, and its canonical form must not depend on ours.
-    attributes(element, "URI", "Id", "Type")
-    transforms, method, value = children(element, _TRANSFORMS, _DIGEST_METHOD, _DIGEST_VALUE)
-    (transform,) = children(transforms, _TRANSFORM)
-    for plain in (transforms, value):
-        attributes(plain)
-    plain_algorithm(method, demand.algorithms.digest)
-    uri = element.get("URI", "")
-    prefixes = None
-    if uri.startswith("#"):
-        prefixes = _canonicalization(transform, demand.algorithms.canonicalization, demand.limits)
-    elif uri.startswith("cid:"):
-        plain_algorithm(transform, demand.algorithms.part_transform)
-    else:
-        noncompliant("A reference must begin with # or cid:")
-    digest = base64_of(value)
-    if len(digest) != hashlib.sha256().digest_size:
-        noncompliant("A digest has the wrong length")
-    return Reference(uri, digest, prefixes, element)
-
-
-def _canonicalization(element: etree._Element, wanted: str, limits: Limits) -> list[str] | None:
-    algorithm(element, wanted)
-    if not len(element):
-        return None
-    (inclusive,) = children(element, _INCLUSIVE)
-    attributes(inclusive, "PrefixList")
-    prefixes = inclusive.get("PrefixList", "").split()
-    if len(prefixes) > limits.prefixes or len(inclusive):
-        noncompliant("A PrefixList is too long")
-    return prefixes
+            if target is envelope.messaging:
+                messaging = octets
+    return Signed(signer=signer, messaging=messaging, references=tuple(references), parts=parts)
 
 
 def _signer(envelope: Envelope, key_info: etree._Element, demand: Demand) -> Believed:
     (holder,) = children(key_info, STR)
     (reference,) = children(holder, TOKEN_REFERENCE)
-    der = base64_of(token_of(envelope, reference))
-    if len(der) > demand.limits.certificate:
-        noncompliant("The signing certificate is too large")
+    token = token_of(envelope, reference)
+
+    def decode() -> bytes:
+        der = base64_of(token)
+        if len(der) > demand.limits.certificate:
+            noncompliant("The signing certificate is too large")
+        return der
+
     try:
-        return demand.trust.believe(der, Role.ACCESS_POINT, demand.at)
+        return demand.trust.believe_token(token.text or "", Role.ACCESS_POINT, demand.at, decode)
     except Untrusted as error:
         raise InvalidMessage(
             EbmsCode.FAILED_AUTHENTICATION, "The signing certificate is not trusted in this network", text=str(error)
