@@ -145,7 +145,7 @@ def _id_map(elements: list[etree._Element], limits: Limits) -> tuple[dict[str, e
         if len(names) > most:
             raise UnreadableRequest("Too many attributes in the SOAP envelope")
         for name in names:
-            if name[-2:] in _ID_NAMES and name[-3:-2] in _BEFORE_NAME:
+            if name[-1] in "dD" and name[-2:] in _ID_NAMES and name[-3:-2] in _BEFORE_NAME:
                 value = element.get(name, "")
                 ambiguous = ambiguous or value in ids
                 ids[value] = element

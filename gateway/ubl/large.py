@@ -100,7 +100,7 @@ def unwrap(octets: Spooled, target: Path, *, limit: int) -> Unwrapped:
     """
     envelope, document = _open(octets, target, limit=limit)
     try:
-        facts = read_facts(document)
+        facts = read_facts(document) if is_invoice(document) else None
     except InvalidDocument:
         facts = None
     return Unwrapped(envelope=envelope, document=document, facts=facts)
