@@ -28,6 +28,7 @@ from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.turns import Turns
+from gateway.config.values import neighbourhood
 from gateway.errors import (
     InvalidAddress,
     InvalidAnswer,
@@ -251,7 +252,7 @@ class As4Endpoint:
 
         The large path begins here, for a body that is in a file, or that turns out not to fit into memory.
         """
-        content_type, source = request.headers.get("Content-Type", ""), request.remote or ""
+        content_type, source = request.headers.get("Content-Type", ""), neighbourhood(request.remote or "")
         receiving, judged = await self._read(content_type, source, body)
         if isinstance(judged, bytes):
             return judged
@@ -334,7 +335,8 @@ class As4Endpoint:
                         if len(begin) > limits.preamble:
                             _begins_well(content_type, begin, limits)
                             begin = None
-                    slowest = started + limits.grace + len(body) / limits.rate
+                    rate = limits.rate if body.place is None else limits.pace  # few places: none for a trickle
+                    slowest = started + limits.grace + len(body) / rate
                     deadline.reschedule(min(clock() + limits.idle, slowest))
         except TimeoutError:
             raise UnreadableRequest("The body came too slowly", status=408) from None

@@ -67,13 +67,13 @@ class Limits:
     grace: float = 30.0
     """Seconds before the minimum rate counts."""
     rate: int = 10 * _KIB
-    """Octets a second that a body must keep on average after the grace."""
+    """Octets a second that a body must keep on average after the grace; one that has a place in the spool: ``pace``."""
 
     # Time, for a message of ours
     connect: float = 5.0
     total: float = 120.0
     pace: int = 256 * _KIB
-    """Octets a second for which the time of a message of ours grows beyond ``total``."""
+    """Octets a second for which the time of a large message grows: of ours beyond ``total``, to us beyond ``grace``."""
 
     # MIME
     content_type: int = 2 * _KIB

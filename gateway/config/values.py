@@ -1,7 +1,8 @@
-"""Values that people write in a configuration: sizes, times, addresses."""
+"""Values that people write in a configuration: sizes, times, addresses; and which addresses are one caller."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,3 +57,13 @@ def read_address(value: object) -> Address:
     if not match or int(match.group(3)) > 65535:
         raise ValueError(f'"{text}" is not an address; write for example "127.0.0.1:8080"')
     return Address(match.group(1) or match.group(2), int(match.group(3)))
+
+
+def neighbourhood(address: str) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, which one customer has to itself."""
+    if ":" not in address:
+        return address
+    v6 = ipaddress.IPv6Address(address.partition("%")[0])
+    if v6.ipv4_mapped:
+        return str(v6.ipv4_mapped)
+    return address if v6.is_loopback else str(ipaddress.IPv6Network((v6, 64), strict=False))

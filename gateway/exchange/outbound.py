@@ -46,7 +46,7 @@ from gateway.model.message import (
     Route,
     TimelineEntry,
 )
-from gateway.model.octets import Octets, Spooled, sha256_of, size_of
+from gateway.model.octets import IN_MEMORY, Octets, Spooled, sha256_of, size_of
 from gateway.model.relation import Reachable
 from gateway.model.signals import EbmsCode
 from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Store, Transport
@@ -59,8 +59,6 @@ log = logging.getLogger(__name__)
 _FRESH: Final = 1024
 _FRESH_OCTETS: Final = 16 * 1024 * 1024
 """Most documents, and most octets of them, that wait in memory for their first step."""
-IN_MEMORY: Final = 1024 * 1024
-"""Octets from which on a stored document may be a file."""
 PAPER: Final = 10_000_000
 """Octets of a document that can be mailed, printed or made a page of, which happens in memory."""
 _TOO_LARGE: Final = f"a document above {PAPER // 1_000_000} MB can neither be mailed nor printed"

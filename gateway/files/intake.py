@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -87,4 +87,11 @@ class Body:
     async def _flush(self) -> None:
         assert self._writing is not None
         full, self._octets = self._octets, bytearray()
-        await asyncio.to_thread(self._writing.write, full)
+        writing = asyncio.ensure_future(asyncio.to_thread(self._writing.write, full))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # The file is closed next, and its descriptor may be another's while the thread still writes there.
+            with suppress(OSError):
+                await writing
+            raise

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+IN_MEMORY: Final = 1024 * 1024
+"""Up to so many octets a document is in memory while it is worked on; a larger one may be a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

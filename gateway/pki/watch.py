@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,6 +41,8 @@ _FIRST_RETRY: Final = 10.0
 _LONGEST_RETRY: Final = 900.0
 _OCSP_PAUSE: Final = 60.0
 """Seconds between two questions about one certificate."""
+_ASKING: Final = 30.0
+"""Seconds of a pass for OCSP: silent responders must not keep lists from being fetched. The rest is noted again."""
 _LOOK: Final = 60.0
 _AT_ONCE: Final = 4
 _LARGE: Final = 256 * 1024
@@ -82,6 +84,7 @@ class Watch:
     clock: Clock
     addresses: Sequence[str] = ()
     """Lists that the configuration names."""
+    asking_seconds: float = _ASKING
     monotonic: Callable[[], float] = time.monotonic
     _sources: dict[str, Source] = field(default_factory=dict)
     _asked: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -155,9 +158,10 @@ class Watch:
             async with asyncio.TaskGroup() as tasks:
                 for source in due:
                     tasks.create_task(self._fetch(source, places))
-            async with asyncio.TaskGroup() as tasks:
-                for one in missing:
-                    tasks.create_task(self._ask(one, places))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.asking_seconds), asyncio.TaskGroup() as tasks:
+                    for one in missing:
+                        tasks.create_task(self._ask(one, places))
 
     def _is_due(self, source: Source) -> bool:
         now = self.monotonic()
@@ -211,17 +215,19 @@ class Watch:
             key = (url, certificate.serial_number)
             if self._asked.get(key, 0.0) > self.monotonic():
                 continue
-            if len(self._asked) >= _MOST_ASKED:
-                self._asked.clear()
-            self._asked[key] = self.monotonic() + _OCSP_PAUSE
             try:
                 async with places:
+                    if len(self._asked) >= _MOST_ASKED:
+                        self._asked.clear()
+                    self._asked[key] = self.monotonic() + _OCSP_PAUSE
                     octets = await self.asking.post_question(url, question(certificate, issuer))
                 answer = read_answer(octets, certificate, issuer, self.clock.now())
             except (RevocationUnknown, Untrusted) as error:
                 log.warning("OCSP about %s: %s", certificate.subject.rfc4514_string(), error)
                 continue
-            self.revocations.take_answer(certificate, answer)
+            if problem := self.revocations.take_answer(certificate, answer):
+                log.warning("OCSP about %s: the answer from %s %s", certificate.subject.rfc4514_string(), url, problem)
+                continue
             return
 
     def _pause(self) -> float:

@@ -143,13 +143,20 @@ class Revocations:
                 self.generation += 1
         return ""
 
-    def take_answer(self, certificate: x509.Certificate, answer: OcspAnswer) -> None:
-        """Keep a checked OCSP answer until its end."""
+    def take_answer(self, certificate: x509.Certificate, answer: OcspAnswer) -> str:
+        """Keep a checked OCSP answer; gives what is wrong with it, or nothing.
+
+        One that is older than the one held does not count, as for lists, also when that one has ended.
+        """
         with self._lock:
+            held = self._answers.get(_digest(certificate))
+            if held is not None and held.this_update > answer.this_update:
+                return f"is of {_moment(answer.this_update)}, older than the one held of {_moment(held.this_update)}"
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
             self._answers[_digest(certificate)] = answer
             self.generation += 1
+        return ""
 
     def learn(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
         """Remember where the certificate says that its authority's list is."""

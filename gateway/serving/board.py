@@ -63,11 +63,6 @@ class Siblings:
         self._before = self.board.read(self.place)
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that does what one of them must do."""
-        return self.place == 1
-
-    @property
     def processes(self) -> dict[str, int]:
         """How many are wanted, and how many run."""
         return {name: int(number) for name, number in self.board.read(0).items()}

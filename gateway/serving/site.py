@@ -8,7 +8,6 @@ longest for a request makes room for the next.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import resource
 import socket
@@ -22,7 +21,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.as4.limits import LIMITS, Limits
-from gateway.config.values import Address
+from gateway.config.values import Address, neighbourhood
 from gateway.serving.connection import Connection, Request
 
 _log = logging.getLogger(__name__)
@@ -310,13 +309,3 @@ def listen(address: Address, *, shared: bool = False) -> list[socket.socket]:
             listening.close()
         raise OSError(error.errno, f"{address}: {error.strerror}") from None
     return sockets
-
-
-def neighbourhood(address: str) -> str:
-    """What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, which one customer has to itself."""
-    if ":" not in address:
-        return address
-    v6 = ipaddress.IPv6Address(address.partition("%")[0])
-    if v6.ipv4_mapped:
-        return str(v6.ipv4_mapped)
-    return address if v6.is_loopback else str(ipaddress.IPv6Network((v6, 64), strict=False))

@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 1.0
 HANG_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
-STOP_SECONDS: Final = 45.0
-"""Longer than a drain takes."""
+STOP_SECONDS: Final = 85.0
+"""Longer than a drain takes: each of three sites may answer requests for twice ten seconds; then the steps end."""
 _SOON_SECONDS: Final = 10.0
 """A process that lived shorter than this after it was ready is replaced more slowly each time."""
 _LONGEST_PAUSE: Final = 30.0
@@ -131,6 +131,8 @@ class Supervisor:
                 os.close(descriptor)
             self._wake.close()
             wake.close()
+            if not self._announced and "api_key" in self._said:  # it is made once, so it is shown all the same
+                self.announce({"ready": False, "api_key": self._said["api_key"]})
         return self._code
 
     def _turn(self) -> bool:

@@ -22,7 +22,7 @@ from typing import Final
 
 from gateway.errors import StateError, StoreUnavailable
 from gateway.files.spool import measured
-from gateway.model.octets import Octets, Spooled
+from gateway.model.octets import IN_MEMORY, Octets, Spooled
 
 try:
     from isal import isal_zlib as _deflate
@@ -62,7 +62,7 @@ class Folder:
     path: Path
 
     async def keep_all(self, all_octets: Sequence[tuple[Octets, str]]) -> list[Kept]:
-        """Keep every one of these (octets, name), or none: what did fit is removed when another does not."""
+        """Keep all (octets, name) of a new document, or none: what did fit is removed when another does not."""
         done: list[Kept] = []
         try:
             for octets, name in all_octets:
@@ -102,7 +102,7 @@ class Folder:
 
     async def content(self, kept: Kept) -> Octets:
         """The octets as :meth:`fetch` gives them, or the file where they are many and lie plain."""
-        if not kept.file or kept.packing != "plain" or kept.size <= _OFF_THE_LOOP:
+        if not kept.file or kept.packing != "plain" or kept.size <= IN_MEMORY:
             return await self.fetch(kept)
         path = self.path / kept.file
         try:
@@ -185,6 +185,7 @@ def _link_durably(source: Path, path: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
                 raise
+            unfinished.touch(mode=0o600)
             shutil.copyfile(source, unfinished)
         _fsync(unfinished, os.O_RDONLY)
         unfinished.rename(path)

@@ -174,7 +174,8 @@ class SqlStore:
         return (await self._writer.do(documents.apply, step)).message
 
     async def _kept(self, id: DocumentId, evidence: Sequence[Evidence]) -> tuple[documents.KeptEvidence, ...]:
-        return _proofs(evidence, await self._payloads.keep_all([(p.octets, f"{id}.{p.kind}") for p in evidence]))
+        # Nothing is removed when one does not fit: a row of an earlier step may name the same file.
+        return _proofs(evidence, [await self._payloads.keep(p.octets, f"{id}.{p.kind}") for p in evidence])
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""

@@ -241,12 +241,20 @@ def in_utf8(octets: Spooled, target: Path) -> Spooled:
     encoding = encoding or (declared[1].decode().lower() if declared else "utf-8")
     if encoding in ("utf-8", "us-ascii"):
         return octets
-    if not _ENCODINGS.fullmatch(encoding):
+    if not _ENCODINGS.fullmatch(encoding) or not _is_known(encoding):
         raise UnsafeXml(f"A document this large must be in UTF-8, not in {encoding[:40]}", line=1)
     with Writing(target) as writing:
         for piece in _transcoded(octets, encoding):
             writing.write(piece)
         return writing.done()
+
+
+def _is_known(encoding: str) -> bool:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        return False
+    return True
 
 
 def _transcoded(octets: Spooled, encoding: str) -> Iterator[bytes]:

@@ -195,7 +195,10 @@ def _slice(octets: bytes, header: etree._Element, header_end: int) -> bytes:
             return b""
         header_end = first.end()
     piece = octets[header_end:end].strip()
-    if piece.startswith((b"<!", b"<?")) or piece.endswith((b"-->", b"?>")):
+    # Beside the document may stand comments, and blanks written as references or CDATA.
+    if not piece.startswith(b"<") or piece.startswith((b"<!", b"<?")):
+        return b""
+    if not piece.endswith(b">") or piece.endswith((b"-->", b"?>", b"]]>")):
         return b""
     return piece
 

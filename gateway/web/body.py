@@ -17,14 +17,12 @@ from aiohttp import web
 
 from gateway.files.intake import Body
 from gateway.files.spool import Place, Spool
-from gateway.model.octets import Octets
+from gateway.model.octets import IN_MEMORY, Octets
 from gateway.web.problem import RETRY_SECONDS, Problem, bad_request
 
 PAUSE_SECONDS: Final = 30.0
 """The longest pause between two pieces of a body."""
 WHOLE_SECONDS: Final = 600.0
-IN_MEMORY: Final = 1024 * 1024
-"""A larger document goes to the spool."""
 JSON_LIMIT: Final = 64 * 1024
 _AT_ONCE: Final = 4
 """How many of the largest bodies may be in memory together."""

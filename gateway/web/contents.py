@@ -9,7 +9,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +20,12 @@ from gateway.exchange.outbound import PAPER
 from gateway.files.spool import STEP, Place, in_memory, pieces, write_all
 from gateway.model.identifiers import DocumentId
 from gateway.model.message import Direction, Message, PayloadKind
-from gateway.model.octets import Octets, Spooled, sha256_of, size_of
+from gateway.model.octets import IN_MEMORY, Octets, Spooled, sha256_of, size_of
 from gateway.ubl import page
 from gateway.ubl.page_words import Language
 from gateway.ubl.submission import read_submission
 from gateway.web import evidence
 from gateway.web.auth import account_of
-from gateway.web.body import IN_MEMORY
 from gateway.web.documents import ID
 from gateway.web.problem import Problem
 from gateway.web.query import Query, no_query
@@ -67,7 +66,7 @@ class Contents:
             return await _attachment(request, octets, "application/xml", _file_name(message, "xml"))
         name = _file_name(message, "sbd.xml")
         part = await self.gateway.store.content(message.id, PayloadKind.PART)
-        async with self._place(size_of(part)) as place:
+        async with self._place(max(size_of(part), message.size)) as place:  # packed, it may be small
             octets = await asyncio.to_thread(_unpacked, part, self.gateway.limit, place)
             return await _attachment(request, octets, "application/xml", name)
 
@@ -88,7 +87,8 @@ class Contents:
         """Everything that proves what happened, with a manifest of digests."""
         no_query(request)
         message, store = await self._message(request), self.gateway.store
-        async with AsyncExitStack() as stack:
+        # The place first: who waits for one keeps nobody from a page.
+        async with self._place(message.size) as place:
             async with self._turn():
                 document = await store.content(message.id, PayloadKind.DOCUMENT)
                 try:
@@ -97,7 +97,6 @@ class Contents:
                     part = b""  # never sent over the network
                 proofs = await store.evidence(message.account, message.id)
                 timeline = await store.timeline(message.account, message.id)
-                place = await stack.enter_async_context(self._place(size_of(document) + size_of(part)))
                 target = place.new("evidence.zip") if place else None
                 octets = await asyncio.to_thread(evidence.write, message, timeline, document, part, proofs, target)
             return await _attachment(request, octets, "application/zip", _file_name(message, "evidence.zip"))

@@ -19,6 +19,7 @@ from aiohttp.resolver import ThreadedResolver
 from gateway.as4.http import As4Client, As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
+from gateway.as4.turns import Accounts
 from gateway.errors import (
     Conflict,
     InvalidAddress,
@@ -381,3 +382,22 @@ async def test_a_receipt_of_somebody_else_is_no_receipt(world: World, server: Se
     wrong = replace(to(world, server.url), seat="POP000009", certificate=world.c3.der)
     with pytest.raises(PeerRefused):  # the addressee itself sees that the message is not for it
         await client.send(outgoing(), wrong)
+
+
+async def test_a_customer_with_many_ipv6_addresses_is_one_caller(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[str] = []
+    spend = Accounts.charged
+
+    def noted(self: Accounts, source: str, job: Any) -> Any:
+        charged.append(source)
+        return spend(self, source, job)
+
+    monkeypatch.setattr(Accounts, "charged", noted)
+    runner, url = await start(world, Server())
+    headers = {"Content-Type": 'multipart/related; boundary="b"'}
+    async with aiohttp.ClientSession() as session:
+        for address in ("2001:db8::1", "2001:db8::ffff", "192.0.2.1"):
+            monkeypatch.setattr(web.BaseRequest, "remote", address)
+            assert (await session.post(url, data=b"x", headers=headers)).status == 400
+    assert charged == ["2001:db8::/64", "2001:db8::/64", "192.0.2.1"]
+    await runner.cleanup()

@@ -7,8 +7,11 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,3 +124,34 @@ async def test_a_body_moves_to_the_spool_when_it_is_large(spool: Spool, tmp_path
         await body.add(octets[:900_000])
         assert await body.octets() == octets[:900_000]
         assert not files(tmp_path)
+
+
+async def test_a_caller_that_goes_away_does_not_close_the_file_under_the_thread_that_writes_it(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    begun, write, leave = threading.Event(), Writing.write, Writing.__exit__
+
+    def slow(self: Writing, octets: bytes) -> None:
+        begun.set()
+        time.sleep(0.3)
+        write(self, octets)
+        steps.append("written")
+
+    def closed(self: Writing, *error: Any) -> None:
+        steps.append("closed")
+        leave(self, *error)
+
+    monkeypatch.setattr(Writing, "write", slow)
+    monkeypatch.setattr(Writing, "__exit__", closed)
+
+    async def take() -> None:
+        async with Body(spool, in_memory=1, largest=1_000_000) as body:
+            await body.add(bytes(600_000))
+
+    taking = asyncio.ensure_future(take())
+    await asyncio.to_thread(begun.wait, 5)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert steps == ["written", "closed"]

@@ -58,6 +58,8 @@ class Server:
 
     async def post(self, request: web.Request) -> web.Response:
         self.asked["ocsp"] += 1
+        if self.fault == "silent":
+            await asyncio.sleep(60)
         assert request.content_type == "application/ocsp-request"
         ocsp.load_der_ocsp_request(await request.read())
         return web.Response(body=self.answer, status=200 if self.answer else 503)
@@ -401,3 +403,21 @@ async def _until(wanted: Any, seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not wanted():
             await asyncio.sleep(0.02)
+
+
+async def test_silent_responders_do_not_keep_lists_from_being_fetched(place: Place) -> None:
+    place.server.fault = "silent"
+    del place.server.files["ap.crl"]
+    leaves = [place.world.leaf(f"POP00001{n}", responder=f"{place.server.base}/ocsp") for n in range(8)]
+    async with place.watch() as watch:
+        watch.asking_seconds = 0.3
+        assert {place.standing(leaf) for leaf in leaves} == {"unknown"}
+        async with asyncio.timeout(5):  # each question alone would wait ten seconds
+            await watch.settle(60)
+        assert place.server.asked["ocsp"] == 4
+        assert {place.standing(leaf) for leaf in leaves} == {"unknown"}
+        place.publish()
+        place.forward(seconds=60)
+        async with asyncio.timeout(5):
+            await watch.settle(60)
+        assert {place.standing(leaf) for leaf in leaves} == {"good"}

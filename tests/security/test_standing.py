@@ -203,6 +203,19 @@ def test_the_newer_word_counts_of_list_and_ocsp_answer(here: World, trust: Trust
         believe(trust, leaf)
 
 
+def test_an_older_answer_played_back_does_not_take_the_place_of_a_newer_one(here: World, trust: Trust) -> None:
+    leaf, revoked = here.leaf(), ocsp.OCSPCertStatus.REVOKED
+    here.give(trust, here.root.list(until=NOW + 9 * DAY), "root")
+    good = here.access_point.answer(leaf, made=NOW - HOUR, until=NOW + 7 * DAY)
+    told = here.access_point.answer(leaf, status=revoked, made=NOW, until=NOW + HOUR)
+    assert known(trust).take_answer(leaf, read(here, told, leaf)) == ""
+    assert "older than the one held of 2026-11-25 12:00" in known(trust).take_answer(leaf, read(here, good, leaf))
+    with pytest.raises(Untrusted, match="by the OCSP answer"):
+        believe(trust, leaf)
+    with pytest.raises(RevocationUnknown):  # also once the newer one has ended
+        believe(trust, leaf, NOW + 2 * HOUR)
+
+
 def test_the_question_names_the_certificate(here: World) -> None:
     leaf = here.leaf()
     asked = ocsp.load_der_ocsp_request(question(leaf, here.access_point.certificate))

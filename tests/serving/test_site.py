@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from gateway.as4.limits import Limits
-from gateway.config.values import Address
-from gateway.serving.site import Site, listen, low_level, neighbourhood, open_site, with_application
+from gateway.config.values import Address, neighbourhood
+from gateway.serving.site import Site, listen, low_level, open_site, with_application
 
 HONEST = b"POST /as4 HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -155,6 +155,8 @@ class StoreMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         self.run(self.stack.aclose())
         self.open()
+        for known in self.documents.values():
+            known.leased_until = 0  # nobody works who did before
 
     @invariant()
     def the_store_says_the_same(self) -> None:

@@ -8,11 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from store_parts import EXEMPEL, outgoing, plain_sqlite
+from store_parts import EXEMPEL, START, outgoing, plain_sqlite
 
 from gateway.errors import StateError, StoreUnavailable
 from gateway.files.spool import in_memory, write_all
 from gateway.model.identifiers import DocumentId
+from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, PayloadKind
 from gateway.model.octets import Spooled
 from gateway.store import SqlStore, octets
@@ -188,8 +189,36 @@ async def test_a_file_on_another_disk_is_copied(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(octets.os, "link", refuse)
     folder, content = Folder(tmp_path / "kept"), os.urandom(3_000_000)
-    kept = await folder.keep(write_all(tmp_path / "spooled", [content]), "d1.document")
+    before = os.umask(0o022)
+    try:
+        kept = await folder.keep(write_all(tmp_path / "spooled", [content]), "d1.document")
+    finally:
+        os.umask(before)
     assert await folder.fetch(kept) == content
+    assert stat.S_IMODE((folder.path / kept.file).stat().st_mode) == 0o600
+
+
+async def test_evidence_that_was_kept_before_stays_when_a_later_step_cannot_be_kept(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.add_once(outgoing("d1"))
+    same = Evidence(kind="error", media_type="text/xml", octets=LARGE)
+    again = Event(name="Postponed", reason="no answer", next_attempt=START)
+    (claimed,) = await store.claim("w", 1, 60)
+    await store.record(claimed, again, [same])
+    (claimed,) = await store.claim("w", 1, 60)
+    write = octets._write_durably
+
+    def full(path: Path, content: bytes) -> None:
+        if "smp" in path.name:
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(octets, "_write_durably", full)
+    with pytest.raises(StoreUnavailable):
+        await store.record(claimed, again, [same, Evidence(kind="smp", media_type="text/xml", octets=LARGE[::-1])])
+    ((_, _, kept),) = await store.evidence(EXEMPEL, D1)
+    assert kept.octets == LARGE
 
 
 async def test_a_damaged_file_is_given_to_nobody(tmp_path: Path) -> None:

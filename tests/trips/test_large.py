@@ -9,7 +9,8 @@ import io
 import os
 import zipfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -258,6 +259,25 @@ async def test_two_large_messages_are_taken_at_once(town: Town, tmp_path: Path) 
             await send(town, part)
     await send(town, part)
     assert len(await inbox(town.receiver)) == 1
+
+
+async def test_a_trickle_does_not_keep_the_place_of_a_large_message(town: Town) -> None:
+    endpoint, listen = town.receiver.gateway.endpoint, town.receiver.gateway.config.as4.listen
+    endpoint._limits = replace(endpoint._limits, grace=0.2)
+    reader, writer = await asyncio.open_connection(listen.host, listen.port)
+    head = 'POST /as4 HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/related; boundary="b"\r\n'
+    writer.write(head.encode() + b"Content-Length: 9000000\r\n\r\n")
+    answer = asyncio.ensure_future(reader.readline())
+    for _ in range(60):  # twice the pace of a small body
+        if answer.done():
+            break
+        with suppress(ConnectionError):
+            writer.write(bytes(1024))
+            await writer.drain()
+        await asyncio.sleep(0.05)
+    assert answer.done() and b" 408 " in await answer
+    writer.close()
+    await emptied(town.receiver)
 
 
 async def test_a_body_that_breaks_off_leaves_nothing(town: Town) -> None:

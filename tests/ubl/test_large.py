@@ -243,3 +243,12 @@ def _resident() -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise LookupError
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-12", "iso-8859-99", "windows-1259"])
+def test_an_encoding_that_does_not_exist_is_a_fault_of_the_sender(tmp_path: Path, encoding: str) -> None:
+    file = write_all(tmp_path / "file", [f'<?xml version="1.0" encoding="{encoding}"?><a/>'.encode()])
+    with pytest.raises(InvalidMessage, match="not in"):
+        large.unwrap(file, tmp_path / "document", limit=LIMIT)
+    with pytest.raises(InvalidDocument, match="not in"):
+        large.read_submission(file, lambda name: tmp_path / f"handed-{name}", limit=LIMIT)

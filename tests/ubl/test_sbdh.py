@@ -412,3 +412,15 @@ def test_a_comment_between_header_elements_is_no_reason_to_refuse(network: bytes
     read, document = _opened(octets)
     assert read.sender == envelope.sender
     assert invoice.read(document).number == invoice.read(network).number
+
+
+@pytest.mark.parametrize("beside", [b"&#32;", b"<![CDATA[ ]]>", b"<!-- --> &#10;"])
+def test_blanks_beside_the_document_in_other_words_are_not_cut_out_with_it(
+    network: bytes, envelope: Envelope, beside: bytes
+) -> None:
+    octets = sbdh.wrap(network, envelope)
+    end = octets.rindex(b"</StandardBusinessDocument>")
+    header = octets.index(b"<Invoice")
+    for made in (octets[:end] + beside + octets[end:], octets[:header] + beside + octets[header:]):
+        document = sbdh.unwrap(made).document
+        assert beside not in document and safexml.parse(document).tag.endswith("}Invoice")

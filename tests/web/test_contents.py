@@ -8,11 +8,16 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gateway.model.identifiers import DocumentId
-from gateway.model.message import PayloadKind
+from gateway.files.spool import Place, Spool
+from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.message import Message, PayloadKind
 from gateway.model.octets import Octets
 from gateway.store import SqlStore
 from gateway.ubl import sbdh
@@ -142,3 +147,48 @@ async def test_evidence_of_a_document_that_has_not_left_holds_what_there_is(site
     document = (await site.submit(invoice())).json["id"]
     files, _ = opened((await site.get(f"/v1/documents/{document}/evidence.zip")).body)
     assert set(files) == {"manifest.json", "document.xml", "document.json", "timeline.json"}
+
+
+@pytest.fixture
+def large(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
+    """Every document seems to be large; there is one place for answers."""
+    spool, get = Spool(tmp_path / "spool", at_once=1), site.gateway.store.get
+    spool.open()
+
+    async def large(account: AccountId, id: DocumentId) -> Message:
+        return replace(await get(account, id), size=5_000_000)
+
+    monkeypatch.setattr(site.gateway.store, "get", large)
+    object.__setattr__(site.gateway, "handing_out", spool)
+    yield spool
+    spool.close()
+
+
+async def test_an_envelope_that_unpacks_to_much_is_unpacked_into_a_file(
+    site: Site, large: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = await site.receive()
+    expected: list[int] = []
+    place = large.place
+
+    def noted(octets: int, *, wait: bool = False) -> AbstractAsyncContextManager[Place]:
+        expected.append(octets)
+        return place(octets, wait=wait)
+
+    monkeypatch.setattr(large, "place", noted)
+    answer = await site.get(f"/v1/documents/{document}/content?form=sbd")
+    assert answer.status == 200 and sbdh.unwrap(answer.body).envelope.sender.value == OURS
+    assert expected and expected[0] >= 5_000_000
+
+
+async def test_evidence_that_waits_for_a_place_keeps_nobody_from_small_things(
+    site: Site, large: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (await site.submit(invoice())).json["id"]
+    async with large.place(1):  # somebody fetches slowly
+        waiting = [asyncio.ensure_future(site.get(f"/v1/documents/{document}/evidence.zip")) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        monkeypatch.undo()
+        answer = await asyncio.wait_for(site.get(f"/v1/documents/{document}/evidence.zip"), 5)
+        assert answer.status == 200 and not any(task.done() for task in waiting)
+    assert {(await task).status for task in waiting} == {200}
