@@ -39,7 +39,9 @@ from gateway.config import load
 from gateway.network.market import Market, new_market
 from gateway.network.running import Running, run_market
 
-CONNECTIONS: Final = 16
+NEW: Final = 4
+"""Every so many messages one comes over a new connection."""
+ALL: Final = "all at once"
 MOST: Final = 2.0
 """How many times the calm 99th percentile the one under attack may be."""
 MB: Final = 1_000_000
@@ -80,7 +82,7 @@ HEAD: Final = (
 
 
 class Honest:
-    """One access point that sends a steady stream over kept connections."""
+    """One access point that sends a steady stream, most of it over kept connections."""
 
     def __init__(self, url: str, port: int, messages: Iterator[tuple[str, bytes]], rate: float) -> None:
         self._url = url
@@ -98,13 +100,14 @@ class Honest:
             for number, body in enumerate(bodies):
                 due = began + number / self._rate
                 await asyncio.sleep(max(0.0, due - loop.time()))
-                tasks.create_task(self._one(body, due, stretch))
+                tasks.create_task(self._one(number, body, due, stretch))
 
-    async def _one(self, body: bytes, due: float, stretch: Stretch) -> None:
+    async def _one(self, number: int, body: bytes, due: float, stretch: Stretch) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(60):
-                reader, writer = self._kept(loop.time()) or await self._open()
+                new = number % NEW == 0
+                reader, writer = (None if new else self._kept(loop.time())) or await self._open()
                 writer.write(body)
                 status, answer = await read_answer(reader)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
@@ -113,7 +116,10 @@ class Honest:
         stretch.waited.append((loop.time() - due) * 1000)
         if not has_receipt(status, answer):
             stretch.failed[str(status)] += 1
-        self._free.append((loop.time(), reader, writer))
+        if new:
+            writer.close()
+        else:
+            self._free.append((loop.time(), reader, writer))
 
     def _kept(self, now: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         while self._free:
@@ -209,9 +215,9 @@ async def _stretches(
     messages = new_messages(10**9, sender.access_point, receiver.access_point, sender.trust)
     honest = Honest(url, port, messages, rate)
     names = [a.name for a in ATTACKS]
-    plan: list[tuple[str, list[str]]] = [("calm", []), *((n, [n]) for n in names), ("all at once", names), ("calm", [])]
+    plan: list[tuple[str, list[str]]] = [("calm", []), *((n, [n]) for n in names), (ALL, names), ("calm", [])]
     if only:
-        plan = [("calm", []), (only, [only]), ("calm", [])]
+        plan = [("calm", []), (only, names if only == ALL else [only]), ("calm", [])]
     await honest.send(Stretch("warm"), 3)
     print(HEAD)
     found: list[Stretch] = []
@@ -224,7 +230,7 @@ async def _stretches(
                 stretch.cpu, stretch.seconds = cpu_seconds(ours.pid) - before, time.perf_counter() - began
             found.append(stretch)
             print(stretch.line(), flush=True)
-    return verdict(found, only or "all at once")
+    return verdict(found, only or ALL)
 
 
 def verdict(found: list[Stretch], worst: str) -> bool:
@@ -247,7 +253,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15, help="of each stretch")
     parser.add_argument("--rate", type=float, default=20, help="honest messages a second")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--only", default="", choices=["", *(a.name for a in ATTACKS)], help="one kind of attack")
+    parser.add_argument(
+        "--only", default="", choices=["", ALL, *(a.name for a in ATTACKS)], help="one kind of attack, or “all at once”"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         holds = asyncio.run(measure(Path(directory), asked.seconds, asked.rate, asked.rounds, asked.only))

@@ -226,6 +226,7 @@ class As4Endpoint:
     async def post(self, request: web.BaseRequest) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
         held = 0
+        self._turns.expect(request.remote or "")
         try:
             spool = self._large.spool if self._large else None
             limits = self._limits

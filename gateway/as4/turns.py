@@ -1,9 +1,10 @@
 """Whose turn it is: CPU work for callers, one piece after another, so that nobody's flood is everybody's wait. [I/O]
 
 Each caller has an account of the CPU that was spent on it, and the one with the least has the next turn. Callers that
-sent something good lately go before strangers, but for every eighth turn. Between two turns the event loop looks at its
-sockets, so that no row of expensive requests stands in the way of a cheap one. Large work has threads of its own, few
-enough to leave the event loop its share.
+sent something good lately go before strangers, but for every eighth turn; and while a request of theirs is on its way
+through the event loop, strangers have one turn in 25 ms, so that each pass of the loop stays short. Between two turns
+the event loop looks at its sockets, so that no row of expensive requests stands in the way of a cheap one. Large work
+has threads of its own, few enough to leave the event loop its share.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ _KNOWN_SECONDS: Final = 600.0
 _MOST: Final = 10_000
 """Callers that are remembered."""
 _FOR_STRANGERS: Final = 8
-_NICE: Final = 5
+_ON_ITS_WAY: Final = 0.02
+"""Seconds after its last step in which a request of a caller we know is taken to be on its way to its answer."""
+_PATIENCE: Final = 0.025
+"""Seconds for which strangers wait for such requests; then one of them has a turn all the same."""
+_NICE: Final = 10
 """How much the threads of large work stand back behind the event loop when there are too few cores."""
 
 
@@ -71,11 +76,19 @@ class _Queue:
         self._places = places
         self._turn = 0
         self._scheduled = False
+        self._quiet_until = 0.0
+        self._stranger_at = 0.0
+        self._later: asyncio.TimerHandle | None = None
+
+    def hush(self) -> None:
+        """A request of a caller we know is on its way: strangers wait a little."""
+        self._quiet_until = asyncio.get_running_loop().time() + _ON_ITS_WAY
 
     async def run(self, source: str, job: Callable[[], Any], pool: ThreadPoolExecutor | None) -> Any:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
-        self._lines[not self._accounts.known(source)].put(source, self._accounts.spent(source), partial(_start, turn))
+        known = self._accounts.known(source)
+        self._lines[not known].put(source, self._accounts.spent(source), partial(_start, turn))
         self._wake(loop)
         try:
             await turn
@@ -88,6 +101,8 @@ class _Queue:
                 return self._accounts.charged(source, job)
             return await loop.run_in_executor(pool, self._accounts.charged, source, job)
         finally:
+            if known:
+                self.hush()
             self._end(loop)
 
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -101,17 +116,29 @@ class _Queue:
 
     def _give(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
-        while self._places and (line := self._line()) is not None:
+        while self._places and (line := self._line(loop)) is not None:
             source, start = line.next()
             line.back(source, self._accounts.spent(source))
             if start():
                 self._places -= 1
 
-    def _line(self) -> _Line | None:
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._later = None
+        self._wake(loop)
+
+    def _line(self, loop: asyncio.AbstractEventLoop) -> _Line | None:
         self._turn += 1
         friends, strangers = self._lines
-        first, second = (strangers, friends) if self._turn % _FOR_STRANGERS == 0 else (friends, strangers)
-        return first if first.heap else second if second.heap else None
+        if friends.heap and (not strangers.heap or self._turn % _FOR_STRANGERS):
+            return friends
+        if not strangers.heap:
+            return None
+        now, until = loop.time(), min(self._quiet_until, self._stranger_at + _PATIENCE)
+        if not friends.heap and now < until:
+            self._later = self._later or loop.call_later(until - now, self._look_again, loop)
+            return None
+        self._stranger_at = now
+        return strangers
 
 
 class Accounts:
@@ -163,6 +190,11 @@ class Turns:
         self._here = _Queue(self.accounts, 1)
         self._beside = _Queue(self.accounts, threads)
         self._pool = ThreadPoolExecutor(threads, "as4", initializer=_stand_back)
+
+    def expect(self, source: str) -> None:
+        """A request of this caller has begun to arrive."""
+        if self.accounts.known(source):
+            self._here.hush()
 
     async def here(self, source: str, job: Callable[[], _T]) -> _T:
         """Do small work on the event loop when it is this caller's turn."""

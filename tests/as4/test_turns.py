@@ -71,3 +71,42 @@ async def test_callers_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyP
         turns.accounts.vouch(f"caller{n}")
     assert len(turns.accounts) == 50
     assert turns.accounts.known("caller199") and not turns.accounts.known("caller1")
+
+
+async def test_strangers_wait_while_a_request_of_those_we_know_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.as4.turns._ON_ITS_WAY", 0.5)
+    monkeypatch.setattr("gateway.as4.turns._PATIENCE", 0.5)
+    turns, order = Turns(), list[str]()
+    await turns.here("stranger", lambda: None)  # patience counts from a stranger's last turn
+    turns.accounts.vouch("friend")
+    turns.expect("friend")
+    waiting = asyncio.ensure_future(turns.here("stranger", lambda: order.append("stranger")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await turns.here("friend", lambda: order.append("friend"))
+    assert order == ["friend"]
+    await waiting
+    assert order == ["friend", "stranger"]
+
+
+async def test_strangers_have_a_turn_now_and_then_however_much_those_we_know_send() -> None:
+    turns, done = Turns(), list[int]()
+    turns.accounts.vouch("friend")
+    waiting = [asyncio.ensure_future(turns.here("stranger", lambda: done.append(1))) for _ in range(3)]
+    async with asyncio.timeout(10):
+        while len(done) < 3:
+            turns.expect("friend")
+            await asyncio.sleep(0.001)
+    await asyncio.gather(*waiting)
+
+
+async def test_what_strangers_send_does_not_make_others_wait() -> None:
+    turns, order = Turns(), list[str]()
+    turns.accounts.vouch("friend")
+    turns.expect("stranger")
+    await turns.here("another", lambda: order.append("another"))
+    waiting = asyncio.ensure_future(turns.here("stranger", lambda: order.append("stranger")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert order == ["another", "stranger"]
+    await waiting
