@@ -12,7 +12,7 @@ import logging
 import resource
 import socket
 import ssl
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,7 +35,8 @@ _NO_DESCRIPTOR_SECONDS: Final = 1.0
 _SHUTDOWN_SECONDS: Final = 10.0
 """How long requests in hand may take to be answered."""
 _TLS_GOODBYE_SECONDS: Final = 5.0
-_TAKEN_AT_ONCE: Final = 8
+_TAKEN_AT_ONCE: Final = 64
+_WELCOMED_AT_ONCE: Final = 8
 """In one go of the event loop: who only connects and leaves must not stand before requests that are being answered."""
 _ROOM: Final = 16
 """How many make room in one go, since looking for them costs time."""
@@ -94,6 +95,9 @@ class Site:
     _held: Counter[str] = field(default_factory=Counter)
     _sockets: list[socket.socket] = field(default_factory=list)
     _sweep_timer: asyncio.TimerHandle | None = None
+    _door: dict[str, deque[tuple[_Guest, socket.socket]]] = field(default_factory=dict)
+    """Who is counted and not yet welcomed, by address: each has its turn, so that a crowd delays itself only."""
+    _opening: bool = False
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -138,6 +142,10 @@ class Site:
             self._sweep_timer.cancel()
         for guest in list(self._guests):
             self._turn_out(guest)
+        for line in self._door.values():
+            for _, taken in line:
+                taken.close()
+        self._door.clear()
 
     def _take(self, listening: socket.socket, most: int = _TAKEN_AT_ONCE) -> None:
         for _ in range(most):
@@ -168,7 +176,29 @@ class Site:
         guest = _Guest(address, self._loop.time())
         self._guests[guest] = None
         self._held[address] += 1
-        guest.handshake = self._handshakes.create_task(self._welcome(guest, taken))
+        self._door.setdefault(address, deque()).append((guest, taken))
+        if not self._opening:
+            self._opening = True
+            self._loop.call_soon(self._open_door)
+
+    def _open_door(self) -> None:
+        """Welcome some of those at the door, one of each address in turn."""
+        self._opening = False
+        for _ in range(_WELCOMED_AT_ONCE):
+            address = next(iter(self._door), None)
+            if address is None:
+                return
+            line = self._door.pop(address)
+            guest, taken = line.popleft()
+            if line:
+                self._door[address] = line  # behind the others
+            if guest in self._guests:
+                guest.handshake = self._handshakes.create_task(self._welcome(guest, taken))
+            else:
+                taken.close()  # it has made room meanwhile
+        if self._door:
+            self._opening = True
+            self._loop.call_soon(self._open_door)
 
     async def _welcome(self, guest: _Guest, taken: socket.socket) -> None:
         """Agree on TLS where that is wanted, and begin to read."""

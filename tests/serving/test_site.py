@@ -289,3 +289,36 @@ async def test_several_may_listen_side_by_side_only_when_all_agree() -> None:
 )
 def test_what_counts_as_one_address(address: str, one: str) -> None:
     assert neighbourhood(address) == one
+
+
+async def test_a_crowd_of_one_address_delays_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    async def welcome(self: Site, guest: Any, taken: socket.socket) -> None:
+        order.append(guest.address)
+        taken.close()
+        self._leave(guest)
+
+    monkeypatch.setattr(Site, "_welcome", welcome)
+    async with serving() as site:
+        pairs = [socket.socketpair() for _ in range(41)]
+        for number, (ours, _) in enumerate(pairs):
+            site._admit(ours, "127.0.0.8" if number == 40 else "127.0.0.9")
+        async with asyncio.timeout(5):
+            while site.connections:
+                await asyncio.sleep(0)
+        assert order.index("127.0.0.8") == 1
+        assert len(order) == 41
+        for ours, theirs in pairs:
+            assert ours.fileno() == -1
+            theirs.close()
+
+
+async def test_who_stands_at_the_door_when_the_site_ends_is_let_go() -> None:
+    async with serving() as site:
+        ours, theirs = socket.socketpair()
+        await site.stop()
+        site._admit(ours, "127.0.0.9")
+        site.end()
+    assert ours.fileno() == -1
+    theirs.close()
