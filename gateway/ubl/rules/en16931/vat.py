@@ -1,0 +1,516 @@
+"""The VAT categories: what each demands of lines, allowances, charges, parties and the VAT breakdown.
+
+Ten rules repeat for each category; :data:`CATEGORIES` says which variant a category has. BR-XX-01 asks for the
+breakdown, 02 to 04 for the parties' identifiers, 05 to 07 for the rate, 08 for the base, 09 for the VAT, 10 for the
+reason of an exemption. Where the artefacts treat two categories differently (the standard rate looks at categories
+of other tax schemes too, IGIC and IPSI compare the code as written), so does this file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from gateway.ubl.rules.checks import any_double, indicator
+from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, double_of, of_double
+from gateway.ubl.rules.pack import Check, Fault
+from gateway.ubl.rules.tree import Document, Node, Stopped, decimal, normal
+
+VAT_CATEGORIES: Final = {"S": "S", "Z": "Z", "E": "E", "AE": "AE", "IC": "K", "G": "G", "O": "O", "AF": "L", "AG": "M"}
+"""The part of the rule id, and the code (UNTDID 5305) it stands for."""
+_SELLER: Final = "cac:Party/cac:PartyTaxScheme"
+LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
+
+
+def is_vat(node: Node) -> bool:
+    """The tax scheme of a category or of a party's tax registration is VAT."""
+    return any([normal(scheme.string("cbc:ID").upper()) == "VAT" for scheme in node.all("cac:TaxScheme")])
+
+
+def category_of(node: Node, document: Document) -> str | None:
+    """The code of a VAT category; None for another tax. Chooses the cases of a context."""
+    code = node.normal("cbc:ID")
+    return code if is_vat(node) else None
+
+
+@dataclass(slots=True)
+class Categories:
+    """Where in a document which category codes stand."""
+
+    used: set[str] = field(default_factory=set)
+    """VAT, anywhere."""
+    lines: set[str] = field(default_factory=set)
+    """VAT, on lines."""
+    lines_any: set[str] = field(default_factory=set)
+    """On lines, whatever the tax."""
+    allowances: set[str] = field(default_factory=set)
+    charges: set[str] = field(default_factory=set)
+    both: set[str] = field(default_factory=set)
+    """VAT, on allowances and charges."""
+    both_any: set[str] = field(default_factory=set)
+    raw_charges: set[str] = field(default_factory=set)
+    """VAT, on charges, the codes as written."""
+    document_allowances: set[str] = field(default_factory=set)
+    document_charges: set[str] = field(default_factory=set)
+    breakdown: Counter[str] = field(default_factory=Counter)
+    """VAT, in the breakdown: how often."""
+    breakdown_codes: set[str] = field(default_factory=set)
+    """VAT, in the breakdown, one for each category (empty for one without a code)."""
+    breakdown_any: set[str] = field(default_factory=set)
+    breakdown_raw: set[str] = field(default_factory=set)
+    breakdown_raw_vat: set[str] = field(default_factory=set)
+
+
+def categories(document: Document) -> Categories:
+    """Look through the document once. Raises :class:`Stopped` as the single rules would."""
+    found = Categories()
+    for node in document.anywhere("cac:ClassifiedTaxCategory"):
+        code = node.normal("cbc:ID")
+        found.lines_any.add(code)
+        if is_vat(node):
+            found.lines.add(code)
+            found.used.update(normal(one.text) for one in node.all("cbc:ID"))
+    for node in document.anywhere("cac:TaxCategory"):
+        if is_vat(node):
+            found.used.update(normal(one.text) for one in node.all("cbc:ID"))
+    for row in document.anywhere("cac:AllowanceCharge"):
+        _note_allowance(found, row, document)
+    for node in document.root.all("cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory"):
+        codes = node.all("cbc:ID")
+        found.breakdown_any.add(node.normal("cbc:ID"))
+        found.breakdown_raw.update(one.text for one in codes)
+        if is_vat(node):
+            found.breakdown.update(normal(one.text) for one in codes)
+            found.breakdown_codes.add(node.normal("cbc:ID"))
+            found.breakdown_raw_vat.update(one.text for one in codes)
+    return found
+
+
+def _note_allowance(found: Categories, row: Node, document: Document) -> None:
+    for node in row.all("cac:TaxCategory"):
+        code = node.normal("cbc:ID")
+        found.both_any.add(code)
+        if not is_vat(node):
+            continue
+        found.both.add(code)
+        whole_document = row.parent is document.root
+        if indicator(row, False):
+            found.allowances.add(code)
+            if whole_document:
+                found.document_allowances.add(code)
+        if indicator(row, True):
+            found.charges.add(code)
+            found.raw_charges.update(one.text for one in node.all("cbc:ID"))
+            if whole_document:
+                found.document_charges.add(code)
+
+
+# --- BR-XX-01: the breakdown ------------------------------------------------------------------------------------
+
+
+def once_in_breakdown(code: str) -> Check:
+    """A category that is used stands exactly once in the VAT breakdown."""
+
+    def check(invoice: Node, document: Document) -> Fault | None:
+        found = document.once(categories)
+        if code not in found.used or found.breakdown[code] == 1:
+            return None
+        return Fault(invoice, words={"category": code, "count": found.breakdown[code]})
+
+    return check
+
+
+def in_breakdown_when_used(code: str) -> Check:
+    """A category stands in the VAT breakdown when it is used elsewhere, and only then."""
+
+    def check(invoice: Node, document: Document) -> Fault | None:
+        found = document.once(categories)
+        if code == "S":
+            elsewhere = code in found.lines_any or code in found.both_any
+            fine = elsewhere == (code in found.breakdown_any)
+        else:
+            elsewhere = code in found.lines or code in found.both
+            named = found.breakdown_raw if code == "L" else found.breakdown_raw_vat
+            fine = code in named if elsewhere else code not in found.breakdown_codes
+        if fine:
+            return None
+        return Fault(invoice, words={"category": code}, kind="not in breakdown" if elsewhere else "only in breakdown")
+
+    return check
+
+
+# --- BR-XX-02 to 04: the parties' identifiers -------------------------------------------------------------------
+
+
+def has_company_id(document: Document, party: str, *, vat: bool) -> bool:
+    """Somewhere in the document such a party has a tax registration with an identifier."""
+    path = _SELLER if party != "cac:TaxRepresentativeParty" else "cac:PartyTaxScheme"
+    return any(
+        scheme.has("cbc:CompanyID") and (not vat or is_vat(scheme))
+        for node in document.anywhere(party)
+        for scheme in node.all(path)
+    )
+
+
+def _seller_any(document: Document) -> bool:
+    return has_company_id(document, "cac:AccountingSupplierParty", vat=False) or _representative(document)
+
+
+def _seller_vat(document: Document) -> bool:
+    return has_company_id(document, "cac:AccountingSupplierParty", vat=True) or _representative(document)
+
+
+def _representative(document: Document) -> bool:
+    return has_company_id(document, "cac:TaxRepresentativeParty", vat=True)
+
+
+def _buyer_vat(document: Document) -> bool:
+    return has_company_id(document, "cac:AccountingCustomerParty", vat=True)
+
+
+def _buyer_any(document: Document) -> bool:
+    return _buyer_vat(document) or any(
+        node.has("cac:Party/cac:PartyLegalEntity/cbc:CompanyID")
+        for node in document.anywhere("cac:AccountingCustomerParty")
+    )
+
+
+def _both_reverse(document: Document) -> bool:
+    return _seller_any(document) and _buyer_any(document)
+
+
+def _both_vat(document: Document) -> bool:
+    return _seller_vat(document) and _buyer_vat(document)
+
+
+def _nobody(document: Document) -> bool:
+    return not (_seller_vat(document) or _buyer_vat(document))
+
+
+_PARTIES: Final[Mapping[str, Callable[[Document], bool]]] = {
+    "AE": _both_reverse,
+    "K": _both_vat,
+    "G": _seller_vat,
+    "O": _nobody,
+}
+
+
+def identified(code: str, where: str) -> Check:
+    """Who uses the category has the identifiers that it needs (for O: has none)."""
+    answer = _PARTIES.get(code, _seller_any)
+
+    def check(invoice: Node, document: Document) -> Fault | None:
+        found = document.once(categories)
+        if code not in getattr(found, where):
+            return None
+        if code == "S" and where == "lines_any" and code not in found.lines:
+            return Fault(invoice, words={"category": code})  # a standard rate of another tax: nothing satisfies it
+        return None if answer(document) else Fault(invoice, words={"category": code})
+
+    return check
+
+
+def _places(code: str) -> tuple[str, str, str]:
+    """Which sets of :class:`Categories` 02, 03 and 04 look at."""
+    if code == "S":
+        return "lines_any", "allowances", "charges"
+    if code == "O":
+        return "lines", "document_allowances", "document_charges"
+    return "lines", "allowances", "raw_charges" if code == "L" else "charges"
+
+
+# --- BR-XX-05 to 07: the rate -----------------------------------------------------------------------------------
+
+
+def rate_zero(category: Node, document: Document) -> Fault | None:
+    """The rate is 0; none is not enough."""
+    rate = category.decimal("cbc:Percent")
+    return None if rate == 0 else _rate(category)
+
+
+def rate_not_negative(category: Node, document: Document) -> Fault | None:
+    """The rate is 0 or more."""
+    return None if any_double(category, "cbc:Percent", lambda rate: rate >= 0) else _rate(category)
+
+
+def rate_positive(category: Node, document: Document) -> Fault | None:
+    """The rate is more than 0."""
+    return None if any_double(category, "cbc:Percent", lambda rate: rate > 0) else _rate(category)
+
+
+def no_rate(category: Node, document: Document) -> Fault | None:
+    """There is no rate at all."""
+    return _rate(category) if category.has("cbc:Percent") else None
+
+
+def _rate(category: Node) -> Fault:
+    found = category.all("cbc:Percent")
+    words = {"category": category.normal("cbc:ID")}
+    return Fault(found[0], found[0].text, words) if found else Fault(category, "", words)
+
+
+# --- BR-XX-08: the base -----------------------------------------------------------------------------------------
+
+
+def base_is_sum(code: str) -> Check:
+    """The base is exactly what lines, charges and allowances of the category add up to."""
+
+    def check(category: Node, document: Document) -> Fault | None:
+        subtotal = _above(category)
+        stated, expected = subtotal.decimal("cbc:TaxableAmount"), None
+        for kind in LINES:
+            if document.anywhere(kind):
+                expected = _sums(document, kind).get((code, None), ZERO)
+                if stated == expected:
+                    return None
+        return _base(subtotal, code, expected)
+
+    return check
+
+
+def base_is_sum_of_rate(code: str) -> Check:
+    """The base is, within one unit, what lines, charges and allowances of category and rate add up to."""
+
+    def check(category: Node, document: Document) -> Fault | None:
+        rate = category.decimal("cbc:Percent")
+        if rate is None:
+            return None
+        subtotal, expected = _above(category), None
+        bounds = _bounds(subtotal)
+        for kind in LINES:
+            rows = _sums(document, kind, code)
+            if code == "S":
+                there = (rate in _rates_anywhere(document, kind)) or (rate in _rates_anywhere(document, ""))
+            else:
+                there = bool(document.anywhere(kind))
+            if there:
+                total = rows.get((code, rate), ZERO)
+                if bounds is not None and bounds[0] < total < bounds[1]:
+                    return None
+                if expected is None or document.anywhere(kind):
+                    expected = total
+        return _base(subtotal, code, expected, rate=rate)
+
+    return check
+
+
+def _base(subtotal: Node, code: str, expected: Decimal | None, **figures: object) -> Fault:
+    found = subtotal.all("cbc:TaxableAmount")
+    at = found[0] if found else subtotal
+    return Fault(at, found[0].text if found else "", {"category": code, "expected": expected, **figures})
+
+
+def _bounds(subtotal: Node) -> tuple[Decimal, Decimal] | None:
+    """One below and one above the base. The artefacts take these two steps in binary floating point."""
+    node = subtotal.one("cbc:TaxableAmount")
+    if node is None:
+        return None
+    try:
+        value = double_of(node.text)
+        return of_double(value - 1), of_double(value + 1)
+    except (NotANumber, ArithmeticError, ValueError):
+        raise Stopped(node, "number", node.text) from None
+
+
+def _above(category: Node) -> Node:
+    assert category.parent is not None  # the context is …/cac:TaxSubtotal/cac:TaxCategory
+    return category.parent
+
+
+_Sums = dict[tuple[str, Decimal | None], Decimal]
+
+
+def _sums(document: Document, kind: str, rated: str = "") -> _Sums:
+    """What the document's lines of one kind, charges and allowances add up to: by code, for ``rated`` by rate too."""
+    key = ("sums", kind, rated)
+    if key not in document.memo:
+        sums: _Sums = {}
+        for line in document.root.all(kind):
+            _add(sums, line, line.all("cac:Item/cac:ClassifiedTaxCategory"), "cbc:LineExtensionAmount", 1, rated)
+        for row in document.root.all("cac:AllowanceCharge"):
+            for sign, charge in ((1, True), (-1, False)):
+                if indicator(row, charge):
+                    _add(sums, row, row.all("cac:TaxCategory"), "cbc:Amount", sign, rated)
+        document.memo[key] = sums
+    result = document.memo[key]
+    assert isinstance(result, dict)
+    return result
+
+
+def _add(sums: _Sums, row: Node, found: list[Node], path: str, sign: int, rated: str) -> None:
+    codes = {node.normal("cbc:ID") for node in found}
+    keys: set[tuple[str, Decimal | None]] = {(code, None) for code in codes}
+    if rated and rated in codes:
+        keys |= {(rated, rate) for node in found if (rate := node.decimal("cbc:Percent")) is not None}
+    elif rated:
+        return
+    amount = row.decimal(path) if keys else None
+    if amount is not None:
+        for key in keys:
+            sums[key] = sums.get(key, ZERO) + sign * amount
+
+
+def _rates_anywhere(document: Document, kind: str) -> set[Decimal]:
+    """The rates of lines of a kind (without one: of allowances and charges) that have the standard category."""
+    key = ("standard rates", kind)
+    if key not in document.memo:
+        path = "cac:Item/cac:ClassifiedTaxCategory" if kind else "cac:TaxCategory"
+        rates: set[Decimal] = set()
+        for row in document.anywhere(kind or "cac:AllowanceCharge"):
+            found = row.all(path)
+            if any([node.normal("cbc:ID") == "S" for node in found]):
+                rates |= {rate for node in found if (rate := node.decimal("cbc:Percent")) is not None}
+        document.memo[key] = rates
+    result = document.memo[key]
+    assert isinstance(result, set)
+    return result
+
+
+# --- BR-XX-09 and 10: the VAT, the reason -----------------------------------------------------------------------
+
+
+def no_vat(category: Node, document: Document) -> Fault | None:
+    """The VAT of the category is 0."""
+    subtotal = _above(category)
+    tax = subtotal.decimal("cbc:TaxAmount")
+    return None if tax == 0 else _tax(subtotal, category, ZERO)
+
+
+def vat_is_base_times_rate(category: Node, document: Document) -> Fault | None:
+    """The VAT of the category is its base times its rate, within one unit."""
+    subtotal = _above(category)
+    tax, base = subtotal.decimal("cbc:TaxAmount"), subtotal.decimal("cbc:TaxableAmount")
+    rate = category.decimal("cbc:Percent")
+    if tax is None or base is None or rate is None:
+        return _tax(subtotal, category, None)
+    expected = cents(abs(base) * rate.scaleb(-2))
+    if abs(tax) - ONE < expected < abs(tax) + ONE:
+        return None
+    return _tax(subtotal, category, expected.copy_sign(base), rate=rate, base=base)
+
+
+def _tax(subtotal: Node, category: Node, expected: Decimal | None, **figures: object) -> Fault:
+    found = subtotal.all("cbc:TaxAmount")
+    at = found[0] if found else subtotal
+    words = {"category": category.normal("cbc:ID"), "expected": expected, **figures}
+    return Fault(at, found[0].text if found else "", words)
+
+
+def has_reason(category: Node, document: Document) -> Fault | None:
+    """There is a reason for the exemption, as text or code."""
+    if category.has("cbc:TaxExemptionReason") or category.has("cbc:TaxExemptionReasonCode"):
+        return None
+    return Fault(category, words={"category": category.normal("cbc:ID")})
+
+
+def no_reason(category: Node, document: Document) -> Fault | None:
+    """There is no reason for an exemption."""
+    for path in ("cbc:TaxExemptionReason", "cbc:TaxExemptionReasonCode"):
+        found = category.all(path)
+        if found:
+            return Fault(found[0], found[0].text[:200], {"category": category.normal("cbc:ID")})
+    return None
+
+
+# --- BR-IC-11 and 12, BR-O-11 to 14, BR-B-01 and 02 -------------------------------------------------------------
+
+
+def delivery_date_or_period(invoice: Node, document: Document) -> Fault | None:
+    """BR-IC-11: an intra-community supply says when it was delivered, or the invoicing period."""
+    if not document.once(categories).breakdown["K"]:
+        return None
+    if len(invoice.string("cac:Delivery/cbc:ActualDeliveryDate")) > 1:
+        return None
+    if any(period.kids for period in invoice.all("cac:InvoicePeriod")):
+        return None
+    return Fault(invoice)
+
+
+def delivery_country(invoice: Node, document: Document) -> Fault | None:
+    """BR-IC-12: an intra-community supply says to which country it was delivered."""
+    if not document.once(categories).breakdown["K"]:
+        return None
+    path = "cac:Delivery/cac:DeliveryLocation/cac:Address/cac:Country/cbc:IdentificationCode"
+    return None if len(invoice.string(path)) > 1 else Fault(invoice)
+
+
+def nothing_else(where: str) -> Check:
+    """BR-O-11 to 14: beside “not subject to VAT” there is no other category in this place."""
+
+    def check(invoice: Node, document: Document) -> Fault | None:
+        found = document.once(categories)
+        others = getattr(found, where) - {"O"}
+        if not found.breakdown["O"] or not others:
+            return None
+        return Fault(invoice, words={"others": ", ".join(sorted(others))})
+
+    return check
+
+
+def split_payment_in_italy(invoice: Node, document: Document) -> Fault | None:
+    """BR-B-01: split payment (B) only where every country code is IT."""
+    nodes = document.anywhere("cac:TaxCategory") + document.anywhere("cac:ClassifiedTaxCategory")
+    if not any(one.text == "B" for node in nodes for one in node.all("cbc:ID")):
+        return None
+    abroad = [code for code in document.anywhere("cbc:IdentificationCode") if code.text != "IT"]
+    return Fault(abroad[0], abroad[0].text) if abroad else None
+
+
+def split_payment_alone(invoice: Node, document: Document) -> Fault | None:
+    """BR-B-02: split payment (B) and standard rate (S) do not stand in one document."""
+    nodes = (
+        invoice.all("cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory")
+        + invoice.all("cac:AllowanceCharge/cac:TaxCategory")
+        + document.anywhere("cac:ClassifiedTaxCategory")
+    )
+    codes = {one.text for node in nodes for one in node.all("cbc:ID")}
+    return Fault(invoice) if {"B", "S"} <= codes else None
+
+
+# --- The rules of each category ---------------------------------------------------------------------------------
+
+_TAXED: Final = frozenset("SLM")
+_BY_USE: Final = frozenset("SLM")
+_RATES: Final = {"S": rate_positive, "L": rate_not_negative, "M": rate_not_negative, "O": no_rate}
+
+
+def invoice_rules() -> dict[str, Check]:
+    """BR-XX-01 to 04 of every category, and what some have beyond: the context is the document."""
+    rules: dict[str, Check] = {}
+    for part, code in VAT_CATEGORIES.items():
+        rules[f"BR-{part}-01"] = in_breakdown_when_used(code) if code in _BY_USE else once_in_breakdown(code)
+        for number, where in zip(("02", "03", "04"), _places(code), strict=True):
+            rules[f"BR-{part}-{number}"] = identified(code, where)
+    return rules | {
+        "BR-IC-11": delivery_date_or_period,
+        "BR-IC-12": delivery_country,
+        "BR-O-11": nothing_else("breakdown_codes"),
+        "BR-O-12": nothing_else("lines"),
+        "BR-O-13": nothing_else("allowances"),
+        "BR-O-14": nothing_else("charges"),
+        "BR-B-01": split_payment_in_italy,
+        "BR-B-02": split_payment_alone,
+    }
+
+
+def rate_rules(number: str) -> dict[str, dict[str, Check]]:
+    """BR-XX-05 (lines), 06 (allowances) or 07 (charges), by category code."""
+    return {code: {f"BR-{part}-{number}": _RATES.get(code, rate_zero)} for part, code in VAT_CATEGORIES.items()}
+
+
+def breakdown_rules() -> dict[str, dict[str, Check]]:
+    """BR-XX-08 to 10, by category code: the context is a category of the VAT breakdown."""
+    return {
+        code: {
+            f"BR-{part}-08": base_is_sum_of_rate(code) if code in _TAXED else base_is_sum(code),
+            f"BR-{part}-09": vat_is_base_times_rate if code in _TAXED else no_vat,
+            f"BR-{part}-10": no_reason if code in _TAXED or code == "Z" else has_reason,
+        }
+        for part, code in VAT_CATEGORIES.items()
+    }
+
+
+__all__ = ["breakdown_rules", "category_of", "decimal", "invoice_rules", "is_vat", "rate_rules"]
