@@ -135,7 +135,7 @@ def any_double(node: Node, path: str, test: Callable[[float], bool]) -> bool:
     """XPath's comparison of a path with a number: true when one of its values, as ``xs:double``, passes."""
     found = node.all(path)
     try:
-        return any([test(double_of(one.text)) for one in found])
+        return any(test(double_of(one.text)) for one in found)
     except NotANumber:
         raise Stopped(found[0], "number", found[0].text) from None
 
@@ -147,7 +147,7 @@ def says(node: Node, path: str, *texts: str) -> bool:
 
 def indicator(node: Node, wanted: bool) -> bool:
     """The charge indicator, as ``xs:boolean``, is the wanted one. Raises :class:`Stopped`."""
-    return any([truth(found) is wanted for found in node.all("cbc:ChargeIndicator")])
+    return any(truth(found) is wanted for found in node.all("cbc:ChargeIndicator"))
 
 
 def is_allowance(node: Node, document: Document) -> bool:

@@ -97,7 +97,7 @@ class Program:
         """Build the nodes, apply the tables, and list which elements have checks to run."""
         state = self._start.next.get(root.tag) or self._learn(self._start, root.tag)
         work: list[list[tuple[Node, _Candidates]]] = [[] for _ in self.packs]
-        top = Node(state.name, None, dict(root.items()), root.text or "")
+        top = Node(state.name, None, _attributes(root), root.text or "")
         document = Document(top)
         self._note(document, work, top, state)
         stack: list[tuple[Iterator[etree._Element], Node, _State]] = [(iter(root), top, state)]
@@ -112,7 +112,7 @@ class Program:
                     _join(parent, element)
                     continue
                 state = follow.get(tag) or self._learn(above, tag)
-                items = element.items()
+                items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]  # the stubs say bytes too
                 text = element.text or ""
                 node = Node(state.name, parent, dict(items) if items else _NO_ATTRIBUTES, text)
                 try:
@@ -128,7 +128,7 @@ class Program:
                         noted.setdefault(rule, []).append(node)
                 if items and not state.attributes.keys().isdisjoint(node.attributes):
                     _note_attributes(noted, node, state)
-                for todo, candidates in zip(work, state.candidates):
+                for todo, candidates in zip(work, state.candidates):  # noqa: B905  # (asked for each element)
                     if candidates:
                         todo.append((node, candidates))
                 if len(element):
@@ -196,6 +196,10 @@ def program(*packs: Pack) -> Program:
 
 
 _NO_ATTRIBUTES: Final[dict[str, str]] = {}
+
+
+def _attributes(element: etree._Element) -> dict[str, str]:
+    return {str(name): str(value) for name, value in element.items()}
 
 
 def _join(parent: Node, divider: etree._Element) -> None:

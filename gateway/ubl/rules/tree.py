@@ -86,13 +86,22 @@ class Node:
         return normal(node.text) if node is not None else ""
 
     def words(self, path: str) -> str:
-        """``normalize-space(path/text())``: as :meth:`normal`, but a comment inside the value stops it."""
-        node = self.one(path)
-        if node is None:
-            return ""
-        if node.pieces > 1:
-            raise Stopped(node, "divided", node.text)
-        return normal(node.text)
+        """``normalize-space(path/text())``: two text nodes stop it, also those that a comment in a value makes."""
+        return normal(self.piece(path))
+
+    def piece(self, path: str) -> str:
+        """The only text node at the path, as written; empty when there is none. Two raise :class:`Stopped`."""
+        found = [node for node in self.all(path) if node.pieces]
+        if len(found) > 1 or (found and found[0].pieces > 1):
+            raise Stopped(found[-1], "divided", path)
+        return found[0].text if found else ""
+
+    @property
+    def own(self) -> str:
+        """The only text node of this element, as written; see :meth:`piece`."""
+        if self.pieces > 1:
+            raise Stopped(self, "divided", self.text)
+        return self.text
 
     def decimal(self, path: str) -> Decimal | None:
         """``xs:decimal`` of the path, or None when there is nothing; as :meth:`one`."""

@@ -71,7 +71,7 @@ def vat_category_of_line(line: Node, document: Document) -> Fault | None:
 
 def vat_category_of_charge(row: Node, document: Document) -> Fault | None:
     """BR-32, BR-37: each allowance and charge on document level has a VAT category (BT-95, BT-102)."""
-    if any([is_vat(category) and category.has("cbc:ID") for category in row.all("cac:TaxCategory")]):
+    if any(is_vat(category) and category.has("cbc:ID") for category in row.all("cac:TaxCategory")):
         return None
     return Fault(row)
 
@@ -130,7 +130,7 @@ def is_transfer_account(account: Node, document: Document) -> bool:
 
 def seller_identified(supplier: Node, document: Document) -> Fault | None:
     """BR-CO-26: the seller has an identifier (BT-29), a legal registration (BT-30) or a VAT number (BT-31)."""
-    if any([is_vat(s) and s.has("cbc:CompanyID") for s in supplier.all("cac:Party/cac:PartyTaxScheme")]):
+    if any(is_vat(s) and s.has("cbc:CompanyID") for s in supplier.all("cac:Party/cac:PartyTaxScheme")):
         return None
     identifiers = supplier.all("cac:Party/cac:PartyIdentification/cbc:ID")
     if any(node.attributes.get("schemeID") != "SEPA" for node in identifiers):
@@ -140,7 +140,7 @@ def seller_identified(supplier: Node, document: Document) -> Fault | None:
 
 def representative_identified(party: Node, document: Document) -> Fault | None:
     """BR-56: a tax representative has a VAT number (BT-63)."""
-    if any([is_vat(scheme) and scheme.has("cbc:CompanyID") for scheme in party.all("cac:PartyTaxScheme")]):
+    if any(is_vat(scheme) and scheme.has("cbc:CompanyID") for scheme in party.all("cac:PartyTaxScheme")):
         return None
     return Fault(party)
 

@@ -112,7 +112,7 @@ def tax_numbers(party: str, *, vat: bool) -> Check:
         found = [
             number
             for scheme in invoice.all(f"{party}/cac:PartyTaxScheme")
-            if any([(kind.string("cbc:ID").upper() == "VAT") is vat for kind in scheme.all("cac:TaxScheme")])
+            if any((kind.string("cbc:ID").upper() == "VAT") is vat for kind in scheme.all("cac:TaxScheme"))
             for number in scheme.all("cbc:CompanyID")
         ]
         return Fault(found[1], found[1].text, {"count": len(found), "most": 1}, "many") if len(found) > 1 else None

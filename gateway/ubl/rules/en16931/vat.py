@@ -27,7 +27,7 @@ LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
 
 def is_vat(node: Node) -> bool:
     """The tax scheme of a category or of a party's tax registration is VAT."""
-    return any([normal(scheme.string("cbc:ID").upper()) == "VAT" for scheme in node.all("cac:TaxScheme")])
+    return any(normal(scheme.string("cbc:ID").upper()) == "VAT" for scheme in node.all("cac:TaxScheme"))
 
 
 def category_of(node: Node, document: Document) -> str | None:
@@ -361,7 +361,7 @@ def _rates_anywhere(document: Document, kind: str) -> set[Decimal]:
         rates: set[Decimal] = set()
         for row in document.anywhere(kind or "cac:AllowanceCharge"):
             found = row.all(path)
-            if any([node.normal("cbc:ID") == "S" for node in found]):
+            if any(node.normal("cbc:ID") == "S" for node in found):
                 rates |= {rate for node in found if (rate := node.decimal("cbc:Percent")) is not None}
         document.memo[key] = rates
     result = document.memo[key]

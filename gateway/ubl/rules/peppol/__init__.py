@@ -1,10 +1,25 @@
-"""Peppol BIS Billing 3.0."""
+"""Peppol BIS Billing 3.0 and its self-billing sister: rules for everyone, and those of eight countries.
+
+Source: Peppol BIS Billing 3.0, rules; the national rules are those that OpenPeppol publishes with it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.ubl.rules.pack import Pack
+from gateway.ubl.rules.peppol import codes, common
+from gateway.ubl.rules.peppol.national import patterns
+
+EMPTY = "PEPPOL-EN16931-R008"
+"""No element is without content."""
 
 
 def complete(table: Pack) -> Pack:
     """Add the functions of this family to a release."""
-    return table
+    everyone = (common.projects(), common.pattern(table))
+    return replace(
+        table,
+        patterns=(*everyone, *patterns(table), codes.pattern(table)),
+        empty_rule=EMPTY if EMPTY in table.rules else "",
+    )
