@@ -9,6 +9,7 @@
     │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
     │   ├── RevocationUnknown     nobody could tell whether a certificate was revoked: it waits, believed by nobody
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
+    │   ├── RulesUnavailable      the document rules gave no verdict: never a reason to refuse, nor to accept
     │   └── Overloaded            too much work at once; the caller gets 503 and may try again
     ├── PermanentError            trying again gives the same result
     │   ├── InvalidDocument       what a company handed in is not what we can send (``findings``)
@@ -108,6 +109,10 @@ class StoreUnavailable(TemporaryError):
     """The store cannot be used now."""
 
     remedy = "Check the disk and the database named in [store]; nothing is accepted until it works."
+
+
+class RulesUnavailable(TemporaryError):
+    """The document could not be judged: a rule pack gave no verdict, neither yes nor no."""
 
 
 class Overloaded(TemporaryError):

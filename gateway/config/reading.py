@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.config.sections import Api, As4, Config, Network, Operator, Sending, Smp, StoreSection
+from gateway.config.sections import Api, As4, Config, Network, Operator, Rules, Sending, Smp, StoreSection
 from gateway.config.values import Address, ByteSize, Paths, read_address, read_duration, read_size
 from gateway.errors import ConfigurationError
 
@@ -30,6 +30,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "api": Api,
     "smp": Smp,
     "store": StoreSection,
+    "rules": Rules,
     "sending": Sending,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan")
@@ -239,8 +240,20 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
+    problems += _rules_contradictions(config.rules)
     if not 1_000_000 <= config.as4.max_message <= 250_000_000:
         problems.append(("as4.max_message", "must be between 1 MB and 250 MB"))
     if not config.store.database.startswith("sqlite:"):
         problems.append(("store.database", "must begin with sqlite: (PostgreSQL is not built yet)"))
+    return problems
+
+
+def _rules_contradictions(rules: Rules) -> Problems:
+    problems: Problems = []
+    if not 1 <= rules.workers <= 32:
+        problems.append(("rules.workers", "must be between 1 and 32"))
+    if not 1 <= rules.time_limit.total_seconds() <= 600:
+        problems.append(("rules.time_limit", "must be between 1 second and 10 minutes"))
+    if not 300_000_000 <= rules.memory_limit <= 32_000_000_000:
+        problems.append(("rules.memory_limit", "must be between 300 MB and 32 GB; one worker needs some 250 MB"))
     return problems

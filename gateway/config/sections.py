@@ -95,6 +95,16 @@ class StoreSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Official rule packs: where they are kept, and what the processes that run them may use."""
+
+    folder: Path = Path("var/rules")
+    workers: int = 1
+    time_limit: timedelta = timedelta(seconds=30)
+    memory_limit: ByteSize = ByteSize(1_500_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """How long and how often the worker tries."""
 
@@ -115,6 +125,7 @@ class Config:
     api: Api = field(default_factory=Api)
     smp: Smp = field(default_factory=Smp)
     store: StoreSection = field(default_factory=StoreSection)
+    rules: Rules = field(default_factory=Rules)
     sending: Sending = field(default_factory=Sending)
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None

@@ -1,6 +1,7 @@
 """Files that survive a crash, and the memory of what was handed over. Every floor above may use it."""
 
 from gateway.files.durable import (
+    UNFINISHED,
     make_directory,
     publish_directory,
     remove_leftovers,
@@ -12,6 +13,7 @@ from gateway.files.handovers import Handovers
 from gateway.files.spool import Spool
 
 __all__ = [
+    "UNFINISHED",
     "Handovers",
     "Spool",
     "make_directory",

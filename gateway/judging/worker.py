@@ -1,0 +1,124 @@
+"""The worker process: runs rule packs, and can do nothing else.
+
+It reads orders from its standard input and answers on its standard output (``frames.py``). Before the first pack comes
+in, it gives up what it does not need: after Saxon is loaded it may open no further file and no socket (the number of
+descriptors is used up), write no file, take no more memory than it was given, and each order may use only so much
+processor time. Its environment is empty. A pack can thus use up its own process and nothing more.
+
+Saxon reserves some 32 GiB of address space, so the limit is one of data (``RLIMIT_DATA``), which counts what is used.
+It holds the GIL while it works: one process judges one document at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sys
+from typing import Any, BinaryIO, Final
+
+from gateway.judging.frames import read_frame, read_value, write_frame, write_value
+
+_WARM_UP: Final = (
+    '<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
+    '<xsl:template match="/"><done><xsl:value-of select="path(*), format-date(current-date(), \'[Y]\')"/></done>'
+    "</xsl:template></xsl:stylesheet>"
+)
+_NO_ADDRESS: Final = "http://saxon.sf.net/feature/allowedProtocols"
+_EXHAUSTED: Final = re.compile(r"SXLM\d{4}|Too many nested|OutOfMemory|StackOverflow", re.IGNORECASE)
+
+
+def main() -> int:
+    """Serve orders until the input ends."""
+    orders, answers = _pipes()
+    limits = read_value(orders)
+    if limits is None:
+        return 0
+    _limit(limits)
+    try:
+        saxon = _Saxon()
+    except ImportError:
+        write_value(answers, {"missing": True})
+        return 0
+    _close_the_door()
+    write_value(answers, {"processor": saxon.version})
+    while (order := read_value(orders)) is not None:
+        content = read_frame(orders)
+        if content is None:
+            break
+        _grant_time(limits["seconds"])
+        answer, result = saxon.serve(order, content)
+        write_value(answers, answer)
+        write_frame(answers, result)
+    return 0
+
+
+class _Saxon:
+    """One processor with the packs that it has compiled."""
+
+    def __init__(self) -> None:
+        import saxonche
+
+        self._processor = saxonche.PySaxonProcessor(license=False)
+        self._processor.set_configuration_property(_NO_ADDRESS, "")
+        self._xslt = self._processor.new_xslt30_processor()
+        self._compiled: dict[str, Any] = {}
+        self.version = str(self._processor.version)
+        # Whatever it loads lazily is loaded before the door closes.
+        self._xslt.compile_stylesheet(stylesheet_text=_WARM_UP).transform_to_string(
+            xdm_node=self._processor.parse_xml(xml_text="<a><b/></a>")
+        )
+
+    def serve(self, order: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+        """Compile a pack, or judge a document with one; what the pack does wrong is in the answer."""
+        name = order["pack"]
+        try:
+            if order["do"] == "compile":
+                self._compiled[name] = self._xslt.compile_stylesheet(stylesheet_text=content.decode())
+                return {"compiled": True}, b""
+            if name not in self._compiled:
+                return {"unknown": True}, b""
+            document = self._processor.parse_xml(xml_text=content.decode())
+            report = self._compiled[name].transform_to_string(xdm_node=document)
+            return {"judged": True}, (report or "").encode()
+        except MemoryError:
+            return {"exhausted": "out of memory"}, b""
+        except Exception as error:
+            text = " ".join(str(error).split())[:2000]
+            return {"exhausted" if _EXHAUSTED.search(text) else "error": text or type(error).__name__}, b""
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Input and output as they came; what a library prints goes to the standard error."""
+    orders = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return orders, answers
+
+
+def _limit(limits: dict[str, Any]) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits["memory"], limits["memory"]))
+    _grant_time(limits["seconds"])
+
+
+def _close_the_door() -> None:
+    """Let the process open nothing more: a new descriptor would get the lowest free number, which is the limit."""
+    free = os.dup(2)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
+
+
+def _grant_time(seconds: int) -> None:
+    """End this process once it has computed so long from now: it holds also when the gateway is gone."""
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds + 1, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
