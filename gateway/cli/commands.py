@@ -26,6 +26,7 @@ _EXAMPLES: Final = {
     "check": "gateway check",
     "pki": "gateway pki new pki && gateway pki issue pki --role ap --seat POP000101",
     "network": "gateway network new market --gateways 3 && gateway network up market",
+    "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
     "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
 }
 
@@ -110,9 +111,14 @@ def _parser() -> argparse.ArgumentParser:
     lookup.add_argument("--document-type", metavar="T", help="default: Peppol BIS Billing 3 invoice")
     lookup.add_argument("--process", metavar="P")
 
-    validate = _add(commands, "validate", "validate:run", "check documents (UBL 2.1 schemas)")
+    validate = _add(commands, "validate", "validate:run", "check documents: UBL 2.1 schemas, installed rule packs")
     validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    validate.add_argument(
+        "--profile", action="append", metavar="P", help="use this installed rule pack; default: those for the document"
+    )
+    validate.add_argument("--folder", type=Path, metavar="DIR", help="rule packs (default: [rules] folder)")
 
+    _add_rules(commands)
     _add(commands, "check", "check:run", "the effective configuration, and everything it names")
 
     pki = commands.add_parser("pki", help="a private network's authorities and certificates")
@@ -150,6 +156,37 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("participant", metavar="PARTICIPANT")
     _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
     return parser
+
+
+def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rules = commands.add_parser("rules", help="official rule packs: Schematron or compiled XSLT for any document type")
+    actions = rules.add_subparsers(metavar="ACTION", required=True)
+    install = _add(actions, "install", "rules:install", "check a pack, compile it once, keep it", example="rules")
+    install.add_argument("file", type=Path, metavar="FILE", help=".sch, .xslt, or a .zip of a schema and its parts")
+    install.add_argument("--name", metavar="NAME", help="default: the file's name")
+    install.add_argument("--entry", metavar="PATH", help="the main file inside a .zip, where that is not plain")
+    install.add_argument(
+        "--document-type",
+        action="append",
+        metavar="T",
+        help="documents it is for: namespace::Name, or with ##customization; default: what the pack says. Repeatable",
+    )
+    install.add_argument("--valid-from", metavar="DAY", help="in force from this day on, for example 2026-08-17")
+    install.add_argument("--valid-to", metavar="DAY", help="the last day it is in force")
+    listing = _add(actions, "list", "rules:list_all", "the installed packs", example="rules")
+    remove = _add(actions, "remove", "rules:remove", "take a pack away", example="rules")
+    remove.add_argument("name", metavar="NAME", help="a pack's name, or the beginning of its SHA-256")
+    compare = _add(
+        actions, "compare", "rules_compare:run", "our own rules and the official ones side by side", example="rules"
+    )
+    compare.add_argument("files", nargs="+", type=Path, metavar="FILE", help="documents, or directories of them")
+    compare.add_argument("--pack", action="append", metavar="NAME", help="default: those for the document type")
+    compare.add_argument("--without-schema", action="store_true", help="also documents that their schema stops")
+    compare.add_argument("--workers", type=int, choices=range(1, 33), metavar="N", help="default: [rules] workers")
+    for action in (install, remove):
+        action.add_argument("--pack-version", metavar="V", help="the pack's version")
+    for action in (install, listing, remove, compare):
+        action.add_argument("--folder", type=Path, metavar="DIR", help="default: [rules] folder, else var/rules")
 
 
 def _seconds(text: str) -> int:

@@ -1,4 +1,4 @@
-"""``gateway validate``: check documents. Today against the UBL 2.1 schemas; rule packs join here."""
+"""``gateway validate``: check documents, against the UBL 2.1 schemas and the rule packs for their document type."""
 
 from __future__ import annotations
 
@@ -6,45 +6,60 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from gateway.cli import NO, WRONG, YES
+from gateway.cli import NO, NOT_NOW, WRONG, YES
+from gateway.cli.official import Official, open_official
 from gateway.cli.terminal import as_json, paint, say, table
-from gateway.errors import InvalidDocument
-from gateway.model.document import Finding
+from gateway.errors import InvalidDocument, RulesUnavailable
+from gateway.model.document import Finding, Severity
 from gateway.ubl.submission import read_submission
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """One verdict a file; exit 0 when all are valid, 1 when one is not, 2 when one cannot be read."""
+    """One verdict a file; exit 0 all valid, 1 one is not, 2 one cannot be read, 3 one could not be judged."""
     worst = YES
-    for path in arguments.files:
-        try:
-            octets = path.read_bytes()
-        except OSError as error:
-            say(f"✗ {path} cannot be read: {error.strerror}")
-            worst = WRONG
-            continue
-        result = check(path, octets)
-        if not result["valid"] and worst == YES:
-            worst = NO
-        as_json(result) if arguments.json else _show(result)
+    with open_official(arguments) as official:
+        for path in arguments.files:
+            try:
+                result = check(path, path.read_bytes(), official)
+            except OSError as error:
+                say(f"✗ {path} cannot be read: {error.strerror}")
+                worst = WRONG
+                continue
+            except RulesUnavailable as error:
+                say(f"✗ {path}: {error}\n  {error.remedy}")
+                worst = NOT_NOW if worst == YES else worst
+                continue
+            if not result["valid"] and worst in (YES, NOT_NOW):
+                worst = NO
+            as_json(result) if arguments.json else _show(result)
     return worst
 
 
-def check(path: Path, octets: bytes) -> dict[str, Any]:
-    """The verdict of one document as ``gateway validate --json`` prints it."""
+def check(path: Path, octets: bytes, official: Official | None = None) -> dict[str, Any]:
+    """The verdict of one document as ``gateway validate --json`` prints it. Raises ``RulesUnavailable``."""
     findings: tuple[Finding, ...] = ()
     document_type = None
+    packs = [("UBL XSD", "2.1")]
+    document = octets
     try:
         submission = read_submission(octets)
         known = submission.facts or submission.envelope
         document_type = str(known.document_type) if known else None
+        document = submission.document
+        if submission.facts is None:
+            packs = []
     except InvalidDocument as error:
         findings = error.findings or (Finding(rule="XML", message=str(error)),)
+    another = [finding.rule for finding in findings] == ["UBL"]  # well-formed, of a type that has no schema here
+    if official and (another or not findings) and (judged := official.judge(document)):
+        packs = judged.packs if another else packs + judged.packs
+        findings = judged.findings
+        document_type = document_type or judged.document_type
     return {
         "file": str(path),
         "document_type": document_type,
-        "valid": not findings,
-        "packs": [{"name": "UBL XSD", "version": "2.1"}],
+        "valid": not any(f.severity is Severity.FATAL for f in findings),
+        "packs": [{"name": name, "version": version} for name, version in packs],
         "findings": [
             {
                 "rule": f.rule,

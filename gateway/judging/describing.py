@@ -14,6 +14,7 @@ from lxml import etree
 from gateway.judging.expanding import SCH, XSL, sch
 from gateway.judging.pack import Scope, severity_of
 from gateway.judging.schematron import SVRL
+from gateway.judging.xpath import bare
 from gateway.model.document import Severity
 
 _UBL: Final = re.compile(r"urn:oasis:names:specification:ubl:schema:xsd:([A-Za-z]+)-2")
@@ -24,8 +25,9 @@ _IS_CUSTOMIZATION: Final = re.compile(
         "{0}", r"(?:normalize-space\(\s*)?(?:/\*/|\*/)?(?:cbc:CustomizationID|\.)(?:/text\(\))?\s*\)?"
     )
 )
-"""A check that is about nothing but how the CustomizationID begins."""
+"""How a check begins that fails for every other CustomizationID."""
 _VERSION: Final = re.compile(r"(?:version|release)\W{0,3}v?(\d+(?:\.\d+)+)", re.IGNORECASE)
+_LICENCE: Final = re.compile(r"licen[cs]e|EUPL|xml", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -57,8 +59,11 @@ def _customization(check: etree._Element) -> str:
     rule = check.getparent()
     context = rule.get("context", "") if rule is not None else ""
     test = check.get("test", "")
-    match = _IS_CUSTOMIZATION.fullmatch(test)
-    if not match or not ("CustomizationID" in test or context.endswith("CustomizationID")):
+    match = _IS_CUSTOMIZATION.match(test)
+    if not match or not ("CustomizationID" in match[0] or context.endswith("CustomizationID")):
+        return ""
+    rest = bare(test[match.end() :])
+    if rest and (not rest.startswith("and") or re.search(r"\bor\b", rest)):
         return ""
     return (match[2] or match[4]).strip()
 
@@ -75,8 +80,9 @@ def version_of(root: etree._Element) -> str:
     beside = [*root.itersiblings(preceding=True), *root.iterchildren(etree.Comment)]
     head += [node.text or "" for node in beside if not isinstance(node, etree._ProcessingInstruction)]
     for text in head:
-        if match := _VERSION.search(text):
-            return match[1]
+        for match in _VERSION.finditer(text):
+            if not _LICENCE.search(text, max(0, match.start() - 60), match.start()):
+                return match[1]
     said = root.get("schemaVersion", "")
     if _NUMBER.fullmatch(said):
         return said

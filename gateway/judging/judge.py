@@ -7,19 +7,21 @@ and then there is no judgement at all (:class:`RulesUnavailable`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
 from lxml import etree
 
+from gateway.config import Rules
 from gateway.errors import RulesUnavailable
 from gateway.judging.pack import Pack, UnusablePack, choose
 from gateway.judging.reading import Source
 from gateway.judging.shelf import Shelf
 from gateway.judging.svrl import Place, read_report
-from gateway.judging.workers import Aborted, NoProcessor, PackBroken, Workers
+from gateway.judging.workers import Aborted, Limits, NoProcessor, PackBroken, Workers
 from gateway.model.document import Finding, Severity
 
 ABORTED: Final = "ABORTED"
@@ -55,6 +57,15 @@ class Judge:
         self._shelf = shelf
         self._workers = workers
         self._place = place
+
+    def installed(self) -> list[Pack]:
+        """Every installed pack."""
+        return self._shelf.packs()
+
+    def named(self, name: str, day: date) -> Pack:
+        """The installed pack of this name that is in force, whatever documents it is for; raises ``NotFound``."""
+        packs = self._shelf.find(name)
+        return max(packs, key=lambda pack: (pack.valid_on(day), pack.valid_from or date.min, pack.installed))
 
     def packs_for(self, root: etree._Element, day: date) -> list[Pack]:
         """The installed packs that are for this document on this day."""
@@ -108,3 +119,11 @@ def dated(source: Source, *, installed: str, valid_from: date | None, valid_to: 
     if valid_from and valid_to and valid_to < valid_from:
         raise UnusablePack(f"It would end ({valid_to}) before it begins ({valid_from})", remedy="Exchange the days.")
     return replace(source, pack=replace(source.pack, installed=installed, valid_from=valid_from, valid_to=valid_to))
+
+
+@contextmanager
+def open_judge(rules: Rules, place: Place) -> Iterator[Judge]:
+    """A judge over the packs and limits of ``[rules]``; its processes end with the block."""
+    limits = Limits(seconds=rules.time_limit.total_seconds(), memory=rules.memory_limit)
+    with Workers(most=rules.workers, limits=limits) as workers:
+        yield Judge(Shelf(rules.folder), workers, place)

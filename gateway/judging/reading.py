@@ -71,13 +71,14 @@ def read_pack(
             remedy="Say it: --document-type urn:…:xsd:Order-2::Order (repeat it for several).",
         )
     sha256 = hashlib.sha256(octets).hexdigest()
+    named, numbered = _name(path)
     return Source(
         octets=octets,
         stylesheet=stylesheet,
         pack=Pack(
             sha256=sha256,
-            name=checked_name(name or _name(path)),
-            version=(version or version_of(commented) or sha256[:12])[:40],
+            name=checked_name(name or named),
+            version=(version or version_of(commented) or numbered or sha256[:12])[:40],
             kind=kind,
             file=PurePosixPath(file).name[:200],
             stylesheet_sha256=hashlib.sha256(stylesheet).hexdigest(),
@@ -88,8 +89,11 @@ def read_pack(
     )
 
 
-def _name(path: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", PurePosixPath(path).stem).strip("-.")[:100] or "pack"
+def _name(path: str) -> tuple[str, str]:
+    """Name and version that a file name says: ``peppol-mls-1.0.1.sch``."""
+    stem = re.sub(r"[^A-Za-z0-9._+-]+", "-", PurePosixPath(path).stem).strip("-._+")[:100] or "pack"
+    match = re.fullmatch(r"(.+?)[-_]v?(\d+(?:\.\d+)+)", stem)
+    return (match[1], match[2]) if match else (stem, "")
 
 
 def _unzip(octets: bytes) -> dict[str, bytes]:

@@ -27,6 +27,9 @@ def transpile(schema: etree._Element) -> etree._Element:
         raise UnusablePack(f"The query language “{binding[:40]}” is not supported; known are xslt, xslt2 and xslt3")
     names: dict[str | None, str] = {p: uri for p, uri in schema.nsmap.items() if p and uri != SCH}
     names |= {ns.get("prefix"): ns.get("uri", "") for ns in schema.iter(sch("ns")) if ns.get("prefix")}
+    # The publishers' compilers always declare these, so that schemas use them without a word.
+    for prefix in ("xs", "xsd"):
+        names.setdefault(prefix, "http://www.w3.org/2001/XMLSchema")
     names.setdefault("xsl", XSL)
     sheet = etree.Element(f"{{{XSL}}}stylesheet", version=_VERSIONS[binding], nsmap=names)  # type: ignore[arg-type]
     _xsl(sheet, "output", method="xml", encoding="UTF-8", indent="no")

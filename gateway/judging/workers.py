@@ -27,7 +27,7 @@ from gateway.judging.svrl import MAX_REPORT
 
 _T = TypeVar("_T")
 INSTALL: Final = "pip install 'access-point-gateway[rules]'"
-_WORKER: Final = Path(__file__).with_name("worker.py")
+_WORKER: Final = Path(__file__).resolve().with_name("worker.py")
 _START: Final = 60.0
 """Seconds until a new worker must be ready: Saxon loads in 0.1 s on an idle machine."""
 _COMPILE: Final = 60.0
@@ -159,6 +159,7 @@ class _Worker:
             stderr=subprocess.PIPE,
             bufsize=0,  # a buffer here would hide octets from the selector
             env=_environment(),
+            cwd="/",  # what Saxon says then names no directory of ours
         )
         self._last_words = b""
         self._selector = selectors.DefaultSelector()
@@ -289,5 +290,5 @@ class _Worker:
 def _environment() -> dict[str, str]:
     """Where this package stands, what Python needs to start, and none of our secrets."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "LANG") if name in os.environ}
-    paths = [str(_WORKER.parents[2]), os.environ.get("PYTHONPATH", "")]
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    paths = [str(_WORKER.parents[2]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return kept | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths))}
