@@ -31,6 +31,7 @@ _STEP: Final = re.compile(
     r"|(?:[\w.-]+:)?(?P<plain>[\w.-]+)"
     r")(?:\[(?P<at>\d{1,9})\])?"
 )
+_ROOT: Final = re.compile(r"^/\{[^{}]*\}")
 _ATTRIBUTE: Final = re.compile(r"/@(?:\*:|Q\{[^{}]*\}|[\w.-]+:)?([\w.-]+)")
 
 
@@ -75,7 +76,8 @@ def where(location: str, root: etree._Element, place: Place) -> str:
     attribute = _ATTRIBUTE.fullmatch(location, at)
     if node is None or not (attribute or location[at:] in ("", "/")):
         return location[:500]
-    return place(node) + (f"/@{attribute[1]}" if attribute else "")
+    written = _ROOT.sub("/", place(node))  # the root's namespace is that of the document
+    return written + (f"/@{attribute[1]}" if attribute else "")
 
 
 def _is(node: etree._Element, name: str, namespace: str | None) -> bool:
