@@ -101,7 +101,7 @@ class Rules:
     folder: Path = Path("var/rules")
     workers: int = 1
     time_limit: timedelta = timedelta(seconds=30)
-    memory_limit: ByteSize = ByteSize(1_500_000_000)
+    memory_limit: ByteSize = ByteSize(1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,8 +41,8 @@ class Limits:
 
     seconds: float = 30.0
     """Time for one document, compiling not counted."""
-    memory: int = 1_500_000_000
-    """Octets of memory. One worker uses some 200 to 400 MB; a document of 7 MB takes about 500 MB more."""
+    memory: int = 1_000_000_000
+    """Octets. With EN 16931 and Peppol compiled a worker has 150 MB; 280 MB once it judged an invoice of 7 MB."""
     documents: int = 2_000
     """Documents after which a worker is replaced, so that a leak in a library cannot grow."""
 
