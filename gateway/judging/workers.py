@@ -152,15 +152,19 @@ class _Worker:
         self.done = 0
         self.processor = ""
         self._packs: set[str] = set()
-        self._process = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-P", str(_WORKER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,  # a buffer here would hide octets from the selector
-            env=_environment(),
-            cwd="/",  # what Saxon says then names no directory of ours
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  our own program
+                [sys.executable, "-P", str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,  # a buffer here would hide octets from the selector
+                env=_environment(),
+                cwd="/",  # what Saxon says then names no directory of ours
+                process_group=0,  # a Ctrl-C is for the gateway, which ends its workers itself
+            )
+        except OSError as error:
+            raise RulesUnavailable(f"The rules' worker process cannot be started: {error.strerror}") from None
         self._last_words = b""
         self._selector = selectors.DefaultSelector()
         self._in, self._out, self._err = (

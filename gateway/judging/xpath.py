@@ -14,7 +14,8 @@ MAX_EXPRESSION: Final = 1_000_000
 _TEXT: Final = re.compile(r'"(?:[^"]|"")*"|' + r"'(?:[^']|'')*'")
 _START: Final = re.compile(r"\(:|" + _TEXT.pattern)
 _COMMENT: Final = re.compile(r"\(:|:\)")
-_CALL: Final = re.compile(r"(?:Q\{([^{}]*)\}|([A-Za-z_][\w.-]*):)?([A-Za-z_][\w.-]*)\s*(?:\(|#\s*\d)")
+_NAME: Final = re.compile(r"(?:Q\{([^{}]*)\}|([A-Za-z_][\w.-]*+):)?([A-Za-z_][\w.-]*+)\s*+(\(|#\s*\d)?")
+"""Every name, called or not: each sign is looked at once or twice, however long the names are."""
 
 
 def bare(expression: str) -> str:
@@ -51,7 +52,8 @@ def calls(expression: str, *, template: bool = False) -> list[tuple[str, str]]:
     """
     return [
         (f"{{{match[1]}}}" if match[1] is not None else match[2] or "", match[3])
-        for match in _CALL.finditer(expression if template else bare(expression))
+        for match in _NAME.finditer(expression if template else bare(expression))
+        if match[4]
     ]
 
 
