@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Final
 
 from lxml import etree
@@ -79,7 +80,7 @@ class Judge:
     def _one(self, root: etree._Element, octets: bytes, pack: Pack) -> Judgement:
         began = time.perf_counter()
         try:
-            report = self._workers.judge(pack.stylesheet_sha256, lambda: self._shelf.stylesheet(pack), octets)
+            report = self._workers.judge(pack.stylesheet_sha256, partial(self._shelf.program, pack), octets)
             findings = _aborted(pack, report) if isinstance(report, Aborted) else read_report(report, root, self._place)
         except (PackBroken, ValueError) as error:
             raise RulesUnavailable(
@@ -105,7 +106,7 @@ def install(source: Source, shelf: Shelf, workers: Workers) -> tuple[Pack, bool,
     missing = None
     proved = ""
     try:
-        proved = workers.prove(source.pack.stylesheet_sha256, source.stylesheet)
+        proved = workers.prove(source.pack.stylesheet_sha256, source.program)
     except NoProcessor as error:
         missing = error
     except PackBroken as error:

@@ -75,6 +75,8 @@ class Pack:
     """Name of the file it came from."""
     stylesheet_sha256: str
     """Of the XSLT that runs; checked each time it is read."""
+    schema_sha256: str
+    """Of the schema written out, which runs without an XSLT processor; empty for a pack that is XSLT."""
     scopes: tuple[Scope, ...]
     namespaces: tuple[str, ...] = ()
     rules: tuple[tuple[str, Severity], ...] = ()

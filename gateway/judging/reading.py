@@ -38,6 +38,12 @@ class Source:
     """As given."""
     stylesheet: bytes
     """What runs."""
+    schema: bytes | None
+    """The schema written out, which runs where there is no XSLT processor; None for a pack that is XSLT."""
+
+    def program(self, kind: str) -> bytes | None:
+        """What a processor takes of it: ``xslt`` or ``schematron``."""
+        return self.stylesheet if kind == "xslt" else self.schema
 
 
 def read_pack(
@@ -58,6 +64,7 @@ def read_pack(
     sheet = transpile(schema) if kind == "schematron" else schema
     refuse_reach(sheet)
     stylesheet = etree.tostring(sheet, encoding="UTF-8", xml_declaration=True)
+    written = etree.tostring(schema, encoding="UTF-8", xml_declaration=True) if kind == "schematron" else None
     if len(stylesheet) > MAX_STYLESHEET:
         raise UnusablePack(f"The stylesheet of {path} has {len(stylesheet)} octets; at most {MAX_STYLESHEET} are run")
     rules = rules_of(schema)
@@ -75,6 +82,7 @@ def read_pack(
     return Source(
         octets=octets,
         stylesheet=stylesheet,
+        schema=written,
         pack=Pack(
             sha256=sha256,
             name=checked_name(name or named),
@@ -82,6 +90,7 @@ def read_pack(
             kind=kind,
             file=PurePosixPath(file).name[:200],
             stylesheet_sha256=hashlib.sha256(stylesheet).hexdigest(),
+            schema_sha256=hashlib.sha256(written).hexdigest() if written is not None else "",
             scopes=found,
             namespaces=namespaces,
             rules=rules,

@@ -25,15 +25,11 @@ def transpile(schema: etree._Element) -> etree._Element:
     binding = schema.get("queryBinding", "").lower()
     if binding not in _VERSIONS:
         raise UnusablePack(f"The query language “{binding[:40]}” is not supported; known are xslt, xslt2 and xslt3")
-    names: dict[str | None, str] = {p: uri for p, uri in schema.nsmap.items() if p and uri != SCH}
-    names |= {ns.get("prefix"): ns.get("uri", "") for ns in schema.iter(sch("ns")) if ns.get("prefix")}
-    # The publishers' compilers always declare these, so that schemas use them without a word.
-    for prefix in ("xs", "xsd"):
-        names.setdefault(prefix, "http://www.w3.org/2001/XMLSchema")
+    names = namespaces(schema)
     names.setdefault("xsl", XSL)
-    sheet = etree.Element(f"{{{XSL}}}stylesheet", version=_VERSIONS[binding], nsmap=names)  # type: ignore[arg-type]
+    sheet = etree.Element(f"{{{XSL}}}stylesheet", version=_VERSIONS[binding], nsmap=names)
     _xsl(sheet, "output", method="xml", encoding="UTF-8", indent="no")
-    patterns = _active(schema)
+    patterns = active_patterns(schema)
     for let in _global_lets(schema, patterns):
         sheet.append(let)
     for node in schema.iter(f"{{{XSL}}}function", f"{{{XSL}}}key"):
@@ -46,7 +42,17 @@ def transpile(schema: etree._Element) -> etree._Element:
     return sheet
 
 
-def _active(schema: etree._Element) -> list[etree._Element]:
+def namespaces(schema: etree._Element) -> dict[str, str]:
+    """The prefixes that expressions of a schema may use."""
+    names = {str(prefix): uri for prefix, uri in schema.nsmap.items() if prefix and uri != SCH}
+    names |= {ns.get("prefix", ""): ns.get("uri", "") for ns in schema.iter(sch("ns")) if ns.get("prefix")}
+    # The publishers' compilers always declare these, so that schemas use them without a word.
+    for prefix in ("xs", "xsd"):
+        names.setdefault(prefix, "http://www.w3.org/2001/XMLSchema")
+    return names
+
+
+def active_patterns(schema: etree._Element) -> list[etree._Element]:
     """The patterns that run: those of the default phase, or all."""
     patterns = list(schema.iterchildren(sch("pattern")))
     phase = schema.get("defaultPhase", "#ALL")

@@ -1,4 +1,4 @@
-"""The folder of installed packs: ``SHA-256/`` with ``manifest.json``, the file as given, and the XSLT that runs.
+"""The folder of installed packs: ``SHA-256/`` with ``manifest.json``, the file as given, and what runs.
 
 A pack appears whole or not at all, and never changes; what was changed from outside is not run. Everything here blocks.
 """
@@ -18,6 +18,7 @@ from gateway.judging.reading import Source
 
 _MANIFEST: Final = "manifest.json"
 _STYLESHEET: Final = "rules.xsl"
+_SCHEMA: Final = "rules.sch"
 
 
 class Shelf:
@@ -74,6 +75,8 @@ class Shelf:
             _STYLESHEET: source.stylesheet,
             _MANIFEST: write_manifest(pack),
         }
+        if source.schema is not None:
+            files[_SCHEMA] = source.schema
         publish_directory(files, self._place(pack))
         return pack, True
 
@@ -102,14 +105,20 @@ class Shelf:
         place.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
-    def stylesheet(self, pack: Pack) -> bytes:
-        """What runs. Raises :class:`RulesUnavailable` when it is not what was installed."""
-        place = self._place(pack) / _STYLESHEET
+    def program(self, pack: Pack, kind: str) -> bytes | None:
+        """What runs: the ``xslt``, or the ``schematron`` written out, None where there is none.
+
+        Raises :class:`RulesUnavailable` when it is not what was installed.
+        """
+        digest = pack.stylesheet_sha256 if kind == "xslt" else pack.schema_sha256
+        if not digest:
+            return None
+        place = self._place(pack) / (_STYLESHEET if kind == "xslt" else _SCHEMA)
         try:
             octets = place.read_bytes()
         except OSError as error:
             raise RulesUnavailable(f"The rule pack {pack.name} cannot be read: {error}") from None
-        if hashlib.sha256(octets).hexdigest() != pack.stylesheet_sha256:
+        if hashlib.sha256(octets).hexdigest() != digest:
             raise RulesUnavailable(
                 f"{place} is not what was installed as {pack.name} {pack.version}",
                 remedy=f"Find out who changed it; then gateway rules remove {pack.name}, and install it again.",

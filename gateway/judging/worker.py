@@ -1,5 +1,6 @@
 """The worker process: runs rule packs, and can do nothing else.
 
+Saxon runs their XSLT; where it is not installed, ``interpreting`` runs Schematron without it, only slower.
 It reads orders from its standard input and answers on its standard output (``frames.py``). Before the first pack comes
 in, it gives up what it does not need: after Saxon is loaded it may open no further file and no socket (the number of
 descriptors is used up), write no file, take no more memory than it was given, and each order may use only so much
@@ -15,14 +16,19 @@ import os
 import re
 import resource
 import sys
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 from gateway.judging.frames import read_frame, read_value, write_frame, write_value
 
 _WARM_UP: Final = (
-    '<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
-    '<xsl:template match="/"><done><xsl:value-of select="path(*), format-date(current-date(), \'[Y]\')"/></done>'
-    "</xsl:template></xsl:stylesheet>"
+    b'<xsl:stylesheet version="2.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">'
+    b'<xsl:template match="/"><done><xsl:value-of select="path(*), format-date(current-date(), \'[Y]\')"/></done>'
+    b"</xsl:template></xsl:stylesheet>"
+)
+_TRIAL: Final = (
+    b'<schema xmlns="http://purl.oclc.org/dsdl/schematron" queryBinding="xslt2"><pattern><rule context="b">'
+    b"<assert id=\"A\" test=\"matches('a', 'b') or current-date() lt xs:date('2000-01-01') or upper-case('a') = 'B'\">a"
+    b"</assert></rule></pattern></schema>"
 )
 _NO_ADDRESS: Final = "http://saxon.sf.net/feature/allowedProtocols"
 _EXHAUSTED: Final = re.compile(r"SXLM\d{4}|Too many nested|OutOfMemory|StackOverflow", re.IGNORECASE)
@@ -35,26 +41,68 @@ def main() -> int:
     if limits is None:
         return 0
     _limit(limits)
-    try:
-        saxon = _Saxon()
-    except ImportError:
-        write_value(answers, {"missing": True})
-        return 0
+    processor = _processor()
     _close_the_door()
-    write_value(answers, {"processor": saxon.version})
+    write_value(answers, {"processor": processor.version, "runs": processor.runs})
     while (order := read_value(orders)) is not None:
         content = read_frame(orders)
         if content is None:
             break
         _grant_time(limits["seconds"])
-        answer, result = saxon.serve(order, content)
+        answer, result = _serve(processor, order, content)
         write_value(answers, answer)
         write_frame(answers, result)
     return 0
 
 
+class _Unsupported(Exception):
+    """This processor cannot run the pack, another could."""
+
+
+class _Processor(Protocol):
+    """Compiles packs and judges documents with them; errors are the pack's or the document's."""
+
+    version: str
+    runs: str
+    """What of a pack it takes: ``xslt`` or ``schematron``."""
+
+    def compile(self, content: bytes) -> Any: ...
+    def judge(self, compiled: Any, content: bytes) -> bytes: ...
+
+
+def _processor() -> _Processor:
+    try:
+        return _Saxon()
+    except ImportError:
+        return _Interpreter()
+
+
+_compiled: Final[dict[str, Any]] = {}
+
+
+def _serve(processor: _Processor, order: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    """Compile a pack, or judge a document with one; what the pack does wrong is in the answer."""
+    name = order["pack"]
+    try:
+        if order["do"] == "compile":
+            _compiled[name] = processor.compile(content)
+            return {"compiled": True}, b""
+        return {"judged": True}, processor.judge(_compiled[name], content)
+    except MemoryError:
+        return {"exhausted": "out of memory"}, b""
+    except RecursionError:
+        return {"exhausted": "nested too deeply"}, b""
+    except _Unsupported as error:
+        return {"unsupported": str(error)[:2000]}, b""
+    except Exception as error:
+        text = " ".join(str(error).split())[:2000] or type(error).__name__
+        return {"exhausted" if _EXHAUSTED.search(text) else "error": text}, b""
+
+
 class _Saxon:
-    """One processor with the packs that it has compiled."""
+    """XSLT by Saxon."""
+
+    runs = "xslt"
 
     def __init__(self) -> None:
         import saxonche
@@ -62,30 +110,42 @@ class _Saxon:
         self._processor = saxonche.PySaxonProcessor(license=False)
         self._processor.set_configuration_property(_NO_ADDRESS, "")
         self._xslt = self._processor.new_xslt30_processor()
-        self._compiled: dict[str, Any] = {}
         self.version = str(self._processor.version)
         # Whatever it loads lazily is loaded before the door closes.
-        self._xslt.compile_stylesheet(stylesheet_text=_WARM_UP).transform_to_string(
-            xdm_node=self._processor.parse_xml(xml_text="<a><b/></a>")
-        )
+        self.judge(self.compile(_WARM_UP), b"<a><b/></a>")
 
-    def serve(self, order: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
-        """Compile a pack, or judge a document with one; what the pack does wrong is in the answer."""
-        name = order["pack"]
+    def compile(self, content: bytes) -> Any:
+        return self._xslt.compile_stylesheet(stylesheet_text=content.decode())
+
+    def judge(self, compiled: Any, content: bytes) -> bytes:
+        document = self._processor.parse_xml(xml_text=content.decode())
+        return (compiled.transform_to_string(xdm_node=document) or "").encode()
+
+
+class _Interpreter:
+    """Schematron by ``elementpath``."""
+
+    runs = "schematron"
+
+    def __init__(self) -> None:
+        import elementpath
+
+        from gateway.judging.interpreting import Schema, Unsupported
+        from gateway.security.safexml import parse
+
+        self._parse, self._schema, self._unsupported = parse, Schema, Unsupported
+        self.version = f"elementpath {elementpath.__version__}"
+        self.judge(self.compile(_TRIAL), b"<a><b/></a>")
+
+    def compile(self, content: bytes) -> Any:
         try:
-            if order["do"] == "compile":
-                self._compiled[name] = self._xslt.compile_stylesheet(stylesheet_text=content.decode())
-                return {"compiled": True}, b""
-            if name not in self._compiled:
-                return {"unknown": True}, b""
-            document = self._processor.parse_xml(xml_text=content.decode())
-            report = self._compiled[name].transform_to_string(xdm_node=document)
-            return {"judged": True}, (report or "").encode()
-        except MemoryError:
-            return {"exhausted": "out of memory"}, b""
-        except Exception as error:
-            text = " ".join(str(error).split())[:2000]
-            return {"exhausted" if _EXHAUSTED.search(text) else "error": text or type(error).__name__}, b""
+            return self._schema(self._parse(content, huge=True))
+        except self._unsupported as error:
+            raise _Unsupported(str(error)) from None
+
+    def judge(self, compiled: Any, content: bytes) -> bytes:
+        report: bytes = compiled.judge(self._parse(content, huge=True))
+        return report
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:

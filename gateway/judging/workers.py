@@ -54,12 +54,16 @@ class Aborted:
     text: str
 
 
+Program = Callable[[str], bytes | None]
+"""What runs of a pack, asked for once by each worker: its ``xslt``, or its ``schematron`` if it has one."""
+
+
 class PackBroken(Exception):
     """The pack does not compile; the text is the processor's."""
 
 
 class NoProcessor(RulesUnavailable):
-    """Official rule packs need Saxon, which is not installed."""
+    """This rule pack needs Saxon, which is not installed."""
 
     remedy = f"Install it: {INSTALL} (a wheel of 39 MB; none for musl systems such as Alpine)."
 
@@ -79,18 +83,18 @@ class Workers:
         for _ in range(most):
             self._free.put(None)
 
-    def judge(self, pack: str, stylesheet: Callable[[], bytes], document: bytes) -> bytes | Aborted:
-        """Run a pack, known by the digest of its stylesheet, on a document: UTF-8 without a DTD.
+    def judge(self, pack: str, program: Program, document: bytes) -> bytes | Aborted:
+        """Run a pack, known by a name of its own, on a document: UTF-8 without a DTD.
 
         Gives its report. Raises :class:`RulesUnavailable` when there is no verdict, :class:`PackBroken`.
         """
-        return self._with_worker(lambda worker: worker.judge(pack, stylesheet, document, self.limits.seconds))
+        return self._with_worker(lambda worker: worker.judge(pack, program, document, self.limits.seconds))
 
-    def prove(self, pack: str, stylesheet: bytes) -> str:
+    def prove(self, pack: str, program: Program) -> str:
         """Compile a pack once; gives the processor's name. Raises as :meth:`judge` does."""
 
         def compile_it(worker: _Worker) -> str:
-            worker.compile(pack, stylesheet)
+            worker.compile(pack, program)
             return worker.processor
 
         return self._with_worker(compile_it)
@@ -125,6 +129,8 @@ class Workers:
                             f"The rule pack ended its process twice on this document ({death}): it could not be judged",
                             remedy="Run `gateway validate` on it; give the workers more memory ([rules] memory_limit).",
                         ) from None
+                except NoProcessor:
+                    raise
                 except RulesUnavailable:
                     worker.end()
                     worker = None
@@ -137,7 +143,7 @@ class Workers:
                     return result
             raise AssertionError  # the second round returns or raises
         except BaseException as error:
-            if worker is not None and not isinstance(error, PackBroken):
+            if worker is not None and not isinstance(error, PackBroken | NoProcessor):
                 worker.end()  # in the middle of an answer
                 worker = None
             raise
@@ -184,24 +190,25 @@ class _Worker:
         except BaseException:
             self.end()
             raise
-        if hello.get("missing"):
-            self.end()
-            raise NoProcessor
-        self.processor = str(hello["processor"])
+        self.processor, self._runs = str(hello["processor"]), str(hello["runs"])
 
-    def compile(self, pack: str, stylesheet: bytes) -> None:
-        """Compile a pack unless this worker has it. Raises :class:`PackBroken`."""
+    def compile(self, pack: str, program: Program) -> None:
+        """Compile a pack unless this worker has it. Raises :class:`PackBroken`, :class:`NoProcessor`."""
         if pack in self._packs:
             return
-        answer, _ = self._ask({"do": "compile", "pack": pack}, stylesheet, _COMPILE, "to compile the pack")
+        content = program(self._runs)
+        if content is None:
+            raise NoProcessor
+        answer, _ = self._ask({"do": "compile", "pack": pack}, content, _COMPILE, "to compile the pack")
+        if "unsupported" in answer:
+            raise NoProcessor(f"This rule pack needs Saxon, which is not installed: {answer['unsupported']}")
         if "compiled" not in answer:
             raise PackBroken(str(answer.get("error") or answer.get("exhausted")))
         self._packs.add(pack)
 
-    def judge(self, pack: str, stylesheet: Callable[[], bytes], document: bytes, seconds: float) -> bytes | Aborted:
+    def judge(self, pack: str, program: Program, document: bytes, seconds: float) -> bytes | Aborted:
         """Judge one document."""
-        if pack not in self._packs:
-            self.compile(pack, stylesheet())
+        self.compile(pack, program)
         answer, report = self._ask({"do": "judge", "pack": pack}, document, seconds, "for this document")
         if "exhausted" in answer:
             raise RulesUnavailable(

@@ -60,3 +60,19 @@ def calls(expression: str, *, template: bool = False) -> list[tuple[str, str]]:
 def literals(expression: str) -> list[str]:
     """The text literals, unquoted."""
     return [match[0][1:-1].replace(match[0][0] * 2, match[0][0]) for match in _TEXT.finditer(expression)]
+
+
+def split_union(pattern: str) -> list[str]:
+    """The alternatives of a pattern: what stands between the signs ``|`` outside of brackets and texts."""
+    parts: list[str] = []
+    depth = begin = at = 0
+    while at < len(pattern):
+        if token := _START.match(pattern, at):
+            at = _end_of_comment(pattern, token.end()) if token[0] == "(:" else token.end()
+            continue
+        depth += (pattern[at] in "([{") - (pattern[at] in ")]}")
+        if pattern[at] == "|" and not depth:
+            parts.append(pattern[begin:at].strip())
+            begin = at + 1
+        at += 1
+    return [*parts, pattern[begin:].strip()]

@@ -116,6 +116,8 @@ def test_without_saxon_a_pack_is_kept_and_the_remedy_named(
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "saxonche.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "none"))
+    key = '<xsl:key name="k" match="*" use="." xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/><pattern>'
+    pack.write_text(PACK.replace("<pattern>", key))
     ran = run("rules", "install", str(pack), *folder)
     assert ran.code == 3 and "pip install" in ran.err
     assert run("rules", "list", *folder, "--json").value["packs"][0]["compiled_by"] is None
@@ -124,6 +126,19 @@ def test_without_saxon_a_pack_is_kept_and_the_remedy_named(
     monkeypatch.delenv("PYTHONPATH")
     assert run("rules", "install", str(pack), *folder).code == 0
     assert run("validate", str(response), *folder).code == 1
+
+
+def test_without_saxon_most_schematron_is_run_all_the_same(
+    run: Run, pack: Path, folder: list[str], response: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "saxonche.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "none"))
+    ran = run("rules", "install", str(pack), *folder, "--json")
+    assert ran.code == 0 and ran.value["compiled_by"].startswith("elementpath")
+    slow = run("validate", str(response), *folder, "--json").value
+    monkeypatch.delenv("PYTHONPATH")
+    assert slow == run("validate", str(response), *folder, "--json").value and len(slow["findings"]) == 2
 
 
 @pytest.mark.parametrize(

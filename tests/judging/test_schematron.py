@@ -9,8 +9,17 @@ from judging_parts import NS, ORDER, XSL, one_rule, put, read, root_of, schema, 
 
 from gateway.judging.judge import ABORTED
 from gateway.judging.pack import UnusablePack
-from gateway.judging.workers import Workers
+from gateway.judging.workers import NoProcessor, Workers
 from gateway.model.document import Severity
+
+
+@pytest.fixture(params=["saxon", "interpreter"])
+def workers(request: pytest.FixtureRequest) -> Workers:
+    """Both processors: they must not differ."""
+    if request.param == "saxon":
+        pytest.importorskip("saxonche", reason="needs the extra rules")
+        return request.getfixturevalue("saxon")  # type: ignore[no-any-return]
+    return request.getfixturevalue("without_saxon")  # type: ignore[no-any-return]
 
 
 def fired(octets: bytes, document: str, folder: Path, workers: Workers, file: str = "orders.sch") -> list[str]:
@@ -77,15 +86,48 @@ def test_only_the_default_phase_runs(tmp_path: Path, workers: Workers) -> None:
     assert fired(schema(rules), ORDER, tmp_path / "2", workers) == ["ON", "OFF"]
 
 
-def test_functions_and_keys_of_the_schema_work(tmp_path: Path, workers: Workers) -> None:
-    rules = f"""
-      <xsl:function name="f:double" as="xs:decimal" xmlns:f="urn:f" xmlns:xsl="{XSL}" xmlns:xs="http://www.w3.org/2001/XMLSchema">
-        <xsl:param name="n" as="xs:decimal"/><xsl:sequence select="2 * $n"/></xsl:function>
-      <xsl:key name="lines" match="o:Line" use="o:Amount" xmlns:xsl="{XSL}"/>
-      <ns prefix="f" uri="urn:f"/>
-      <pattern><rule context="o:Order"><assert id="F" test="f:double(2) = 5">x</assert>
-        <assert id="K" test="empty(key('lines', '10'))">x</assert></rule></pattern>"""
-    assert fired(schema(rules), ORDER, tmp_path, workers) == ["F", "K"]
+FUNCTION = f"""<xsl:function name="f:double" as="xs:decimal" xmlns:f="urn:f" xmlns:xsl="{XSL}"
+      xmlns:xs="http://www.w3.org/2001/XMLSchema"><xsl:param name="n" as="xs:decimal"/>
+    <xsl:variable name="two">2</xsl:variable><xsl:variable name="as-number" select="xs:decimal($two)" as="xs:decimal"/>
+    <xsl:choose><xsl:when test="$n = 0"><xsl:sequence select="xs:decimal(0)"/></xsl:when>
+      <xsl:otherwise><xsl:sequence select="f:double($n - 1) + $as-number"/></xsl:otherwise></xsl:choose></xsl:function>
+  <ns prefix="f" uri="urn:f"/>"""
+
+
+def test_functions_of_the_schema_work(tmp_path: Path, workers: Workers) -> None:
+    rules = f"""{FUNCTION}
+      <pattern><rule context="o:Order"><assert id="F" test="f:double(3) = 5"><value-of select="f:double(3)"/></assert>
+        <assert id="G" test="f:double(o:Line[1]/o:Amount) = 20">x</assert></rule>
+      <rule context="o:Line[f:double(o:Amount) = 20]"><assert id="H" test="false()">x</assert></rule>
+      <rule context="o:Line"><assert id="I" test="f:double(o:Amount[. = 0])">x</assert></rule></pattern>"""
+    judge, pack = put(schema(rules), tmp_path, workers)
+    order = ORDER.replace("<o:Line><o:Amount>2.5</o:Amount></o:Line>", "")
+    assert [(f.rule, f.message) for f in judge.judge(root_of(order), [pack])[0].findings] == [("F", "6"), ("H", "x")]
+    other = ORDER.replace(">2.5<", ">7<")  # its rule calls the function with nothing
+    assert fired(schema(rules), other, tmp_path / "2", workers) == [ABORTED]
+
+
+KEYS = f"""<xsl:key name="lines" match="o:Line" use="o:Amount" xmlns:xsl="{XSL}"/>
+  <pattern><rule context="o:Order"><assert id="K" test="empty(key('lines', '10'))">x</assert></rule></pattern>"""
+# A sequence of two in XPath 2, the first of them in XPath 1.
+SUM = (
+    """<pattern><rule context="o:Order"><assert id="ONE" test="o:Line/o:Amount + 0 = 10">x</assert></rule></pattern>"""
+)
+
+
+def test_keys_work_with_saxon(tmp_path: Path, saxon: Workers) -> None:
+    assert fired(schema(KEYS), ORDER, tmp_path, saxon) == ["K"]
+
+
+def test_an_old_query_binding_compares_as_xpath_1_does(tmp_path: Path, saxon: Workers) -> None:
+    assert fired(schema(SUM, binding="xslt"), ORDER, tmp_path / "1", saxon) == []
+    assert fired(schema(SUM), ORDER, tmp_path / "2", saxon) == [ABORTED]
+
+
+def test_what_needs_saxon_says_so_without_it(without_saxon: Workers) -> None:
+    for octets, said in ((schema(KEYS), "xsl:key"), (schema(SUM, binding="xslt"), "XPath 1")):
+        with pytest.raises(NoProcessor, match=said):
+            without_saxon.prove(said, read(octets).program)
 
 
 def test_braces_in_a_schema_are_words_and_no_code(tmp_path: Path, workers: Workers) -> None:
@@ -93,13 +135,6 @@ def test_braces_in_a_schema_are_words_and_no_code(tmp_path: Path, workers: Worke
     judge, pack = put(schema(rules), tmp_path, workers)
     (finding,) = judge.judge(root_of(ORDER), [pack])[0].findings
     assert (finding.rule, finding.message) == ("{doc(1)}", "{1+1}")
-
-
-def test_an_old_query_binding_compares_as_xpath_1_does(tmp_path: Path, workers: Workers) -> None:
-    test = "o:Line/o:Amount + 0 = 10"  # a sequence of two in XPath 2, the first of them in XPath 1
-    rules = f'<pattern><rule context="o:Order"><assert id="ONE" test="{test}">x</assert></rule></pattern>'
-    assert fired(schema(rules, binding="xslt"), ORDER, tmp_path / "1", workers) == []
-    assert fired(schema(rules), ORDER, tmp_path / "2", workers) == [ABORTED]
 
 
 def test_includes_are_read_from_the_zip_and_nowhere_else(tmp_path: Path, workers: Workers) -> None:

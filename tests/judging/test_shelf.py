@@ -31,7 +31,7 @@ def test_a_pack_is_kept_with_what_it_says_of_itself(tmp_path: Path) -> None:
     assert [rule for rule, _ in pack.rules] == ["ORD-1", "ORD-2", "ORD-3", "ORD-4"]
     assert pack.namespaces == (NS,)
     place = tmp_path / "rules" / pack.sha256
-    assert sorted(p.name for p in place.iterdir()) == ["manifest.json", "rules.xsl", "source.sch"]
+    assert sorted(p.name for p in place.iterdir()) == ["manifest.json", "rules.sch", "rules.xsl", "source.sch"]
     assert (place / "source.sch").read_bytes() == schema()
     assert [p.name for p in (tmp_path / "rules").iterdir()] == [pack.sha256]
 

@@ -32,7 +32,7 @@ def small() -> Iterator[Workers]:
 
 
 def run(workers: Workers, sheet: bytes, document: bytes = DOCUMENT) -> bytes | Aborted:
-    return workers.judge(hashlib.sha256(sheet).hexdigest(), lambda: sheet, document)
+    return workers.judge(hashlib.sha256(sheet).hexdigest(), lambda kind: sheet if kind == "xslt" else None, document)
 
 
 def worker_of(workers: Workers) -> Any:
@@ -191,7 +191,7 @@ def test_a_document_with_entities_never_reaches_a_worker(tmp_path: Path, small: 
 
 def test_a_pack_that_does_not_compile_says_where(small: Workers) -> None:
     with pytest.raises(PackBroken, match="XPST0003"):
-        small.prove("x", read(one_rule("1 +")).stylesheet)
+        small.prove("x", read(one_rule("1 +")).program)
     run(small, GOOD)
 
 
@@ -220,9 +220,34 @@ def test_many_threads_share_the_workers(small: Workers) -> None:
     assert [b"failed-assert" in report for report in reports] == [job is bad for job in jobs]  # type: ignore[operator]
 
 
-def test_without_saxon_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "saxonche.py").write_text("raise ImportError('not here')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with Workers() as workers, pytest.raises(NoProcessor) as missing:
-        run(workers, GOOD)
+def test_without_saxon_compiled_xslt_says_what_to_install(without_saxon: Workers) -> None:
+    with pytest.raises(NoProcessor) as missing:
+        run(without_saxon, GOOD)
     assert "pip install" in missing.value.remedy and missing.value.temporary
+
+
+def test_without_saxon_the_same_locks_hold(without_saxon: Workers, tmp_path: Path) -> None:
+    pack = read(one_rule("o:Total"))
+    assert without_saxon.prove("x", pack.program).startswith("elementpath")
+    limits = Path(f"/proc/{pid_of(without_saxon)}/limits").read_text()
+    assert "Max data size             1000000000" in limits
+    secret = tmp_path / "secret.xml"
+    secret.write_text("<secret>root:x:0</secret>")
+    reads = pack.schema.replace(b'test="o:Total"', f"test=\"doc('{secret.as_uri()}')\"".encode())  # type: ignore[union-attr]
+    assert isinstance(without_saxon.judge("reads", lambda kind: reads, DOCUMENT), Aborted)
+
+
+def test_without_saxon_too_long_and_too_much_are_no_verdict(without_saxon: Workers) -> None:
+    pack = read(one_rule("o:Total"))
+    for test, said in (
+        (
+            "every $i in (1, 2, 3) satisfies count(//o:*[count(//o:*[count(//o:*[count(//o:*) > 0]) > 0]) > 0]) > 0",
+            "longer",
+        ),
+        (ENDLESS, "used up"),
+    ):
+        schema = pack.schema.replace(b'test="o:Total"', f'test="{test}"'.replace(">", "&gt;").encode())  # type: ignore[union-attr]
+        many = ORDER.replace("<o:Total>", "<o:Note>a</o:Note>" * 200 + "<o:Total>").encode()
+        with Workers(limits=Limits(seconds=2, memory=300_000_000)) as workers:
+            with pytest.raises(RulesUnavailable, match=said):
+                workers.judge(said, lambda kind, s=schema: s, many)  # type: ignore[misc]

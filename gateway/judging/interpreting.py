@@ -1,0 +1,364 @@
+"""Schematron without XSLT: an expanded schema, its expressions read once and evaluated by ``elementpath``.
+
+It needs nothing but what the gateway is installed with, gives the same findings as the XSLT, and takes some fifty times
+as long: for machines on which Saxon cannot be installed. What it cannot do (XSLT's keys, templates and other
+instructions, XPath 1) it says when it reads the schema. It runs in the worker process only (``worker.py``).
+
+Values are evaluated when they are first asked for, as XSLT allows: an error in a ``let`` that no check uses is none; an
+error in a rule's context means that the context does not fit; one in a check ends the run.
+Source: ISO/IEC 19757-3; XSLT 2.0, sections 5.5 (patterns), 9 (variables), 10.3 (functions).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Protocol
+
+import elementpath
+from elementpath.datatypes import UntypedAtomic
+from elementpath.xpath31 import XPath31Parser
+from elementpath.xpath_nodes import DocumentNode, XPathNode
+from lxml import etree
+
+from gateway.judging.expanding import XSL, sch
+from gateway.judging.schematron import SVRL, active_patterns, namespaces
+from gateway.judging.xpath import bare, split_union
+
+_VARIABLE: Final = re.compile(r"\$([A-Za-z_][\w.-]*)")
+_PARSERS: Final = {"xslt2": elementpath.XPath2Parser, "xpath2": elementpath.XPath2Parser, "xslt3": XPath31Parser}
+_TYPES: Final[dict[str, Callable[[Any], Any]]] = {
+    "string": str,
+    "integer": lambda value: int(str(value)),
+    "decimal": lambda value: elementpath.datatypes.DecimalProxy(str(value)),
+    "boolean": lambda value: elementpath.datatypes.BooleanProxy(str(value)),
+}
+
+
+_EXHAUSTED: Final = (RecursionError, MemoryError)
+"""What says nothing about the document: it must not become a verdict."""
+
+
+class Unsupported(Exception):
+    """The schema needs an XSLT processor."""
+
+
+class Broken(Exception):
+    """An expression of the schema cannot be read."""
+
+
+class Ended(Exception):
+    """A check could not be evaluated: the rule set ends here."""
+
+
+class Scope(Protocol):
+    """Where an expression finds its variables."""
+
+    def knows(self, name: str) -> bool: ...
+    def value(self, name: str) -> list[Any]: ...
+
+
+class Schema:
+    """An expanded schema, ready to judge documents."""
+
+    def __init__(self, root: etree._Element) -> None:
+        parser = _PARSERS.get(root.get("queryBinding", "").lower())
+        if parser is None:
+            raise Unsupported("its query language is XPath 1 as XSLT 1 has it")
+        for node in root.iter(f"{{{XSL}}}*"):
+            if etree.QName(node).localname not in _INSTRUCTIONS:
+                raise Unsupported(f"it uses xsl:{etree.QName(node).localname}")
+        own: Any = type("Parser", (parser,), {"symbol_table": dict(parser.symbol_table)})
+        self._parser = own(namespaces={p: uri for p, uri in namespaces(root).items() if p})
+        functions = [Function(self, node) for node in root.iter(f"{{{XSL}}}function")]
+        for function in functions:
+            function.register(self._parser)
+        for function in functions:
+            function.read()
+        patterns = active_patterns(root)
+        self.lets = {
+            let.get("name", ""): self.read(let.get("value", "()"))
+            for parent in (root, *patterns)
+            for let in parent.iterchildren(sch("let"))
+        }
+        self._patterns = [[_Rule(self, rule) for rule in p.iterchildren(sch("rule"))] for p in patterns]
+
+    def read(self, expression: str) -> Expression:
+        """Read an expression. Raises :class:`Broken`, :class:`Unsupported`."""
+        return Expression(self._parser, expression)
+
+    def judge(self, document: etree._Element) -> bytes:
+        """The report on a document, as SVRL. Raises :class:`Ended`."""
+        tree = elementpath.get_node_tree(document.getroottree())
+        whole = _Lets(self.lets, tree, tree, None)
+        report = etree.Element(f"{{{SVRL}}}schematron-output", nsmap={"svrl": SVRL})
+        for pattern in self._patterns:
+            claimed: set[XPathNode] = set()
+            for rule in pattern:
+                for node in rule.nodes(tree, whole):
+                    if node not in claimed:
+                        claimed.add(node)
+                        rule.check(node, tree, whole, report)
+        return etree.tostring(report, encoding="UTF-8")
+
+
+class Expression:
+    """One XPath expression, and the variables that stand in it."""
+
+    __slots__ = ("_names", "_token", "text")
+
+    def __init__(self, parser: Any, text: str) -> None:
+        self.text = text
+        self._names = frozenset(_VARIABLE.findall(bare(text)))
+        try:
+            self._token = parser.parse(text)
+        except (elementpath.ElementPathError, SyntaxError, TypeError, ValueError, KeyError) as error:
+            if re.search(r"\bkey\s*\(", bare(text)) or "unknown function" in str(error):
+                raise Unsupported(f"“{text[:120]}”: {error}") from None
+            raise Broken(f"{error} in “{text[:200]}”") from None
+
+    def evaluate(self, tree: Any, item: Any, scope: Scope) -> list[Any]:
+        """Its value as a sequence. Raises whatever goes wrong."""
+        values: dict[str, Any] = {name: scope.value(name) for name in self._names if scope.knows(name)}
+        return list(self._token.select(elementpath.XPathContext(root=tree, item=item, variables=values)))
+
+
+class _Lets:
+    """Variables that are evaluated when they are asked for, once."""
+
+    def __init__(self, lets: dict[str, Expression], tree: Any, item: Any, outer: _Lets | None) -> None:
+        self._lets, self._tree, self._item, self._outer = lets, tree, item, outer
+        self._values: dict[str, list[Any] | Exception] = {}
+
+    def knows(self, name: str) -> bool:
+        return name in self._lets or (self._outer is not None and self._outer.knows(name))
+
+    def value(self, name: str) -> list[Any]:
+        if name not in self._lets:
+            if self._outer is None:
+                raise KeyError(name)
+            return self._outer.value(name)
+        if name not in self._values:
+            try:
+                self._values[name] = self._lets[name].evaluate(self._tree, self._item, self)
+            except _EXHAUSTED:
+                raise
+            except Exception as error:
+                self._values[name] = error
+        found = self._values[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class _Rule:
+    """A rule: the nodes it is for, its lets, its checks."""
+
+    def __init__(self, schema: Schema, rule: etree._Element) -> None:
+        self._branches = [_Branch(schema, text) for text in split_union(rule.get("context", ""))]
+        self._lets = {n.get("name", ""): schema.read(n.get("value", "()")) for n in rule.iterchildren(sch("let"))}
+        self._checks = [_Check(schema, node) for node in rule.iterchildren(sch("assert"), sch("report"))]
+
+    def nodes(self, tree: Any, scope: Scope) -> Iterator[XPathNode]:
+        """The nodes that its context fits."""
+        for branch in self._branches:
+            yield from branch.nodes(tree, scope)
+
+    def check(self, node: XPathNode, tree: Any, whole: _Lets, report: etree._Element) -> None:
+        """Run the checks on one node."""
+        lets = _Lets(self._lets, tree, node, whole)
+        for check in self._checks:
+            check.run(node, tree, lets, report)
+
+
+class _Branch:
+    """One alternative of a context, as a search in the whole document."""
+
+    def __init__(self, schema: Schema, text: str) -> None:
+        self._search = schema.read(text if text.startswith("/") else f"//{text}")
+        single = "/" not in bare(text).split("[")[0] and not text.startswith("@")
+        self._alone = schema.read(f"self::{text}") if single else None
+
+    def nodes(self, tree: Any, scope: Scope) -> list[XPathNode]:
+        try:
+            return self._search.evaluate(tree, tree, scope)
+        except _EXHAUSTED:
+            raise
+        except Exception:
+            if self._alone is None:
+                return []
+        # One node's error must not hide the others: each is asked alone.
+        return [node for node in tree.iter_descendants() if self._fits(node, tree, scope)]
+
+    def _fits(self, node: XPathNode, tree: Any, scope: Scope) -> bool:
+        assert self._alone is not None
+        try:
+            return bool(self._alone.evaluate(tree, node, scope))
+        except _EXHAUSTED:
+            raise
+        except Exception:
+            return False
+
+
+class _Check:
+    """An assert or report."""
+
+    def __init__(self, schema: Schema, node: etree._Element) -> None:
+        self._asserted = node.tag == sch("assert")
+        self._test = schema.read(node.get("test", ""))
+        self._said = {name: node.get(name, "") for name in ("id", "flag", "role") if node.get(name)}
+        self._words = list(_words(schema, node))
+
+    def run(self, node: XPathNode, tree: Any, lets: _Lets, report: etree._Element) -> None:
+        try:
+            if truth(self._test.evaluate(tree, node, lets)) is self._asserted:
+                return
+            words = [w if isinstance(w, str) else joined(w.evaluate(tree, node, lets)) for w in self._words]
+        except _EXHAUSTED:
+            raise
+        except Exception as error:
+            raise Ended(f"{self._said.get('id', '')}: {error}") from None
+        fired = etree.SubElement(report, f"{{{SVRL}}}{'failed-assert' if self._asserted else 'successful-report'}")
+        for name, value in self._said.items():
+            fired.set(name, value)
+        fired.set("location", str(node.path))
+        etree.SubElement(fired, f"{{{SVRL}}}text").text = "".join(words)
+
+
+def _words(schema: Schema, node: etree._Element) -> Iterator[str | Expression]:
+    yield node.text or ""
+    for child in node:
+        if child.tag == sch("value-of"):
+            yield schema.read(child.get("select", "''"))
+        elif child.tag == sch("name"):
+            yield schema.read(f"name({child.get('path', '.')})")
+        elif isinstance(child.tag, str):
+            yield from _words(schema, child)
+        yield child.tail or ""
+
+
+class Function:
+    """An ``xsl:function`` whose body computes a value: variables, choices, sequences."""
+
+    def __init__(self, schema: Schema, node: etree._Element) -> None:
+        self._schema, self._node = schema, node
+        self._name = node.get("name", "")
+        parameters = list(node.iterchildren(f"{{{XSL}}}param"))
+        self._parameters = [(p.get("name", ""), p.get("as", "item()*")) for p in parameters]
+        self._type = node.get("as", "item()*")
+        self._body: list[_Step] = []
+
+    def register(self, parser: Any) -> None:
+        """Make the function known under its name and number of parameters."""
+        prefix, _, local = self._name.partition(":")
+        callbacks: dict[int, Callable[..., Any]] = {
+            0: lambda: self(),
+            1: lambda a: self(a),
+            2: lambda a, b: self(a, b),
+            3: lambda a, b, c: self(a, b, c),
+            4: lambda a, b, c, d: self(a, b, c, d),
+        }
+        if not local or len(self._parameters) not in callbacks:
+            raise Unsupported(f"the function {self._name} has {len(self._parameters)} parameters")
+        parser.external_function(callbacks[len(self._parameters)], name=local, prefix=prefix)
+
+    def read(self) -> None:
+        """Read the body, once all functions are known."""
+        self._body = [
+            _Step(self._schema, n) for n in self._node.iterchildren(etree.Element) if n.tag != f"{{{XSL}}}param"
+        ]
+
+    def __call__(self, *values: Any) -> Any:
+        given = {}
+        for (name, kind), value in zip(self._parameters, values, strict=True):
+            given[name] = converted(value if isinstance(value, list) else [] if value is None else [value], kind)
+        result = converted(_run(self._body, _Given(given)), self._type)
+        return result[0] if len(result) == 1 else result
+
+
+class _Given:
+    """The variables of a function's body."""
+
+    def __init__(self, values: dict[str, list[Any]]) -> None:
+        self.values = values
+
+    def knows(self, name: str) -> bool:
+        return name in self.values
+
+    def value(self, name: str) -> list[Any]:
+        return self.values[name]
+
+
+class _Step:
+    """One instruction of a function's body."""
+
+    def __init__(self, schema: Schema, node: etree._Element) -> None:
+        self.kind = etree.QName(node).localname
+        self.name = node.get("name", "")
+        self.type = node.get("as", "item()*")
+        said = node.get("select") or node.get("test")
+        self.expression = schema.read(said) if said else None
+        self.words = (node.text or "").strip()
+        self.inside = [_Step(schema, child) for child in node.iterchildren(etree.Element)]
+
+    def run(self, scope: _Given) -> list[Any]:
+        """Its value; a variable's goes into the scope."""
+        if self.kind == "choose":
+            for case in self.inside:
+                if case.expression is None or truth(case.expression.evaluate(None, 0, scope)):
+                    return _run(case.inside, _Given(dict(scope.values)))
+            return []
+        if self.expression is not None:
+            value = self.expression.evaluate(None, 0, scope)
+        else:
+            value = _run(self.inside, _Given(dict(scope.values))) if self.inside else [self.words]
+        if self.kind == "variable":
+            scope.values[self.name] = converted(value, self.type)
+            return []
+        return [joined(value)] if self.kind in ("value-of", "text") else value
+
+
+_INSTRUCTIONS: Final = frozenset(
+    ("function", "param", "variable", "sequence", "value-of", "text", "choose", "when", "otherwise")
+)
+
+
+def _run(steps: Sequence[_Step], scope: _Given) -> list[Any]:
+    return [item for step in steps for item in step.run(scope)]
+
+
+def truth(value: Sequence[Any]) -> bool:
+    """The effective boolean value. Source: XPath 2.0, section 2.4.3."""
+    if not value or isinstance(value[0], XPathNode):
+        return bool(value)
+    if len(value) > 1:
+        raise ValueError("a sequence of several values is neither true nor false")
+    first = value[0]
+    if isinstance(first, UntypedAtomic):
+        return bool(str(first.value))
+    return bool(first) and first == first  # NaN is false
+
+
+def joined(value: Sequence[Any]) -> str:
+    """The values as text, with blanks between them, as ``xsl:value-of`` writes them."""
+    return " ".join(_text(item) for item in value)
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, XPathNode):
+        return str(item.string_value)
+    if isinstance(item, bool):
+        return str(item).lower()
+    return str(elementpath.datatypes.StringProxy(item))
+
+
+def converted(value: list[Any], kind: str) -> list[Any]:
+    """The function conversion rules for what ``as`` says. Source: XPath 2.0, section 3.1.5."""
+    many = kind[-1:] in ("*", "+")
+    if (len(value) > 1 and not many) or (not value and kind[-1:] not in ("?", "*")):
+        raise ValueError(f"{len(value)} values where {kind} is asked for")
+    cast = _TYPES.get(kind.rstrip("?*+").removeprefix("xs:"))
+    if cast is None:
+        return value
+    atoms = [UntypedAtomic(_text(item)) if isinstance(item, XPathNode | DocumentNode) else item for item in value]
+    return [cast(atom) if isinstance(atom, UntypedAtomic) else atom for atom in atoms]
