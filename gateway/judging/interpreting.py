@@ -1,7 +1,7 @@
 """Schematron without XSLT: an expanded schema, its expressions read once and evaluated by ``elementpath``.
 
 It needs nothing but what the gateway is installed with, gives the same findings as the XSLT, and takes some fifty times
-as long: for machines on which Saxon cannot be installed. What it cannot do (XSLT's keys, templates and other
+as long: for machines on which Saxon cannot be installed. What it cannot do (XSLT's templates and other
 instructions, XPath 1) it says when it reads the schema. It runs in the worker process only (``worker.py``).
 
 Values are evaluated when they are first asked for, as XSLT allows: an error in a ``let`` that no check uses is none; an
@@ -68,13 +68,15 @@ class Schema:
         for node in root.iter(f"{{{XSL}}}*"):
             if etree.QName(node).localname not in _INSTRUCTIONS:
                 raise Unsupported(f"it uses xsl:{etree.QName(node).localname}")
-        own: Any = type("Parser", (parser,), {"symbol_table": dict(parser.symbol_table)})
-        self._parser = own(namespaces={p: uri for p, uri in namespaces(root).items() if p})
+        self._parser = _own(parser)(namespaces={p: uri for p, uri in namespaces(root).items() if p})
         functions = [Function(self, node) for node in root.iter(f"{{{XSL}}}function")]
+        self._keys = _Keys(self, list(root.iter(f"{{{XSL}}}key")))
+        self._keys.register(self._parser)
         for function in functions:
             function.register(self._parser)
         for function in functions:
             function.read()
+        self._keys.read()
         patterns = active_patterns(root)
         self.lets = {
             let.get("name", ""): self.read(let.get("value", "()"))
@@ -91,6 +93,7 @@ class Schema:
         """The report on a document, as SVRL. Raises :class:`Ended`."""
         tree = elementpath.get_node_tree(document.getroottree())
         whole = _Lets(self.lets, tree, tree, None)
+        self._keys.open(tree, whole)
         report = etree.Element(f"{{{SVRL}}}schematron-output", nsmap={"svrl": SVRL})
         for pattern in self._patterns:
             claimed: set[XPathNode] = set()
@@ -100,6 +103,23 @@ class Schema:
                         claimed.add(node)
                         rule.check(node, tree, whole, report)
         return etree.tostring(report, encoding="UTF-8")
+
+
+def _own(parser: Any) -> Any:
+    """A parser with a table of its own, for functions, and with XPath's comparison of two values without a type.
+
+    Those compare as text (XPath 2.0, section 3.5.2), where elementpath 5.1 makes numbers of them and fails for dates.
+    """
+
+    def pairs(self: Any, context: Any) -> Iterator[Any]:
+        for one, other in super(type(self), self).iter_comparison_data(context):
+            untyped = isinstance(one, UntypedAtomic) and isinstance(other, UntypedAtomic)
+            yield (str(one.value), str(other.value)) if untyped else (one, other)
+
+    table = dict(parser.symbol_table)
+    for sign in ("=", "!=", "<", "<=", ">", ">="):
+        table[sign] = type(table[sign].__name__, (table[sign],), {"iter_comparison_data": pairs})
+    return type("Parser", (parser,), {"symbol_table": table})
 
 
 class Expression:
@@ -113,7 +133,7 @@ class Expression:
         try:
             self._token = parser.parse(text)
         except (elementpath.ElementPathError, SyntaxError, TypeError, ValueError, KeyError) as error:
-            if re.search(r"\bkey\s*\(", bare(text)) or "unknown function" in str(error):
+            if "unknown function" in str(error):
                 raise Unsupported(f"“{text[:120]}”: {error}") from None
             raise Broken(f"{error} in “{text[:200]}”") from None
 
@@ -237,6 +257,52 @@ def _words(schema: Schema, node: etree._Element) -> Iterator[str | Expression]:
         yield child.tail or ""
 
 
+class _Keys:
+    """The schema's ``xsl:key``: nodes by the text of what they are found by. Source: XSLT 2.0, section 16.3."""
+
+    def __init__(self, schema: Schema, nodes: Sequence[etree._Element]) -> None:
+        self._schema, self._nodes = schema, nodes
+        self._keys: list[tuple[str, list[_Branch], Expression]] = []
+        self._tree: Any = None
+        self._scope: Scope | None = None
+        self._index: dict[str, dict[str, list[XPathNode]]] = {}
+
+    def register(self, parser: Any) -> None:
+        """Make ``key()`` known."""
+        parser.external_function(lambda name, value: self.find(name, value), name="key", sequence_types=_ANY * 3)
+
+    def read(self) -> None:
+        """Read the expressions, once all functions are known."""
+        for node in self._nodes:
+            match, use = node.get("match", ""), node.get("use")
+            if use is None:
+                raise Unsupported("a key has a body")
+            branches = [_Branch(self._schema, text) for text in split_union(match)]
+            self._keys.append((node.get("name", ""), branches, self._schema.read(use)))
+
+    def open(self, tree: Any, scope: Scope) -> None:
+        """Begin with another document."""
+        self._tree, self._scope, self._index = tree, scope, {}
+
+    def find(self, name: Any, value: Any) -> list[XPathNode]:
+        """The nodes that have one of the values, each once."""
+        if self._scope is None:
+            raise elementpath.MissingContextError(_TOO_EARLY)
+        wanted = [_text(item) for item in _sequence(value)]
+        name = joined(_sequence(name))
+        index = self._index.get(name) or self._build(name, self._scope)
+        return list(dict.fromkeys(node for text in wanted for node in index.get(text, ())))
+
+    def _build(self, name: str, scope: Scope) -> dict[str, list[XPathNode]]:
+        index = self._index.setdefault(name, {})
+        for own, branches, use in self._keys:
+            for branch in branches if own == name else ():
+                for node in branch.nodes(self._tree, scope):
+                    for item in use.evaluate(self._tree, node, scope):
+                        index.setdefault(_text(item), []).append(node)
+        return index
+
+
 class Function:
     """An ``xsl:function`` whose body computes a value: variables, choices, sequences."""
 
@@ -246,7 +312,7 @@ class Function:
         parameters = list(node.iterchildren(f"{{{XSL}}}param"))
         self._parameters = [(p.get("name", ""), p.get("as", "item()*")) for p in parameters]
         self._type = node.get("as", "item()*")
-        self._body: list[_Step] = []
+        self._body: list[_Step] | None = None
 
     def register(self, parser: Any) -> None:
         """Make the function known under its name and number of parameters."""
@@ -260,7 +326,9 @@ class Function:
         }
         if not local or len(self._parameters) not in callbacks:
             raise Unsupported(f"the function {self._name} has {len(self._parameters)} parameters")
-        parser.external_function(callbacks[len(self._parameters)], name=local, prefix=prefix)
+        number = len(self._parameters)
+        # Sequences are passed as they are; what the function takes is checked when it is called.
+        parser.external_function(callbacks[number], name=local, prefix=prefix, sequence_types=_ANY * (number + 1))
 
     def read(self) -> None:
         """Read the body, once all functions are known."""
@@ -269,9 +337,11 @@ class Function:
         ]
 
     def __call__(self, *values: Any) -> Any:
+        if self._body is None:
+            raise elementpath.MissingContextError(_TOO_EARLY)
         given = {}
         for (name, kind), value in zip(self._parameters, values, strict=True):
-            given[name] = converted(value if isinstance(value, list) else [] if value is None else [value], kind)
+            given[name] = converted(_sequence(value), kind)
         result = converted(_run(self._body, _Given(given)), self._type)
         return result[0] if len(result) == 1 else result
 
@@ -318,13 +388,20 @@ class _Step:
         return [joined(value)] if self.kind in ("value-of", "text") else value
 
 
+_ANY: Final = ("item()*",)
+_TOO_EARLY: Final = "elementpath evaluates what looks constant while it reads; this is not yet known then"
 _INSTRUCTIONS: Final = frozenset(
-    ("function", "param", "variable", "sequence", "value-of", "text", "choose", "when", "otherwise")
+    ("function", "key", "param", "variable", "sequence", "value-of", "text", "choose", "when", "otherwise")
 )
 
 
 def _run(steps: Sequence[_Step], scope: _Given) -> list[Any]:
     return [item for step in steps for item in step.run(scope)]
+
+
+def _sequence(value: Any) -> list[Any]:
+    """A value as elementpath hands it to a function: a list, one item, or nothing."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def truth(value: Sequence[Any]) -> bool:

@@ -248,6 +248,6 @@ def test_without_saxon_too_long_and_too_much_are_no_verdict(without_saxon: Worke
     ):
         schema = pack.schema.replace(b'test="o:Total"', f'test="{test}"'.replace(">", "&gt;").encode())  # type: ignore[union-attr]
         many = ORDER.replace("<o:Total>", "<o:Note>a</o:Note>" * 200 + "<o:Total>").encode()
-        with Workers(limits=Limits(seconds=2, memory=300_000_000)) as workers:
-            with pytest.raises(RulesUnavailable, match=said):
-                workers.judge(said, lambda kind, s=schema: s, many)  # type: ignore[misc]
+        limits = Limits(seconds=2, memory=300_000_000)
+        with Workers(limits=limits) as workers, pytest.raises(RulesUnavailable, match=said):
+            workers.judge(said, lambda kind, s=schema: s, many)  # type: ignore[misc]
