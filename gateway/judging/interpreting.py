@@ -35,16 +35,12 @@ _TYPES: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
-_EXHAUSTED: Final = (RecursionError, MemoryError)
-"""What says nothing about the document: it must not become a verdict."""
+_ERRORS: Final = (elementpath.ElementPathError, ValueError, TypeError, ArithmeticError)
+"""Errors of an expression. Others (memory, depth, faults of a library) say nothing of a document: no verdict."""
 
 
 class Unsupported(Exception):
     """The schema needs an XSLT processor."""
-
-
-class Broken(Exception):
-    """An expression of the schema cannot be read."""
 
 
 class Ended(Exception):
@@ -66,7 +62,8 @@ class Schema:
         if parser is None:
             raise Unsupported("its query language is XPath 1 as XSLT 1 has it")
         for node in root.iter(f"{{{XSL}}}*"):
-            if etree.QName(node).localname not in _INSTRUCTIONS:
+            inside = next(node.iterancestors(f"{{{XSL}}}function"), None) is not None
+            if etree.QName(node).localname not in (_INSTRUCTIONS if inside else ("function", "key")):
                 raise Unsupported(f"it uses xsl:{etree.QName(node).localname}")
         self._parser = _own(parser)(namespaces={p: uri for p, uri in namespaces(root).items() if p})
         functions = [Function(self, node) for node in root.iter(f"{{{XSL}}}function")]
@@ -79,14 +76,14 @@ class Schema:
         self._keys.read()
         patterns = active_patterns(root)
         self.lets = {
-            let.get("name", ""): self.read(let.get("value", "()"))
+            let.get("name", ""): self.read(_value(let))
             for parent in (root, *patterns)
             for let in parent.iterchildren(sch("let"))
         }
         self._patterns = [[_Rule(self, rule) for rule in p.iterchildren(sch("rule"))] for p in patterns]
 
     def read(self, expression: str) -> Expression:
-        """Read an expression. Raises :class:`Broken`, :class:`Unsupported`."""
+        """Read an expression. Raises :class:`Unsupported`."""
         return Expression(self._parser, expression)
 
     def judge(self, document: etree._Element) -> bytes:
@@ -132,10 +129,8 @@ class Expression:
         self._names = frozenset(_VARIABLE.findall(bare(text)))
         try:
             self._token = parser.parse(text)
-        except (elementpath.ElementPathError, SyntaxError, TypeError, ValueError, KeyError) as error:
-            if "unknown function" in str(error):
-                raise Unsupported(f"“{text[:120]}”: {error}") from None
-            raise Broken(f"{error} in “{text[:200]}”") from None
+        except (*_ERRORS, SyntaxError, LookupError) as error:
+            raise Unsupported(f"“{text[:120]}” cannot be read without it: {error}") from None
 
     def evaluate(self, tree: Any, item: Any, scope: Scope) -> list[Any]:
         """Its value as a sequence. Raises whatever goes wrong."""
@@ -161,9 +156,7 @@ class _Lets:
         if name not in self._values:
             try:
                 self._values[name] = self._lets[name].evaluate(self._tree, self._item, self)
-            except _EXHAUSTED:
-                raise
-            except Exception as error:
+            except _ERRORS as error:
                 self._values[name] = error
         found = self._values[name]
         if isinstance(found, Exception):
@@ -176,7 +169,7 @@ class _Rule:
 
     def __init__(self, schema: Schema, rule: etree._Element) -> None:
         self._branches = [_Branch(schema, text) for text in split_union(rule.get("context", ""))]
-        self._lets = {n.get("name", ""): schema.read(n.get("value", "()")) for n in rule.iterchildren(sch("let"))}
+        self._lets = {n.get("name", ""): schema.read(_value(n)) for n in rule.iterchildren(sch("let"))}
         self._checks = [_Check(schema, node) for node in rule.iterchildren(sch("assert"), sch("report"))]
 
     def nodes(self, tree: Any, scope: Scope) -> Iterator[XPathNode]:
@@ -202,9 +195,7 @@ class _Branch:
     def nodes(self, tree: Any, scope: Scope) -> list[XPathNode]:
         try:
             return self._search.evaluate(tree, tree, scope)
-        except _EXHAUSTED:
-            raise
-        except Exception:
+        except _ERRORS:
             if self._alone is None:
                 return []
         # One node's error must not hide the others: each is asked alone.
@@ -214,9 +205,7 @@ class _Branch:
         assert self._alone is not None
         try:
             return bool(self._alone.evaluate(tree, node, scope))
-        except _EXHAUSTED:
-            raise
-        except Exception:
+        except _ERRORS:
             return False
 
 
@@ -234,15 +223,20 @@ class _Check:
             if truth(self._test.evaluate(tree, node, lets)) is self._asserted:
                 return
             words = [w if isinstance(w, str) else joined(w.evaluate(tree, node, lets)) for w in self._words]
-        except _EXHAUSTED:
-            raise
-        except Exception as error:
+        except _ERRORS as error:
             raise Ended(f"{self._said.get('id', '')}: {error}") from None
         fired = etree.SubElement(report, f"{{{SVRL}}}{'failed-assert' if self._asserted else 'successful-report'}")
         for name, value in self._said.items():
             fired.set(name, value)
         fired.set("location", str(node.path))
         etree.SubElement(fired, f"{{{SVRL}}}text").text = "".join(words)
+
+
+def _value(let: etree._Element) -> str:
+    value = let.get("value")
+    if value is None:
+        raise Unsupported("a let has a body")
+    return value
 
 
 def _words(schema: Schema, node: etree._Element) -> Iterator[str | Expression]:
@@ -390,9 +384,7 @@ class _Step:
 
 _ANY: Final = ("item()*",)
 _TOO_EARLY: Final = "elementpath evaluates what looks constant while it reads; this is not yet known then"
-_INSTRUCTIONS: Final = frozenset(
-    ("function", "key", "param", "variable", "sequence", "value-of", "text", "choose", "when", "otherwise")
-)
+_INSTRUCTIONS: Final = frozenset(("param", "variable", "sequence", "value-of", "text", "choose", "when", "otherwise"))
 
 
 def _run(steps: Sequence[_Step], scope: _Given) -> list[Any]:

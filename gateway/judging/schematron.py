@@ -34,6 +34,8 @@ def transpile(schema: etree._Element) -> etree._Element:
         sheet.append(let)
     for node in schema.iter(f"{{{XSL}}}function", f"{{{XSL}}}key"):
         sheet.append(standalone(node))
+    for node in schema.iterchildren(f"{{{XSL}}}variable"):
+        sheet.append(standalone(node))
     start = _xsl(sheet, "template", match="/")
     report = etree.SubElement(start, f"{{{SVRL}}}schematron-output")
     for number, pattern in enumerate(patterns):

@@ -31,7 +31,8 @@ _TRIAL: Final = (
     b"</assert></rule></pattern></schema>"
 )
 _NO_ADDRESS: Final = "http://saxon.sf.net/feature/allowedProtocols"
-_EXHAUSTED: Final = re.compile(r"SXLM\d{4}|Too many nested|OutOfMemory|StackOverflow", re.IGNORECASE)
+_NO_VERDICT: Final = re.compile(r"SXLM\d{4}|Too many nested|OutOfMemory|StackOverflow|\bjava\.", re.IGNORECASE)
+"""Errors that say nothing of the document: too deep, too much, a fault of the processor."""
 
 
 def main() -> int:
@@ -57,6 +58,10 @@ def main() -> int:
 
 class _Unsupported(Exception):
     """This processor cannot run the pack, another could."""
+
+
+class _Fault(Exception):
+    """The processor failed, which says nothing of the document."""
 
 
 class _Processor(Protocol):
@@ -92,11 +97,13 @@ def _serve(processor: _Processor, order: dict[str, Any], content: bytes) -> tupl
         return {"exhausted": "out of memory"}, b""
     except RecursionError:
         return {"exhausted": "nested too deeply"}, b""
+    except _Fault as error:
+        return {"exhausted": str(error)[:2000]}, b""
     except _Unsupported as error:
         return {"unsupported": str(error)[:2000]}, b""
     except Exception as error:
         text = " ".join(str(error).split())[:2000] or type(error).__name__
-        return {"exhausted" if _EXHAUSTED.search(text) else "error": text}, b""
+        return {"exhausted" if _NO_VERDICT.search(text) else "error": text}, b""
 
 
 class _Saxon:
@@ -130,10 +137,10 @@ class _Interpreter:
     def __init__(self) -> None:
         import elementpath
 
-        from gateway.judging.interpreting import Schema, Unsupported
+        from gateway.judging.interpreting import Ended, Schema, Unsupported
         from gateway.security.safexml import parse
 
-        self._parse, self._schema, self._unsupported = parse, Schema, Unsupported
+        self._parse, self._schema, self._unsupported, self._ended = parse, Schema, Unsupported, Ended
         self.version = f"elementpath {elementpath.__version__}"
         self.judge(self.compile(_TRIAL), b"<a><b/></a>")
 
@@ -144,7 +151,12 @@ class _Interpreter:
             raise _Unsupported(str(error)) from None
 
     def judge(self, compiled: Any, content: bytes) -> bytes:
-        report: bytes = compiled.judge(self._parse(content, huge=True))
+        try:
+            report: bytes = compiled.judge(self._parse(content, huge=True))
+        except (self._ended, MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            raise _Fault(f"a fault of {self.version}, {type(error).__name__}: {error}") from None
         return report
 
 

@@ -101,8 +101,7 @@ class Workers:
 
     def close(self) -> None:
         """End the workers that are free; call it when nothing is being judged."""
-        for _ in range(self.most):
-            worker = self._free.get()
+        for worker in [self._free.get() for _ in range(self.most)]:
             if worker is not None:
                 worker.end()
             self._free.put(None)
@@ -212,7 +211,7 @@ class _Worker:
         answer, report = self._ask({"do": "judge", "pack": pack}, document, seconds, "for this document")
         if "exhausted" in answer:
             raise RulesUnavailable(
-                f"The rule pack used up what its process may use ({answer['exhausted']}): the document was not judged",
+                f"The rule pack could not be run to its end ({answer['exhausted']}): the document was not judged",
                 remedy="Look at the document's size and depth; raise [rules] memory_limit if it is a fair one.",
             )
         return report if "judged" in answer else Aborted(str(answer.get("error", "")))

@@ -157,17 +157,29 @@ def test_an_old_query_binding_compares_as_xpath_1_does(tmp_path: Path, saxon: Wo
     assert fired(schema(SUM), ORDER, tmp_path / "2", saxon) == [ABORTED]
 
 
-def test_what_needs_saxon_says_so_without_it(without_saxon: Workers) -> None:
-    for octets, said in ((schema(DOCUMENT), "xsl:number"), (schema(SUM, binding="xslt"), "XPath 1")):
-        with pytest.raises(NoProcessor, match=said):
-            without_saxon.prove(said, read(octets).program)
+VARIABLES = f"""<xsl:variable name="one" select="1" xmlns:xsl="{XSL}"/><let name="two">2</let>
+  <pattern><rule context="o:Order"><let name="three">3</let>
+    <assert id="V" test="$one + $two + $three = 7">x</assert></rule></pattern>"""
 
 
-def test_braces_in_a_schema_are_words_and_no_code(tmp_path: Path, workers: Workers) -> None:
-    rules = '<pattern><rule context="o:Order"><assert id="{doc(1)}" test="false()">{1+1}</assert></rule></pattern>'
-    judge, pack = put(schema(rules), tmp_path, workers)
-    (finding,) = judge.judge(root_of(ORDER), [pack])[0].findings
-    assert (finding.rule, finding.message) == ("{doc(1)}", "{1+1}")
+def test_variables_with_a_body_work_with_saxon(tmp_path: Path, saxon: Workers) -> None:
+    assert fired(schema(VARIABLES), ORDER, tmp_path, saxon) == ["V"]
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (schema(DOCUMENT), "xsl:number"),
+        (schema(SUM, binding="xslt"), "XPath 1"),
+        (schema(VARIABLES), "xsl:variable"),
+        (schema(VARIABLES.partition("/>")[2]), "a let has a body"),
+        (one_rule("format-date(current-date(), '[Y]') = '1'"), "format-date"),
+        (one_rule("1 +"), "cannot be read"),
+    ],
+)
+def test_what_needs_saxon_says_so_without_it(octets: bytes, said: str, without_saxon: Workers) -> None:
+    with pytest.raises(NoProcessor, match=said):
+        without_saxon.prove(said, read(octets).program)
 
 
 def test_includes_are_read_from_the_zip_and_nowhere_else(tmp_path: Path, workers: Workers) -> None:
