@@ -11,13 +11,13 @@ import hashlib
 import logging
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
 from cryptography import x509
@@ -34,6 +34,7 @@ from gateway.errors import ConfigurationError, NotFound
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.rules import DocumentRules, Policy
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
 from gateway.files.spool import AT_ONCE
@@ -55,7 +56,9 @@ from gateway.smp.fetch import Guard
 from gateway.smp.publisher import Publisher
 from gateway.store import open_store
 from gateway.ubl import large as ubl_large
-from gateway.ubl import sbdh
+from gateway.ubl import sbdh, schema
+from gateway.ubl.rules.judge import Rulebook
+from gateway.ubl.rules.pack import load_all
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +139,7 @@ async def open_gateway(
     context = ChannelContext(base=config.base, describe=describe, clock=clock)
     fallbacks, deliveries = _channels(config, context)
     owner = f"process {siblings.place}" if siblings else uuid.uuid4().hex
+    rules = _rules(config)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(
@@ -165,8 +169,9 @@ async def open_gateway(
             message_id=lambda: MessageId(f"{uuid.uuid4()}@{config.operator.seat_id.lower()}.as4"),
             country=config.operator.country,
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
+            rules=rules,
         )
-        inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry)
+        inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry, rules=rules)
         worker = Worker(
             store=store,
             outbound=outbound,
@@ -365,6 +370,17 @@ async def _first_key(store: Store, config: Config) -> str:
 
 def _read_key(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
+
+
+def _rules(config: Config) -> DocumentRules:
+    """The document rules, loaded now so that the first document does not wait; unknown releases are a problem."""
+    rules = config.rules
+    book = Rulebook(releases=rules.releases, language=rules.language)
+    policies = cast("Mapping[str, Policy]", rules.of_accounts)
+    if rules.outgoing != "off" or rules.incoming != "off" or policies:
+        schema.load()
+        load_all()
+    return DocumentRules(book=book, outgoing=rules.outgoing, incoming=rules.incoming, accounts=policies)
 
 
 def _channels(config: Config, context: ChannelContext) -> tuple[dict[str, Channel], dict[str, Channel]]:

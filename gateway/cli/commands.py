@@ -111,11 +111,18 @@ def _parser() -> argparse.ArgumentParser:
     lookup.add_argument("--document-type", metavar="T", help="default: Peppol BIS Billing 3 invoice")
     lookup.add_argument("--process", metavar="P")
 
-    validate = _add(commands, "validate", "validate:run", "check documents: UBL 2.1 schemas, installed rule packs")
+    validate = _add(
+        commands, "validate", "validate:run", "check documents: schema, EN 16931, Peppol BIS, installed packs"
+    )
     validate.add_argument("files", nargs="+", type=Path, metavar="FILE")
     validate.add_argument(
-        "--profile", action="append", metavar="P", help="use this installed rule pack; default: those for the document"
+        "--profile",
+        action="append",
+        metavar="P",
+        help="ubl, en16931, peppol, peppol-selfbilling, or an installed rule pack; default: as the document says",
     )
+    validate.add_argument("--language", choices=("en", "sv"), default="en", help="of the findings (default: en)")
+    validate.add_argument("--svrl", action="store_true", help="findings as SVRL, for tools that read Schematron")
     validate.add_argument("--folder", type=Path, metavar="DIR", help="rule packs (default: [rules] folder)")
 
     _add_rules(commands)

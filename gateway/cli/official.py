@@ -36,13 +36,16 @@ class Official:
         self._named = named
         self._day = day
 
-    def judge(self, document: bytes) -> Judged | None:
-        """What they say; None when no pack is for this document. Raises ``RulesUnavailable``."""
+    def judge(self, document: bytes, native: Sequence[tuple[str, str]] = ()) -> Judged | None:
+        """What they say; None when no pack is for this document. Raises ``RulesUnavailable``.
+
+        Packs whose rules are those of a ``native`` one (name, version) that has judged already are left out.
+        """
         from gateway.judging.judge import kind_of
         from gateway.ubl.invoice import open_document
 
         root = open_document(document)
-        packs = self._named or self._judge.packs_for(root, self._day)
+        packs = self._named or [p for p in self._judge.packs_for(root, self._day) if not _same_rules(p, native)]
         if not packs:
             return None
         judgements = self._judge.judge(root, packs)
@@ -51,6 +54,14 @@ class Official:
             packs=[(pack.name, pack.version) for pack in packs],
             findings=tuple(finding for judgement in judgements for finding in judgement.findings),
         )
+
+
+def _same_rules(official: Pack, native: Sequence[tuple[str, str]]) -> bool:
+    from gateway.ubl.rules.pack import load, releases
+
+    rules = {rule for rule, _ in official.rules}
+    ours = [load(*release) for release in native if release in releases()]
+    return any(2 * len(rules & pack.rules.keys()) > len(rules) for pack in ours)
 
 
 @contextmanager

@@ -1,26 +1,57 @@
-"""``gateway validate``: check documents, against the UBL 2.1 schemas and the rule packs for their document type."""
+"""``gateway validate``: check documents, against the UBL 2.1 schemas and the rules for their document type."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from lxml import etree
 
 from gateway.cli import NO, NOT_NOW, WRONG, YES
 from gateway.cli.official import Official, open_official
 from gateway.cli.terminal import as_json, paint, say, table
-from gateway.errors import InvalidDocument, RulesUnavailable
-from gateway.model.document import Finding, Severity
-from gateway.ubl.submission import read_submission
+from gateway.errors import InvalidAddress, InvalidDocument, InvalidMessage, RulesUnavailable
+from gateway.model.document import Finding, Severity, Verdict
+from gateway.model.identifiers import DocumentTypeId
+from gateway.ubl.invoice import open_document
+from gateway.ubl.names import DOCUMENTS, SBDH, is_invoice, text
+from gateway.ubl.rules.judge import PROFILES, Rulebook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a call judges by."""
+
+    book: Rulebook
+    profile: str = ""
+    """One of ours; empty: as the document says."""
+    official: Official | None = None
 
 
 def run(arguments: argparse.Namespace) -> int:
     """One verdict a file; exit 0 all valid, 1 one is not, 2 one cannot be read, 3 one could not be judged."""
+    named: Sequence[str] = arguments.profile or ()
+    ours = [name for name in named if name in PROFILES]
+    if len(ours) > 1:
+        say(f"✗ --profile names {' and '.join(ours)}; give one of them")
+        return WRONG
+    arguments.profile = [name for name in named if name not in PROFILES]
     worst = YES
     with open_official(arguments) as official:
+        # An installed pack that was named judges alone; one of our profiles alone too.
+        profile = ours[0] if ours else "ubl" if arguments.profile else ""
+        rules = Rules(
+            book=Rulebook(language=arguments.language),
+            profile=profile,
+            official=official if arguments.profile or not ours else None,
+        )
         for path in arguments.files:
             try:
-                result = check(path, path.read_bytes(), official)
+                document_type, verdict = check(path.read_bytes(), rules)
             except OSError as error:
                 say(f"✗ {path} cannot be read: {error.strerror}")
                 worst = WRONG
@@ -29,37 +60,91 @@ def run(arguments: argparse.Namespace) -> int:
                 say(f"✗ {path}: {error}\n  {error.remedy}")
                 worst = NOT_NOW if worst == YES else worst
                 continue
-            if not result["valid"] and worst in (YES, NOT_NOW):
+            if not verdict.valid and worst in (YES, NOT_NOW):
                 worst = NO
-            as_json(result) if arguments.json else _show(result)
+            _print(arguments, path, document_type, verdict)
     return worst
 
 
-def check(path: Path, octets: bytes, official: Official | None = None) -> dict[str, Any]:
-    """The verdict of one document as ``gateway validate --json`` prints it. Raises ``RulesUnavailable``."""
-    findings: tuple[Finding, ...] = ()
-    document_type = None
-    packs = [("UBL XSD", "2.1")]
-    document = octets
+def check(octets: bytes, rules: Rules) -> tuple[str | None, Verdict]:
+    """The document type and the verdict. Raises ``RulesUnavailable``."""
     try:
-        submission = read_submission(octets)
-        known = submission.facts or submission.envelope
-        document_type = str(known.document_type) if known else None
-        document = submission.document
-        if submission.facts is None:
-            packs = []
+        root = open_document(octets)
+        if etree.QName(root).namespace == SBDH:
+            octets, root = _unwrapped(octets)
     except InvalidDocument as error:
-        findings = error.findings or (Finding(rule="XML", message=str(error)),)
-    another = [finding.rule for finding in findings] == ["UBL"]  # well-formed, of a type that has no schema here
-    if official and (another or not findings) and (judged := official.judge(document)):
-        packs = judged.packs if another else packs + judged.packs
-        findings = judged.findings
+        found = error.findings or (Finding(rule="XML", message=str(error)),)
+        return None, Verdict(findings=tuple(found), count=len(found), valid=False)
+    verdict = rules.book.verdict(octets, root, rules.profile)
+    document_type = _document_type(root)
+    stopped = verdict.packs and not verdict.judged and not verdict.valid  # by the schema
+    judged = rules.official.judge(octets, verdict.packs) if rules.official and not stopped else None
+    if judged is not None:
+        findings = (*verdict.findings, *judged.findings)
+        verdict = Verdict(
+            packs=(*verdict.packs, *judged.packs),
+            judged=True,
+            findings=findings,
+            count=verdict.count + len(judged.findings),
+            valid=verdict.valid and not any(f.severity is Severity.FATAL for f in judged.findings),
+        )
         document_type = document_type or judged.document_type
+    if verdict.packs or not _is_stranger(root):
+        return document_type, verdict
+    name = root.tag
+    finding = Finding(
+        rule="UBL",
+        location=f"/{etree.QName(root).localname}",
+        message=f"{name} is no document of UBL 2.1, and no rules for it are installed. Hand in the document itself.",
+    )
+    return document_type, replace(verdict, findings=(finding,), count=1, valid=False)
+
+
+def _unwrapped(octets: bytes) -> tuple[bytes, etree._Element]:
+    from gateway.ubl import sbdh
+    from gateway.ubl.invoice import refusal
+
+    try:
+        document = sbdh.unwrap(octets).document
+    except InvalidMessage as error:
+        raise refusal(Finding(rule="SBDH", location="/StandardBusinessDocument", message=error.detail)) from None
+    assert isinstance(document, bytes)  # what was read into memory stays there
+    return document, open_document(document)
+
+
+def _is_stranger(root: etree._Element) -> bool:
+    """Tell whether the root is outside UBL: then it is more likely the wrong file than a type without rules."""
+    return "oasis:names:specification:ubl" not in (etree.QName(root).namespace or "")
+
+
+def _document_type(root: etree._Element) -> str | None:
+    if not is_invoice(root):
+        return None
+    namespace = etree.QName(root).namespace or ""
+    version = text(root, "cbc:UBLVersionID") or "2.1"
+    try:
+        return str(DocumentTypeId.of(namespace, DOCUMENTS[namespace], text(root, "cbc:CustomizationID"), version))
+    except InvalidAddress:
+        return None
+
+
+def _print(arguments: argparse.Namespace, path: Path, document_type: str | None, verdict: Verdict) -> None:
+    if arguments.svrl:
+        from gateway.ubl.rules import svrl
+
+        sys.stdout.buffer.write(svrl.write(verdict.findings, str(path)))
+        return
+    result = as_value(path, document_type, verdict)
+    as_json(result) if arguments.json else _show(result, verdict)
+
+
+def as_value(path: Path, document_type: str | None, verdict: Verdict) -> dict[str, Any]:
+    """One line of ``gateway validate --json``."""
     return {
         "file": str(path),
         "document_type": document_type,
-        "valid": not any(f.severity is Severity.FATAL for f in findings),
-        "packs": [{"name": name, "version": version} for name, version in packs],
+        "valid": verdict.valid,
+        "packs": [{"name": name, "version": version} for name, version in verdict.packs],
         "findings": [
             {
                 "rule": f.rule,
@@ -68,14 +153,22 @@ def check(path: Path, octets: bytes, official: Official | None = None) -> dict[s
                 "message": f.message,
                 "value": f.value,
             }
-            for f in findings
+            for f in verdict.findings
         ],
     }
 
 
-def _show(result: dict[str, Any]) -> None:
-    mark = paint("✓ valid", "green") if result["valid"] else paint("✗ not valid", "red")
-    print(f"{mark}  {result['file']}  {paint(result['document_type'] or '', 'dim')}")
+def _show(result: dict[str, Any], verdict: Verdict) -> None:
+    if not verdict.valid:
+        mark = paint("✗ not valid", "red")
+    elif verdict.judged:
+        mark = paint("✓ valid", "green")
+    else:
+        mark = paint("? not validated: there are no rules here for this document type", "yellow")
+    packs = ", ".join(f"{name} {version}" for name, version in verdict.packs)
+    print(f"{mark}  {result['file']}  {paint(result['document_type'] or '', 'dim')}  {paint(packs, 'dim')}")
     rows = [[f["rule"], f["severity"], f["location"], f["message"]] for f in result["findings"]]
     if rows:
         print(table(["rule", "severity", "where", "what"], rows, styles=[["bold", "red", "dim", ""] for _ in rows]))
+    if verdict.count > len(rows):
+        print(f"… and {verdict.count - len(rows)} more findings")

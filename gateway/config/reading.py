@@ -254,6 +254,12 @@ def _rules_contradictions(rules: Rules) -> Problems:
         problems.append(("rules.workers", "must be between 1 and 32"))
     if not 1 <= rules.time_limit.total_seconds() <= 600:
         problems.append(("rules.time_limit", "must be between 1 second and 10 minutes"))
+    for row in rules.accounts:
+        if row.partition("=")[2] not in ("reject", "flag", "off"):
+            problems.append(("rules.accounts", f'"{row}" must be written ACCOUNT=reject, ACCOUNT=flag or ACCOUNT=off'))
+    for row in rules.releases:
+        if "=" not in row:
+            problems.append(("rules.releases", f'"{row}" must be written NAME=VERSION, as en16931=1.3.16'))
     if not 300_000_000 <= rules.memory_limit <= 32_000_000_000:
         problems.append(("rules.memory_limit", "must be between 300 MB and 32 GB; one worker needs some 250 MB"))
     return problems

@@ -96,12 +96,22 @@ class StoreSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Official rule packs: where they are kept, and what the processes that run them may use."""
+    """Document rules: what follows from a verdict; where official packs are kept, what their processes may use."""
 
     folder: Path = Path("var/rules")
     workers: int = 1
     time_limit: timedelta = timedelta(seconds=30)
     memory_limit: ByteSize = ByteSize(1_000_000_000)
+    outgoing: Literal["reject", "flag", "off"] = "reject"
+    incoming: Literal["reject", "flag", "off"] = "off"
+    accounts: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+    language: Literal["en", "sv"] = "en"
+
+    @property
+    def of_accounts(self) -> dict[str, str]:
+        """The policy for what comes in, of the accounts that have one of their own."""
+        return dict(row.split("=", 1) for row in self.accounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from typing import Any, Final
 from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
 from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.rules import JUDGED, DocumentRules, Policy, as_detail
 from gateway.exchange.step import Outcome
 from gateway.exchange.threads import in_thread_if_large
-from gateway.model.document import Facts, bare_facts
+from gateway.model.document import Facts, Verdict, bare_facts
 from gateway.model.identifiers import DocumentId, DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -37,6 +38,7 @@ from gateway.model.services import serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Store
 from gateway.ubl import invoice, large
+from gateway.ubl.rules.judge import Rulebook
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +65,14 @@ class Inbound:
     clock: Clock
     retry: RetryPolicy
     in_work: InWork[_Taken] = field(default_factory=InWork)
+    rules: DocumentRules = field(default_factory=DocumentRules)
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
 
         (1) The test service is answered and not stored. (2) The receiver is ours and takes this document.
-        (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId).
+        (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId). What the
+        document rules say is noted with it; it changes the receipt in no way.
         An envelope that comes again under another MessageId is kept, but not handed over twice.
         (4) A repeat with the same signed part gets the stored receipt, octet for octet (where its sender signed the
         header anew, so that the stored one would not fit, a receipt of its own); one with another part is refused.
@@ -102,7 +106,13 @@ class Inbound:
             raise InvalidMessage(
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
-        added = await self.store.add_once(self._arrival(received, receipt, participant, part))
+        arrival = self._arrival(received, receipt, participant, part)
+        policy = self.rules.incoming_of(participant.account)
+        if policy != "off":
+            weight = size_of(received.document) * JUDGED
+            verdict = await in_thread_if_large(weight, _verdict, received.document, self.rules.book)
+            arrival = _judged(arrival, verdict, policy) if verdict else arrival
+        added = await self.store.add_once(arrival)
         if not added.same:
             raise _used_before(received)
         if added.new:
@@ -227,6 +237,8 @@ def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Mes
     MessageId for each try. Another document under a used envelope id is handed over and flagged.
     """
     first = earlier.links.get("repeat_of", earlier.id)
+    if message.state is State.REJECTED:
+        return replace(message, links={**message.links, "repeat_of": first}), entry
     if message.sha256 == earlier.sha256:
         reason = f"The same envelope and document as {first}, sent again under another MessageId; not handed over twice"
         links = {**message.links, "repeat_of": first}
@@ -248,3 +260,29 @@ def _facts(octets: Octets) -> Facts | None:
         return large.read_facts(octets) if isinstance(octets, Spooled) else invoice.read(octets)
     except InvalidDocument:
         return None
+
+
+def _verdict(octets: Octets, book: Rulebook) -> Verdict | None:
+    """What the document rules say of it; None when they stumble over it."""
+    try:
+        if isinstance(octets, Spooled):
+            return large.verdict(octets, book)
+        return book.verdict(octets, invoice.open_document(octets))
+    except InvalidDocument as error:
+        return Verdict(findings=tuple(error.findings), count=len(error.findings), valid=False)
+    except Exception:  # the sender has a right to its receipt, whatever our rules stumble over
+        log.exception("a document that came in could not be judged")
+        return None
+
+
+def _judged(arrival: Arrival, verdict: Verdict, policy: Policy) -> Arrival:
+    """The arrival with the verdict in its timeline; one that is not valid goes no further when policy says so."""
+    message, entry = arrival.message, arrival.entry
+    detail = {**entry.detail, "rules": as_detail(verdict)}
+    if policy == "reject" and not verdict.valid:
+        reason = f"Our rules keep it from C4: {verdict.words}"
+        message = replace(message, state=State.REJECTED, reason=reason, next_attempt=None)
+        entry = replace(entry, reason=f"Received and acknowledged. {reason}", detail=detail)
+    else:
+        entry = replace(entry, reason=f"{entry.reason}; {verdict.words}", detail=detail)
+    return replace(arrival, message=message, entry=entry, twin=partial(_twin, entry))

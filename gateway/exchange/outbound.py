@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -30,10 +31,11 @@ from gateway.errors import (
 )
 from gateway.exchange import relations
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.rules import JUDGED, DocumentRules, as_detail
 from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
 from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
-from gateway.model.document import Envelope, Facts, bare_facts
+from gateway.model.document import Envelope, Facts, Verdict, bare_facts
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -94,6 +96,7 @@ class Outbound:
     """Country of C1 where the document names none."""
     large: Workshop | None = None
     """For documents that are too large for memory; without it all are worked on there."""
+    rules: DocumentRules = field(default_factory=DocumentRules)
     _fresh: Fresh = field(default_factory=lambda: Fresh(), repr=False, compare=False)
     """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
@@ -114,7 +117,7 @@ class Outbound:
         ``InvalidDocument`` with findings, ``Conflict`` (same key, other body; or a sender that belongs to
         another account), ``StoreUnavailable``.
         """
-        submission = await self._checked(octets, place)
+        submission = await self._checked(octets, place, judge=True)
         facts, envelope = facts_of(submission), submission.envelope
         sender = envelope.sender if envelope else _sender(facts)
         if sender is not None:
@@ -154,7 +157,7 @@ class Outbound:
         arrival = Arrival(
             message=message,
             payloads={PayloadKind.DOCUMENT: octets},
-            entry=TimelineEntry(time=now, event="Accepted", reason=f"{facts.kind} {facts.number} is valid and stored"),
+            entry=_accepted(now, facts, submission.verdict),
             fingerprint=f"{route} {message.sha256}",
         )
         added = await self.store.add_once(arrival)
@@ -383,12 +386,18 @@ class Outbound:
         async with self.large.spool.place(message.size, wait=True) as place:
             yield place
 
-    async def _checked(self, octets: Octets, place: Place | None) -> Submission:
+    async def _checked(self, octets: Octets, place: Place | None, *, judge: bool = False) -> Submission:
+        """Read and check; with ``judge`` the document rules too, as they are asked once, when a document comes."""
+        book = self.rules.book if judge and self.rules.outgoing != "off" else None
+        reject = self.rules.outgoing == "reject"
         if isinstance(octets, bytes):
-            return await in_thread_if_large(len(octets), read_submission, octets)
+            weight = len(octets) * (JUDGED if book else 1)
+            return await in_thread_if_large(weight, read_submission, octets, book=book, reject=reject)
         assert self.large is not None and place is not None
         limit = self.large.limit
-        return await asyncio.to_thread(large.read_submission, octets, place.new, limit=limit)
+        return await asyncio.to_thread(
+            large.read_submission, octets, place.new, limit=limit, book=book, reject=reject
+        )
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
@@ -409,6 +418,14 @@ class Outbound:
         if fresh is not None:
             return fresh
         return await self._checked(await self.store.content(message.id, PayloadKind.DOCUMENT), place)
+
+
+def _accepted(now: datetime, facts: Facts, verdict: Verdict | None) -> TimelineEntry:
+    """The first row of the timeline: that it is stored, and what the document rules say of it."""
+    words = "not validated, because the rules are switched off" if verdict is None else verdict.words
+    detail: dict[str, object] = {} if verdict is None else {"rules": as_detail(verdict)}
+    reason = f"{facts.kind} {facts.number} is stored; {words}"
+    return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
 
 @dataclass(slots=True)

@@ -35,6 +35,34 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What schema and document rules say of one document."""
+
+    packs: tuple[tuple[str, str], ...] = ()
+    """(name, version) of what judged it: the schema, then the rule packs."""
+    judged: bool = False
+    """Whether a rule pack was among them."""
+    findings: tuple[Finding, ...] = ()
+    """Fatal ones first; of very many only the first."""
+    count: int = 0
+    """How many findings there are in truth."""
+    valid: bool = True
+    why: str = "there are no rules here for this document type"
+    """Why no rule pack judged it, where none did."""
+
+    @property
+    def words(self) -> str:
+        """The verdict as the timeline says it."""
+        if not self.valid:
+            fatal = sum(finding.severity is Severity.FATAL for finding in self.findings)
+            return f"not valid: {fatal} fatal of {self.count} findings, first {self.findings[0].rule}"
+        if not self.judged:
+            return f"not validated, because {self.why}"
+        warnings = f", {self.count} warnings" if self.count else ""
+        return f"valid by {' and '.join(f'{name} {version}' for name, version in self.packs[1:])}{warnings}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostalAddress:
     """Where a letter goes, as the document says it. Empty text where it says nothing."""
 

@@ -18,16 +18,19 @@ from lxml import etree
 
 from gateway.errors import InvalidDocument, InvalidMessage
 from gateway.files.spool import Writing, pieces, read_range
-from gateway.model.document import Envelope, Facts, Finding, Unwrapped
+from gateway.model.document import Envelope, Facts, Finding, Unwrapped, Verdict
 from gateway.model.octets import Octets, Spooled
 from gateway.model.signals import EbmsCode
-from gateway.security import streamxml
+from gateway.security import safexml, streamxml
 from gateway.security.safexml import UnsafeXml
 from gateway.ubl import sbdh, schema
 from gateway.ubl.invoice import facts_of, not_an_invoice, refusal
 from gateway.ubl.names import CAC, DOCUMENTS, SBDH, UBL
+from gateway.ubl.rules.judge import Rulebook
 from gateway.ubl.submission import Submission, checked_facts, disagreements, odd_envelope
 
+MAX_JUDGED: Final = 16 * 1024 * 1024
+"""Octets, beside long Base64, of a document that the rules look at: they need it whole in memory."""
 MAX_HEAD: Final = 1024 * 1024
 """Octets before the end of the document's first tag."""
 _ATTRIBUTE: Final = re.compile(rb"""([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*')""")
@@ -275,7 +278,14 @@ def _transcoded(octets: Spooled, encoding: str) -> Iterator[bytes]:
 # --- the document -----------------------------------------------------------------------------------------------------
 
 
-def read_submission(octets: Spooled, new_file: Callable[[str], Path], *, limit: int) -> Submission:
+def read_submission(
+    octets: Spooled,
+    new_file: Callable[[str], Path],
+    *,
+    limit: int,
+    book: Rulebook | None = None,
+    reject: bool = True,
+) -> Submission:
     """Read and check what was handed in, as :func:`gateway.ubl.submission.read_submission` does."""
     if octets.size > limit:
         text = f"The document has {octets.size} octets, at most {limit} are taken here."
@@ -285,18 +295,52 @@ def read_submission(octets: Spooled, new_file: Callable[[str], Path], *, limit: 
     except UnsafeXml as error:
         raise _unsafe(error) from None
     if not _root(octets).startswith(f"{{{SBDH}}}"):
-        return Submission(document=octets, facts=_checked(octets), envelope=None)
+        facts = _checked(octets)
+        return Submission(document=octets, facts=facts, envelope=None, verdict=_judged(octets, book, reject))
     try:
         envelope, document = _open(octets, new_file("document"), limit=limit)
     except InvalidMessage as error:
         raise odd_envelope(error) from None
     if _root(document) not in _ROOTS:
-        return Submission(document=document, facts=None, envelope=envelope)
+        return Submission(document=document, facts=None, envelope=envelope, verdict=Verdict() if book else None)
     facts = _checked(document)
     findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
-    return Submission(document=document, facts=facts, envelope=envelope)
+    return Submission(document=document, facts=facts, envelope=envelope, verdict=_judged(document, book, reject))
+
+
+def verdict(document: Spooled, book: Rulebook) -> Verdict:
+    """The verdict of schema and rules; the rules are not asked where more than ``MAX_JUDGED`` is not Base64."""
+    try:
+        if _root(document) not in _ROOTS:
+            return Verdict()
+        _, findings = _read(document, schema.loaded())
+    except InvalidDocument as error:
+        findings = list(error.findings)
+    if findings:
+        return Verdict(findings=tuple(findings), count=len(findings), valid=False)
+    return _of_rules(document, book)
+
+
+def _judged(document: Spooled, book: Rulebook | None, reject: bool) -> Verdict | None:
+    """The verdict of the rules on a document that obeys its schema."""
+    if book is None:
+        return None
+    found = _of_rules(document, book)
+    if reject and not found.valid:
+        raise refusal(*found.findings)
+    return found
+
+
+def _of_rules(document: Spooled, book: Rulebook) -> Verdict:
+    kept = bytearray()
+    for piece in streamxml.thin(pieces(document)):
+        kept += piece
+        if len(kept) > MAX_JUDGED:
+            return Verdict(why=f"it has more than {MAX_JUDGED} octets beside its attachments")
+    octets = bytes(kept)
+    return book.verdict(octets, safexml.parse(octets, huge=True), checked=True)
 
 
 def read_facts(document: Spooled) -> Facts:

@@ -1,21 +1,25 @@
 """What a company hands in: a UBL document, or a whole business envelope with one inside.
 
 Everything is refused here, at the door, with findings that say what, where and how to mend it. Source of the
-rules: UBL 2.1 schema, Peppol Business Message Envelope 2.0; business rules follow elsewhere.
+rules: UBL 2.1 schema, Peppol Business Message Envelope 2.0; the business rules are those of ``rules``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from gateway.errors import InvalidDocument, InvalidMessage
-from gateway.model.document import Company, Envelope, Facts, Finding
+from gateway.model.document import Company, Envelope, Facts, Finding, Verdict
 from gateway.model.octets import Octets
 from gateway.ubl import sbdh, schema
 from gateway.ubl.invoice import facts_of, open_document, refusal
 from gateway.ubl.names import MAX_DOCUMENT, SBDH, find, is_invoice, text, xpath_of
+
+if TYPE_CHECKING:
+    from gateway.ubl.rules.judge import Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +32,21 @@ class Submission:
     """None for a document in an envelope that is neither invoice nor credit note."""
     envelope: Envelope | None
     """Set when a whole envelope was handed in."""
+    verdict: Verdict | None = None
+    """What the document rules say; None when they were not asked."""
 
 
-def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
-    """Read and check what was handed in. Raises :class:`InvalidDocument` with the findings (at most twenty)."""
+def read_submission(
+    octets: bytes, *, limit: int = MAX_DOCUMENT, book: Rulebook | None = None, reject: bool = True
+) -> Submission:
+    """Read and check what was handed in. Raises :class:`InvalidDocument` with the findings.
+
+    With a ``book`` the document rules judge too; a fatal finding refuses unless ``reject`` is off.
+    """
     root = open_document(octets, limit=limit)
     if etree.QName(root).namespace != SBDH:
-        return Submission(document=octets, facts=_checked(octets, root), envelope=None)
+        facts, verdict = _checked(octets, root, book, reject)
+        return Submission(document=octets, facts=facts, envelope=None, verdict=verdict)
     try:
         unwrapped = sbdh.unwrap(octets, limit=limit)
     except InvalidMessage as error:
@@ -43,20 +55,23 @@ def read_submission(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     assert isinstance(document, bytes)  # files are read_submission of large.py
     inner = open_document(document, limit=limit)
     if not is_invoice(inner):
-        return Submission(document=document, facts=None, envelope=envelope)
-    facts = _checked(document, inner)
+        return Submission(document=document, facts=None, envelope=envelope, verdict=Verdict() if book else None)
+    facts, verdict = _checked(document, inner, book, reject)
     findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
-    return Submission(document=document, facts=facts, envelope=envelope)
+    return Submission(document=document, facts=facts, envelope=envelope, verdict=verdict)
 
 
-def _checked(octets: bytes, root: etree._Element) -> Facts:
+def _checked(octets: bytes, root: etree._Element, book: Rulebook | None, reject: bool) -> tuple[Facts, Verdict | None]:
     if is_invoice(root):
         findings = schema.check(octets, root)
         if findings:
             raise refusal(*findings)
-    return checked_facts(root)
+    verdict = book.verdict(octets, root, checked=True) if book else None
+    if verdict is not None and reject and not verdict.valid:
+        raise refusal(*verdict.findings)
+    return checked_facts(root), verdict
 
 
 def checked_facts(root: etree._Element) -> Facts:

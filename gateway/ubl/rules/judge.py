@@ -13,9 +13,10 @@ from typing import Final
 from lxml import etree
 
 from gateway.errors import ConfigurationError
-from gateway.model.document import Finding, Severity
+from gateway.model.document import Finding, Severity, Verdict
+from gateway.ubl import schema
 from gateway.ubl.invoice import read_date
-from gateway.ubl.names import text
+from gateway.ubl.names import is_invoice, text
 from gateway.ubl.rules import sentences
 from gateway.ubl.rules.engine import Outcome, program
 from gateway.ubl.rules.pack import Pack, load, newest
@@ -32,6 +33,7 @@ _OF_PEPPOL: Final = {
     "urn:fdc:peppol.eu:2017:poacc:billing:3.0": "peppol",
     "urn:fdc:peppol.eu:2017:poacc:selfbilling:3.0": "peppol-selfbilling",
 }
+SCHEMA: Final = ("UBL XSD", "2.1")
 MAX_FINDINGS: Final = 200
 """More are counted, not shown."""
 
@@ -40,8 +42,9 @@ MAX_FINDINGS: Final = 200
 class Judgement:
     """What the packs say of one document."""
 
-    outcomes: tuple[Outcome, ...]
-    language: str
+    outcomes: tuple[Outcome, ...] = ()
+    """Empty when no pack here speaks about such documents: then it is not validated, and :attr:`valid` says little."""
+    language: str = "en"
 
     @property
     def packs(self) -> tuple[Pack, ...]:
@@ -56,13 +59,61 @@ class Judgement:
             for outcome in self.outcomes
         )
 
+    @property
+    def count(self) -> int:
+        """How many findings there are."""
+        return sum(len(outcome.faults) + (outcome.stopped is not None) for outcome in self.outcomes)
+
     def findings(self, most: int = MAX_FINDINGS) -> list[Finding]:
         """The findings in words, fatal ones first, at most so many."""
+        ended = [(o.pack, o.stopped) for o in self.outcomes if o.stopped is not None]
         rows = [(outcome.pack.rules[rule], rule, fault) for outcome in self.outcomes for rule, fault in outcome.faults]
         rows.sort(key=lambda row: row[0] is not Severity.FATAL)
-        ended = [sentences.stopped(o.stopped, self.language) for o in self.outcomes if o.stopped is not None]
-        found = [sentences.finding(rule, severity, fault, self.language) for severity, rule, fault in rows[:most]]
-        return ended + found
+        stopped = [sentences.stopped(error, self.language, pack.title) for pack, error in ended]
+        left = max(most - len(stopped), 0)
+        return stopped + [sentences.finding(rule, level, fault, self.language) for level, rule, fault in rows[:left]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulebook:
+    """Which releases judge, and in which language they speak."""
+
+    releases: tuple[str, ...] = ()
+    """``NAME=VERSION`` of packs whose release is not chosen by the issue date."""
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        if self.language not in sentences.LANGUAGES:
+            known = ", ".join(sentences.LANGUAGES)
+            raise ConfigurationError([("rules.language", f"“{self.language}” is not one of {known}")])
+        for release in self.releases:
+            name, sign, version = release.partition("=")
+            if not sign:
+                raise ConfigurationError([("rules.releases", f"“{release}” must be written NAME=VERSION")])
+            load(name, version)
+
+    def verdict(self, octets: bytes, root: etree._Element, profile: str = "", *, checked: bool = False) -> Verdict:
+        """Schema first (unless ``checked``), which stops; then the rules. Raises as :meth:`judge`."""
+        if not is_invoice(root):
+            return Verdict()
+        found = [] if checked else schema.check(octets, root)
+        if found:
+            return Verdict(packs=(SCHEMA,), findings=tuple(found), count=len(found), valid=False)
+        judgement = self.judge(root, profile)
+        return Verdict(
+            packs=(SCHEMA, *((pack.name, pack.version) for pack in judgement.packs)),
+            judged=bool(judgement.packs),
+            findings=tuple(judgement.findings()) if judgement.count else (),
+            count=judgement.count,
+            valid=judgement.valid,
+        )
+
+    def judge(self, root: etree._Element, profile: str = "") -> Judgement:
+        """Judge a document that has passed its schema, by the packs of its own or the given profile.
+
+        Raises :class:`ConfigurationError` for a profile that is unknown.
+        """
+        return judge(root, packs_of(root, profile, self.releases), language=self.language)
 
 
 def profile_of(root: etree._Element) -> str:
@@ -74,32 +125,30 @@ def profile_of(root: etree._Element) -> str:
     return next((profile for name, profile in _OF_PEPPOL.items() if name in customization), "en16931")
 
 
-def packs_of(root: etree._Element, profile: str = "") -> tuple[Pack, ...]:
+def packs_of(root: etree._Element, profile: str = "", releases: Sequence[str] = ()) -> tuple[Pack, ...]:
     """The packs for a document: those of its own or the given profile, in the release of its issue date.
 
-    A profile may name releases itself: ``en16931=1.3.16``. Raises :class:`ConfigurationError` for unknown names.
+    ``releases`` names other releases (``en16931=1.3.16``). Raises :class:`ConfigurationError` for unknown names.
     """
+    if not is_invoice(root):
+        return ()
+    wanted = dict(release.split("=", 1) for release in releases)
     day = read_date(text(root, "cbc:IssueDate"))
-    return tuple(_pack(name, day) for name in names_of(profile or profile_of(root)))
+    return tuple(_pack(name, wanted.get(name, ""), day) for name in names_of(profile or profile_of(root)))
 
 
 def names_of(profile: str) -> tuple[str, ...]:
-    """The pack names of a profile, or those that are written out with commas between them."""
-    if profile in PROFILES:
-        return PROFILES[profile]
-    names = tuple(name.strip() for name in profile.split(",") if name.strip())
-    if not names or not all("=" in name for name in names):
-        known = ", ".join(PROFILES)
-        raise ConfigurationError([("profile", f"“{profile}” is unknown; one of {known}, or NAME=VERSION")])
-    return names
+    """The pack names of a profile."""
+    if profile not in PROFILES:
+        raise ConfigurationError([("profile", f"“{profile}” is unknown; one of {', '.join(PROFILES)}")])
+    return PROFILES[profile]
 
 
-def _pack(name: str, day: date | None) -> Pack:
-    name, _, version = name.partition("=")
+def _pack(name: str, version: str, day: date | None) -> Pack:
     return load(name, version) if version else newest(name, day)
 
 
 def judge(root: etree._Element, packs: Sequence[Pack], *, language: str = "en") -> Judgement:
-    """Judge a document that has passed its schema. About 0.8 ms for an invoice of 10 kB."""
+    """Judge a document that has passed its schema. About 0.8 ms for an invoice of 15 kB."""
     outcomes = tuple(program(*packs).judge(root)) if packs else ()
     return Judgement(outcomes=outcomes, language=language)

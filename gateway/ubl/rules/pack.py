@@ -138,6 +138,12 @@ def releases() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
+def load_all() -> None:
+    """Load every release now (some 60 ms), so that the first document does not wait."""
+    for name, version in releases():
+        load(name, version)
+
+
 def newest(name: str, day: date | None = None) -> Pack:
     """The release of a pack that is valid on a day; outside every validity (or without a day) the nearest newest.
 

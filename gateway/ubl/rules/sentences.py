@@ -37,11 +37,11 @@ def finding(rule: str, severity: Severity, fault: Fault, language: str) -> Findi
     )
 
 
-def stopped(error: Stopped, language: str) -> Finding:
+def stopped(error: Stopped, language: str, pack: str) -> Finding:
     """The finding of a rule set that ended with an error."""
     words = _words(language)
     reason = words["stopped"][error.reason].format(value=_shown(error.value))
-    message = words["kinds"]["stopped"].format(reason=reason, rule=error.rule)
+    message = words["kinds"]["stopped"].format(reason=reason, rule=error.rule, pack=pack)
     return Finding(rule=error.rule, location=error.node.xpath, message=message, value=error.value[:_MAX_VALUE])
 
 
