@@ -54,6 +54,7 @@ INVOICE = """<?xml version="1.0" encoding="UTF-8"?>
  <cbc:DueDate>2026-12-25</cbc:DueDate>
  <cbc:InvoiceTypeCode>380</cbc:InvoiceTypeCode>
  <cbc:DocumentCurrencyCode>SEK</cbc:DocumentCurrencyCode>
+ <cbc:BuyerReference>7788</cbc:BuyerReference>
  <cac:AccountingSupplierParty><cac:Party>
   <cbc:EndpointID schemeID="0007">5566778899</cbc:EndpointID>
   <cac:PartyName><cbc:Name>Exempel AB</cbc:Name></cac:PartyName>
@@ -74,7 +75,7 @@ INVOICE = """<?xml version="1.0" encoding="UTF-8"?>
   <cac:PartyLegalEntity><cbc:RegistrationName>Nordisk Kontorsmaterial AB</cbc:RegistrationName></cac:PartyLegalEntity>
  </cac:Party></cac:AccountingCustomerParty>
  <cac:PaymentMeans><cbc:PaymentMeansCode>30</cbc:PaymentMeansCode><cbc:PaymentID>1001</cbc:PaymentID>
-  <cac:PayeeFinancialAccount><cbc:ID>5050-1055</cbc:ID>
+  <cac:PayeeFinancialAccount><cbc:ID>50501055</cbc:ID>
    <cac:FinancialInstitutionBranch><cbc:ID>SE:BANKGIRO</cbc:ID></cac:FinancialInstitutionBranch>
   </cac:PayeeFinancialAccount></cac:PaymentMeans>
  <cac:TaxTotal><cbc:TaxAmount currencyID="SEK">250.00</cbc:TaxAmount>
