@@ -395,9 +395,7 @@ class Outbound:
             return await in_thread_if_large(weight, read_submission, octets, book=book, reject=reject)
         assert self.large is not None and place is not None
         limit = self.large.limit
-        return await asyncio.to_thread(
-            large.read_submission, octets, place.new, limit=limit, book=book, reject=reject
-        )
+        return await asyncio.to_thread(large.read_submission, octets, place.new, limit=limit, book=book, reject=reject)
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
