@@ -153,7 +153,7 @@ class Program:
 
     def _run(self, pack: Pack, document: Document, work: list[tuple[Node, _Candidates]]) -> Outcome:
         faults: list[tuple[str, Fault]] = [
-            (rule, Fault(document.noted[rule][0], kind="unused"))
+            (rule, _unused(document.noted[rule][0], pack.not_used[rule]))
             for rule in document.noted.keys() & pack.not_used.keys() & pack.rules.keys()
         ]
         if pack.empty_rule:
@@ -196,6 +196,13 @@ def program(*packs: Pack) -> Program:
 
 
 _NO_ATTRIBUTES: Final[dict[str, str]] = {}
+
+
+def _unused(node: Node, row: str) -> Fault:
+    """The fault of a row of the table: the element, or its attribute."""
+    _, _, attribute = row.partition("@")
+    value = node.attributes.get(attribute, "") if attribute else node.text.strip(WHITE)
+    return Fault(node, value, {"attribute": attribute}, "unused")
 
 
 def _attributes(element: etree._Element) -> dict[str, str]:

@@ -6,6 +6,7 @@ so does :func:`double_of`. Source: XML Schema part 2 (lexical forms), XPath func
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Final
@@ -56,6 +57,11 @@ def number(text: str) -> float:
     """``fn:number``: an ``xs:double``, NaN when the text is none."""
     match = _DOUBLE.fullmatch(text)
     return float(match[1]) if match else float("nan")
+
+
+def not_negative(value: float) -> bool:
+    """``value >= 0`` as the official processor compares an untyped value: −0 comes before 0."""
+    return value > 0 or (value == 0 and math.copysign(1, value) > 0)
 
 
 def boolean_of(text: str) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,8 @@ from lxml import etree
 from gateway.model.document import Finding
 
 SVRL: Final = "http://purl.oclc.org/dsdl/svrl"
+_ROOT: Final = re.compile(r"\A/(Invoice|CreditNote)\b")
+"""The root has no prefix in our paths; in a report it is matched by its local name."""
 _PREFIXES: Final = {
     "cac": "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2",
     "cbc": "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2",
@@ -25,7 +28,7 @@ def write(findings: Sequence[Finding], title: str) -> bytes:
     etree.SubElement(report, f"{{{SVRL}}}active-pattern")
     for finding in findings:
         failed = etree.SubElement(report, f"{{{SVRL}}}failed-assert", id=finding.rule, flag=str(finding.severity))
-        failed.set("location", finding.location)
+        failed.set("location", _ROOT.sub(r"/*:\1", finding.location))
         failed.set("test", finding.rule)
         etree.SubElement(failed, f"{{{SVRL}}}text").text = finding.message
     return etree.tostring(report, xml_declaration=True, encoding="UTF-8", pretty_print=True)

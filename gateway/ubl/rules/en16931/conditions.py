@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.ubl.rules.checks import any_double
 from gateway.ubl.rules.en16931.vat import is_vat
+from gateway.ubl.rules.numbers import not_negative
 from gateway.ubl.rules.pack import Check, CodeList, Fault
 from gateway.ubl.rules.tree import Document, Node, normal
 
@@ -46,7 +47,7 @@ def unit_of_quantity(line: Node, document: Document) -> Fault | None:
 def price_not_negative(line: Node, document: Document) -> Fault | None:
     """BR-27: the net price (BT-146) is not negative."""
     path = "cac:Price/cbc:PriceAmount"
-    if any_double(line, path, lambda price: price >= 0):
+    if any_double(line, path, not_negative):
         return None
     found = line.all(path)
     return Fault(found[0], found[0].text) if found else Fault(line, kind="missing", words={"element": (path,)})
@@ -56,7 +57,7 @@ def gross_price_not_negative(line: Node, document: Document) -> Fault | None:
     """BR-28: the gross price (BT-148), where there is one, is not negative."""
     path = "cac:Price/cac:AllowanceCharge/cbc:BaseAmount"
     found = line.all(path)
-    if not found or any_double(line, path, lambda price: price >= 0):
+    if not found or any_double(line, path, not_negative):
         return None
     return Fault(found[0], found[0].text)
 

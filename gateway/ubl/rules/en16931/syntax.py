@@ -72,7 +72,9 @@ def names_of_payment_means_only(invoice: Node, document: Document) -> Fault | No
     """UBL-DT-18: the attribute name stands at PaymentMeansCode only."""
     found = document.noted.get("@name", [])
     strange = [node for node in found if node.name != "cbc:PaymentMeansCode"]
-    return Fault(strange[0], strange[0].attributes["name"], kind="unused") if strange else None
+    if not strange:
+        return None
+    return Fault(strange[0], strange[0].attributes["name"], {"attribute": "name"}, "unused")
 
 
 def reference_type(reference: Node, document: Document) -> Fault | None:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from gateway.ubl.rules.checks import any_double, indicator
-from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, double_of, of_double
+from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, double_of, not_negative, of_double
 from gateway.ubl.rules.pack import Check, Fault
 from gateway.ubl.rules.tree import Document, Node, Stopped, decimal, normal
 
@@ -233,7 +233,7 @@ def rate_zero(category: Node, document: Document) -> Fault | None:
 
 def rate_not_negative(category: Node, document: Document) -> Fault | None:
     """The rate is 0 or more."""
-    return None if any_double(category, "cbc:Percent", lambda rate: rate >= 0) else _rate(category)
+    return None if any_double(category, "cbc:Percent", not_negative) else _rate(category)
 
 
 def rate_positive(category: Node, document: Document) -> Fault | None:
@@ -266,7 +266,7 @@ def base_is_sum(code: str) -> Check:
                 expected = _sums(document, kind).get((code, None), ZERO)
                 if stated == expected:
                     return None
-        return _base(subtotal, code, expected)
+        return _base(subtotal, code, expected or ZERO)
 
     return check
 
@@ -292,7 +292,7 @@ def base_is_sum_of_rate(code: str) -> Check:
                     return None
                 if expected is None or document.anywhere(kind):
                     expected = total
-        return _base(subtotal, code, expected, rate=rate)
+        return _base(subtotal, code, expected or ZERO, rate=rate)
 
     return check
 

