@@ -67,7 +67,7 @@ def invoice_of(octets: int, number: str) -> Iterator[bytes]:
     )
     before, after = SAMPLE.split(b"<cac:AccountingSupplierParty>", 1)
     yield before.replace(FACTS.number.encode(), number.encode(), 1) + reference.encode()
-    for _ in range(octets // (_LINE_OCTETS * 1000)):
+    for _ in range(max(1, octets // (_LINE_OCTETS * 1000))):
         yield b"".join(base64.b64encode(line) + b"\n" for line in _lines(os.urandom(_LINE_OCTETS * 1000)))
     yield (
         b"</cbc:EmbeddedDocumentBinaryObject></cac:Attachment></cac:AdditionalDocumentReference>"

@@ -129,6 +129,8 @@ def _document_type(root: etree._Element) -> str | None:
 
 
 def _print(arguments: argparse.Namespace, path: Path, document_type: str | None, verdict: Verdict) -> None:
+    if (arguments.svrl or arguments.json) and verdict.valid and not verdict.judged:
+        say(f"? {path}: {verdict.words}")
     if arguments.svrl:
         from gateway.ubl.rules import svrl
 
@@ -164,7 +166,7 @@ def _show(result: dict[str, Any], verdict: Verdict) -> None:
     elif verdict.judged:
         mark = paint("✓ valid", "green")
     else:
-        mark = paint("? not validated: there are no rules here for this document type", "yellow")
+        mark = paint(f"? {verdict.words}", "yellow")
     packs = ", ".join(f"{name} {version}" for name, version in verdict.packs)
     print(f"{mark}  {result['file']}  {paint(result['document_type'] or '', 'dim')}  {paint(packs, 'dim')}")
     rows = [[f["rule"], f["severity"], f["location"], f["message"]] for f in result["findings"]]

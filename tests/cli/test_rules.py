@@ -68,7 +68,8 @@ def test_a_document_that_has_no_schema_here_is_judged_by_its_pack(
     run: Run, pack: Path, folder: list[str], response: Path
 ) -> None:
     before = run("validate", str(response), *folder, "--json")
-    assert before.code == 1 and before.value["findings"][0]["rule"] == "UBL"
+    assert (before.code, before.value["valid"], before.value["packs"]) == (0, True, [])
+    assert "not validated" in before.err
     run("rules", "install", str(pack), *folder)
     ran = run("validate", str(response), *folder, "--json")
     assert ran.code == 1
@@ -87,7 +88,8 @@ def test_a_pack_is_for_its_document_type_unless_it_is_named(
     run("rules", "install", str(pack), *folder)
     invoice = tmp_path / "invoice.xml"
     invoice.write_bytes(INVOICE)
-    assert [p["name"] for p in run("validate", str(invoice), *folder, "--json").value["packs"]] == ["UBL XSD"]
+    alone = run("validate", str(invoice), *folder, "--json").value["packs"]
+    assert [p["name"] for p in alone] == ["UBL XSD", "en16931", "peppol-billing"]
     named = run("validate", str(invoice), *folder, "--profile", "responses", "--json")
     assert named.code == 1 and "R-1" in [f["rule"] for f in named.value["findings"]]
     assert run("validate", str(invoice), *folder, "--profile", "nobody").code == 1

@@ -46,6 +46,8 @@ _MAX_STATES: Final = 20_000
 _Checks = tuple[tuple[str, Check], ...]
 _Candidate = tuple[Condition | None, Choice | None, _Checks, dict[str, _Checks]]
 _Candidates = tuple[tuple[_Candidate, ...], ...]
+_Plan = tuple[_Checks, _Candidates]
+"""The checks that an element has in any case, and the patterns in which it depends."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Outcome:
 class _State:
     """Everything the packs say about one absolute path."""
 
-    __slots__ = ("attributes", "candidates", "collect", "name", "next", "not_used", "path")
+    __slots__ = ("attributes", "collect", "name", "next", "not_used", "path", "plain", "plans")
 
     def __init__(self, path: tuple[str, ...]) -> None:
         self.path = path
@@ -70,7 +72,10 @@ class _State:
         self.collect = self.name in ANYWHERE
         self.not_used: tuple[str, ...] = ()
         self.attributes: dict[str, tuple[str, ...]] = {}
-        self.candidates: tuple[_Candidates, ...] = ()
+        self.plain = False
+        """Nobody looks for the element by name, and no table speaks of it."""
+        self.plans: tuple[tuple[int, _Plan], ...] = ()
+        """By pack (its place): what to check; packs that have nothing to say are left out."""
 
 
 class Program:
@@ -93,10 +98,10 @@ class Program:
         with localcontext(EXACT):
             return [self._run(pack, document, todo) for pack, todo in zip(self.packs, work, strict=True)]
 
-    def _walk(self, root: etree._Element) -> tuple[Document, list[list[tuple[Node, _Candidates]]]]:
+    def _walk(self, root: etree._Element) -> tuple[Document, list[list[tuple[Node, _Plan]]]]:
         """Build the nodes, apply the tables, and list which elements have checks to run."""
         state = self._start.next.get(root.tag) or self._learn(self._start, root.tag)
-        work: list[list[tuple[Node, _Candidates]]] = [[] for _ in self.packs]
+        work: list[list[tuple[Node, _Plan]]] = [[] for _ in self.packs]
         top = Node(state.name, None, _attributes(root), root.text or "")
         document = Document(top)
         self._note(document, work, top, state)
@@ -112,25 +117,25 @@ class Program:
                     _join(parent, element)
                     continue
                 state = follow.get(tag) or self._learn(above, tag)
+                name = state.name
                 items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]  # the stubs say bytes too
                 text = element.text or ""
-                node = Node(state.name, parent, dict(items) if items else _NO_ATTRIBUTES, text)
-                try:
-                    kids[state.name].append(node)
-                except KeyError:
-                    if not kids:
-                        kids = parent.kids = {}
-                    kids[state.name] = [node]
-                if state.collect:
-                    named.setdefault(state.name, []).append(node)
-                if state.not_used:
+                node = Node(name, parent, dict(items) if items else _NO_ATTRIBUTES, text)
+                if name in kids:
+                    kids[name].append(node)
+                elif kids:
+                    kids[name] = [node]
+                else:
+                    kids = parent.kids = {name: [node]}
+                if not state.plain:
+                    if state.collect:
+                        named.setdefault(name, []).append(node)
                     for rule in state.not_used:
                         noted.setdefault(rule, []).append(node)
-                if items and not state.attributes.keys().isdisjoint(node.attributes):
-                    _note_attributes(noted, node, state)
-                for todo, candidates in zip(work, state.candidates):  # noqa: B905  # (asked for each element)
-                    if candidates:
-                        todo.append((node, candidates))
+                    if items:
+                        _note_attributes(noted, node, state)
+                for place, plan in state.plans:
+                    work[place].append((node, plan))
                 if len(element):
                     stack.append((iter(element), node, state))
                     break
@@ -142,16 +147,15 @@ class Program:
                     empty.append(parent)
         return document, work
 
-    def _note(self, document: Document, work: list[list[tuple[Node, _Candidates]]], root: Node, state: _State) -> None:
+    def _note(self, document: Document, work: list[list[tuple[Node, _Plan]]], root: Node, state: _State) -> None:
         """What the walk does for every element, for the root."""
         for rule in state.not_used:
             document.noted.setdefault(rule, []).append(root)
         _note_attributes(document.noted, root, state)
-        for todo, candidates in zip(work, state.candidates, strict=True):
-            if candidates:
-                todo.append((root, candidates))
+        for place, plan in state.plans:
+            work[place].append((root, plan))
 
-    def _run(self, pack: Pack, document: Document, work: list[tuple[Node, _Candidates]]) -> Outcome:
+    def _run(self, pack: Pack, document: Document, work: list[tuple[Node, _Plan]]) -> Outcome:
         faults: list[tuple[str, Fault]] = [
             (rule, _unused(document.noted[rule][0], pack.not_used[rule]))
             for rule in document.noted.keys() & pack.not_used.keys() & pack.rules.keys()
@@ -160,10 +164,13 @@ class Program:
             faults += [(pack.empty_rule, Fault(node, kind="empty")) for node in document.empty]
         rule = ""
         try:
-            for node, patterns in work:
+            for node, (checks, patterns) in work:
+                for rule, check in checks:  # names the rule that stopped
+                    fault = check(node, document)
+                    if fault is not None:
+                        faults.append((rule, fault))
                 for candidates in patterns:
-                    checks = _first(candidates, node, document)
-                    for rule, check in checks:  # names the rule that stopped
+                    for rule, check in _first(candidates, node, document):
                         fault = check(node, document)
                         if fault is not None:
                             faults.append((rule, fault))
@@ -182,7 +189,9 @@ class Program:
                     state.attributes[attribute] = (*state.attributes.get(attribute, ()), rule)
                 else:
                     state.not_used = (*state.not_used, rule)
-        state.candidates = tuple(_candidates(pack, path) for pack in self.packs)
+        plans = ((place, _plan(pack, path)) for place, pack in enumerate(self.packs))
+        state.plans = tuple((place, plan) for place, plan in plans if plan != ((), ()))
+        state.plain = not (state.collect or state.not_used or state.attributes)
         if self._states < _MAX_STATES:
             self._states += 1
             above.next[tag] = state
@@ -239,14 +248,17 @@ def _first(candidates: tuple[_Candidate, ...], node: Node, document: Document) -
     return ()
 
 
-def _candidates(pack: Pack, path: tuple[str, ...]) -> _Candidates:
-    """By pattern: the contexts that may fit an element at this path, up to the first that fits in any case."""
-    found = []
+def _plan(pack: Pack, path: tuple[str, ...]) -> _Plan:
+    """What to check at this path. By pattern: the contexts that may fit, up to the first that fits in any case."""
+    fixed: _Checks = ()
+    patterns = []
     for pattern in pack.patterns:
         row = tuple(_possible(pack, pattern, path))
-        if row:
-            found.append(row)
-    return tuple(found)
+        if row and row[0][0] is None and row[0][1] is None:
+            fixed += row[0][2]
+        elif any(checks or cases for _, _, checks, cases in row):
+            patterns.append(row)
+    return fixed, tuple(patterns)
 
 
 def _possible(pack: Pack, pattern: Pattern, path: tuple[str, ...]) -> Iterator[_Candidate]:

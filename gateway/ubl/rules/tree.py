@@ -55,18 +55,22 @@ class Node:
 
     def all(self, path: str) -> list[Node]:
         """Every element at a path of child steps, in document order."""
-        if "/" not in path:
-            return self.kids.get(path, _NONE)
+        found = self.kids.get(path)
+        if found is not None or "/" not in path:
+            return found or _NONE
         found = [self]
         for step in _steps(path):
-            found = [child for node in found for child in node.kids.get(step, _NONE)]
+            if len(found) == 1:
+                found = found[0].kids.get(step)
+                if found is None:
+                    return _NONE
+            else:
+                found = [child for node in found for child in node.kids.get(step, _NONE)]
         return found
 
     def has(self, path: str) -> bool:
         """Tell whether there is an element at the path."""
-        if "/" not in path:
-            return path in self.kids
-        return bool(self.all(path))
+        return path in self.kids or ("/" in path and bool(self.all(path)))
 
     def one(self, path: str) -> Node | None:
         """The only element at the path, or None. Raises :class:`Stopped` when there are more."""
