@@ -85,14 +85,32 @@ def parse(octets: bytes, *, huge: bool = False, comments: bool = True, drop_comm
     return root
 
 
+def obeys(octets: bytes, schema: etree.XMLSchema) -> bool:
+    """Tell whether a document obeys a schema; reading ends with the first pieces that do not."""
+    parser = _checking(schema)
+    try:
+        for start in range(0, len(octets), _PIECE):
+            parser.feed(octets[start : start + _PIECE])
+            if len(parser.feed_error_log):
+                return False
+        parser.close()
+    except etree.XMLSyntaxError:
+        return False
+    return not len(parser.feed_error_log)
+
+
+def _checking(schema: etree.XMLSchema) -> etree.XMLParser:
+    return etree.XMLParser(
+        schema=schema, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, attribute_defaults=False
+    )
+
+
 def schema_errors(octets: bytes, schema: etree.XMLSchema, most: int) -> list[tuple[int, str]]:
     """The first schema errors of a well-formed document as (line, text); stops reading once there are ``most``.
 
     A tree's check cannot be stopped, and for each error it counts the siblings before the place: minutes for 2 MB.
     """
-    parser = etree.XMLParser(
-        schema=schema, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, attribute_defaults=False
-    )
+    parser = _checking(schema)
     found: list[tuple[int, str]] = []
     for number, line in enumerate(octets.splitlines(keepends=True), 1):
         for start in range(0, len(line), _PIECE):

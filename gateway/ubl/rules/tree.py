@@ -8,7 +8,6 @@ that XML knows. Source: XPath and XQuery Functions and Operators (W3C), 5.4.5 no
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from gateway.ubl.rules.numbers import NotANumber, boolean_of, decimal_of
@@ -23,6 +22,8 @@ WHITE: Final = " \t\r\n"
 _RUN: Final = re.compile(r"[ \t\r\n]+")
 _NONE: Final[list[Node]] = []
 _LEAF: Final[dict[str, list[Node]]] = {}
+_STEPS: Final[dict[str, tuple[str, ...]]] = {}
+"""The paths of the rules, cut into steps; rules are the only ones that ask, so there are some hundred."""
 
 
 class Stopped(Exception):  # it is the rule set that stops
@@ -59,7 +60,7 @@ class Node:
         if found is not None or "/" not in path:
             return found or _NONE
         found = [self]
-        for step in _steps(path):
+        for step in _STEPS.get(path) or _steps(path):
             if len(found) == 1:
                 found = found[0].kids.get(step)
                 if found is None:
@@ -74,10 +75,16 @@ class Node:
 
     def one(self, path: str) -> Node | None:
         """The only element at the path, or None. Raises :class:`Stopped` when there are more."""
-        found = self.all(path)
-        if len(found) > 1:
+        found = self.kids.get(path)
+        if found is None:
+            if "/" not in path:
+                return None
+            found = self.all(path)
+        if len(found) == 1:
+            return found[0]
+        if found:
             raise Stopped(found[1], "several", path)
-        return found[0] if found else None
+        return None
 
     def string(self, path: str) -> str:
         """The text at the path, empty when there is none; as :meth:`one`."""
@@ -185,6 +192,6 @@ def truth(node: Node) -> bool:
     return answer
 
 
-@cache
 def _steps(path: str) -> tuple[str, ...]:
-    return tuple(path.split("/"))
+    steps = _STEPS[path] = tuple(path.split("/"))
+    return steps
