@@ -66,7 +66,7 @@ async def _receive(ours: Exchange, rules: DocumentRules) -> tuple[bytes, object]
 
 
 async def test_what_comes_in_gets_its_receipt_and_a_flag(ours: Exchange) -> None:
-    receipt, message = await _receive(ours, DocumentRules())
+    receipt, message = await _receive(ours, DocumentRules(incoming="flag"))
     assert receipt == b"receipt"
     assert message.state is State.RECEIVED  # type: ignore[attr-defined]
     entry = (await ours.events(message))[0]  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.model.document import Finding, Severity
 from gateway.ubl.names import short_name
-from gateway.ubl.rules.en16931.vat import VAT_CATEGORIES
+from gateway.ubl.rules.en16931.vat_categories import VAT_CATEGORIES
 from gateway.ubl.rules.numbers import NotANumber, decimal_of
 from gateway.ubl.rules.pack import Fault
 from gateway.ubl.rules.tree import Node, Stopped

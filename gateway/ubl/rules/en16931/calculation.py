@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gateway.ubl.rules.checks import indicator
-from gateway.ubl.rules.en16931.vat import is_vat
+from gateway.ubl.rules.en16931.vat_categories import is_vat
 from gateway.ubl.rules.numbers import ONE, ZERO, cents, whole
 from gateway.ubl.rules.pack import Fault
 from gateway.ubl.rules.tree import Document, Node, Stopped

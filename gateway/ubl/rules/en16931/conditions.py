@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.ubl.rules.checks import any_double
-from gateway.ubl.rules.en16931.vat import is_vat
+from gateway.ubl.rules.en16931.vat_categories import is_vat
 from gateway.ubl.rules.numbers import not_negative
 from gateway.ubl.rules.pack import Check, CodeList, Fault
 from gateway.ubl.rules.tree import Document, Node, normal

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.ubl.rules.pack import Pack
-from gateway.ubl.rules.peppol import codes, common
+from gateway.ubl.rules.peppol import billing, codes
 from gateway.ubl.rules.peppol.national import patterns
 
 EMPTY = "PEPPOL-EN16931-R008"
@@ -17,7 +17,7 @@ EMPTY = "PEPPOL-EN16931-R008"
 
 def complete(table: Pack) -> Pack:
     """Add the functions of this family to a release."""
-    everyone = (common.projects(), common.pattern(table))
+    everyone = (billing.projects(), billing.pattern(table))
     return replace(
         table,
         patterns=(*everyone, *patterns(table), codes.pattern(table)),

@@ -8,7 +8,7 @@ from gateway.ubl.rules.checks import has_attribute, says
 from gateway.ubl.rules.en16931.codes import AMOUNTS
 from gateway.ubl.rules.numbers import is_date
 from gateway.ubl.rules.pack import Check, CodeList, Context, Fault, Pack, Pattern
-from gateway.ubl.rules.peppol.common import profile
+from gateway.ubl.rules.peppol.billing import profile
 from gateway.ubl.rules.peppol.parties import both_german
 from gateway.ubl.rules.tree import Document, Node, normal
 
