@@ -1,4 +1,4 @@
-"""The VAT categories of a document: which codes (UNTDID 5305) stand on lines, allowances and charges, and in the sums."""
+"""The VAT categories of a document: which codes (UNTDID 5305) stand on lines, allowances, charges, in the totals."""
 
 from __future__ import annotations
 
