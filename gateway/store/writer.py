@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,9 @@ Work = Callable[[Session, Sequence[Job]], "Sequence[Result | GatewayError]"]
 MAX_BATCH: Final = 256
 MAX_WAITING: Final = 10_000
 LINGER_SECONDS: Final = 0.003
+LOOK_SECONDS: Final = 0.001
+PATIENCE_SECONDS: Final = 0.05
+"""How long the turn is looked for from the loop; then the writer stands in line for it."""
 _FEW: Final = 16
 """A batch of so many is not waited for: it is cheap already."""
 
@@ -109,10 +113,11 @@ class Writer:
                 await asyncio.sleep(0)
                 if self._usual >= 2 and len(self._waiting) < _FEW and not self._closing:
                     await self._linger()
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-                self._usual += (len(batch) - self._usual) / 4
+                batch: list[_Waiter] = []
+                self._fill(batch)
                 if batch:
                     await self._write(batch)
+                self._usual += (len(batch) - self._usual) / 4
         finally:
             self._closing = True
             for waiter in self._waiting:
@@ -127,9 +132,10 @@ class Writer:
             async with asyncio.timeout(LINGER_SECONDS):
                 await self._enough.wait()
 
-    async def _write(self, batch: list[_Waiter]) -> None:
+    async def _write(self, batch: list[_Waiter], *, alone: bool = False) -> None:
+        """Write the batch, joined by those who come before it begins; but one that is done again stays alone."""
         try:
-            outcomes = await self._commit(batch)
+            outcomes = await self._commit(batch, alone=alone)
         except StoreUnavailable as error:
             for waiter in batch:
                 _refuse(waiter, StoreUnavailable(str(error), remedy=error.remedy))
@@ -138,7 +144,7 @@ class Writer:
                 _refuse(batch[0], error)
             else:
                 for waiter in batch:
-                    await self._write([waiter])
+                    await self._write([waiter], alone=True)
         except BaseException:
             for waiter in batch:
                 _refuse(waiter, StoreUnavailable("The store was stopped; it is not known whether this was written"))
@@ -148,10 +154,12 @@ class Writer:
             for waiter, outcome in zip(batch, outcomes, strict=True):
                 _answer(waiter, outcome)
 
-    async def _commit(self, batch: list[_Waiter]) -> list[object]:
+    async def _commit(self, batch: list[_Waiter], *, alone: bool) -> list[object]:
         try:
             transaction = await self._begin()
             try:
+                if not alone:
+                    self._fill(batch)
                 assert self._session is not None
                 outcomes = _do_together(self._session, batch)
             except BaseException:
@@ -169,9 +177,26 @@ class Writer:
                 raise
             raise meant from error
 
+    def _fill(self, batch: list[_Waiter]) -> None:
+        batch.extend(self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH - len(batch))))
+
+    async def _have_turn(self) -> bool:
+        """Take the turn from the loop, which then goes on at once; False when others have it for long.
+
+        A turn taken by a thread would be held, unused, until the loop is done with the callers it has in hand.
+        """
+        if self._turns is None:
+            return True
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not self._turns.take_at_once():
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
     async def _begin(self) -> Transaction:
         """Begin a transaction, at once where nobody else writes, else with patience in the thread."""
-        if self._connection is None or (self._turns is not None and not self._turns.take_at_once()):
+        if self._connection is None or not await self._have_turn():
             return await self._in_thread(self._begin_patiently)
         try:
             return self._connection.begin()
