@@ -72,7 +72,7 @@ class Limits:
     # Time, for a message of ours
     connect: float = 5.0
     total: float = 120.0
-    pace: int = 256 * _KIB
+    pace: int = 64 * _KIB
     """Octets a second for which the time of a large message grows: of ours beyond ``total``, to us beyond ``grace``."""
 
     # MIME
