@@ -41,7 +41,7 @@ from gateway.model.document import Envelope
 from gateway.model.identifiers import TRANSPORT_PROFILE, MessageId
 from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
-from gateway.network.market import Market, new_market
+from gateway.network.market import FIRST_PORT, Market, new_market
 from gateway.network.running import run_market
 from gateway.security.keys import Identity
 from gateway.security.trust import Trust
@@ -56,13 +56,14 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--first-port", type=int, default=FIRST_PORT, help="where free ports are looked for")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(measure(Path(directory) / "market", arguments.messages, arguments.rounds, arguments.connections))
+        market = new_market(Path(directory) / "market", 2, now=datetime.now(UTC), first_port=arguments.first_port)
+        asyncio.run(measure(market, arguments.messages, arguments.rounds, arguments.connections))
 
 
-async def measure(directory: Path, messages: int, rounds: int, connections: int) -> None:
-    market = new_market(directory, 2, now=datetime.now(UTC))
+async def measure(market: Market, messages: int, rounds: int, connections: int) -> None:
     os.sched_setaffinity(0, {1})
     others = replace(market, members=market.members[1:])
     async with run_market(others) as (theirs,), _node(market) as ours, aiohttp.ClientSession() as http:

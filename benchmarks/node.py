@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.app import Gateway, open_gateway
+from gateway.cli.serve import fast_loop
 from gateway.config import load
 from gateway.exchange.worker import Worker
 from gateway.server import log_as_json, open_sites, spare_collector
@@ -58,4 +59,5 @@ class Switch:
 
 if __name__ == "__main__":
     log_as_json()
-    asyncio.run(run(Path(sys.argv[1])))
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        runner.run(run(Path(sys.argv[1])))

@@ -20,6 +20,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId
 from gateway.model.lifecycle import Event, State
@@ -106,7 +107,7 @@ async def work_off(store: SqlStore, most: int) -> tuple[int, float, float]:
     while count < most and (messages := await store.claim("benchmark", 100, 60)):
         async with asyncio.TaskGroup() as tasks:
             for message in messages:
-                name = "Sent" if message.direction is Direction.OUT else "Delivered"
+                name: Literal["Sent", "Delivered"] = "Sent" if message.direction is Direction.OUT else "Delivered"
                 step = Event(name=name, reason="The receipt is valid", channel="peppol")
                 tasks.create_task(store.record(replace(message), step, [proof]))
         count += len(messages)
@@ -156,7 +157,7 @@ async def compare(folder: Path, seconds: float, size: int) -> None:
                     await adds(store, 64, 0.3, octets, Direction.IN)
                     rates[mode] += (await adds(store, 64, seconds, octets, Direction.IN))[0]
     finally:
-        database._WRITER_SETTINGS = settings  # type: ignore[misc, assignment]
+        database._WRITER_SETTINGS = settings  # type: ignore[misc]
     print(f"received by 64 with fsync ÷ without: {rates['FULL'] / rates['OFF']:.2f}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
@@ -27,6 +27,9 @@ from gateway.model.message import (
 from gateway.model.octets import Octets
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.signals import Handover, Receipt
+
+ANY_SIZE: Final = 2**63 - 1
+"""Octets: more than any document has."""
 
 
 class Clock(Protocol):
@@ -164,11 +167,18 @@ class Store(Protocol):
         ...
 
     async def claim(
-        self, owner: str, limit: int, lease_seconds: float, *, without: Sequence[str] = ()
+        self,
+        owner: str,
+        limit: int,
+        lease_seconds: float,
+        *,
+        without: Sequence[str] = (),
+        largest: int = ANY_SIZE,
     ) -> Sequence[Message]:
         """Take due documents (state workable, ``next_attempt`` set and reached, no live lease), oldest first.
 
-        Those for the receivers in ``without`` wait for another time.
+        Those for the receivers in ``without``, and those to be sent of more than ``largest`` octets, wait for another
+        time.
 
         Each claim counts up ``attempts``: the fencing number for ``record``.
         """

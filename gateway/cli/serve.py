@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _one(config: Config, announce: Announce, post: Post | None = None, held: int | None = None) -> int:
     from gateway.server import serve
 
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(serve(config, announce, post, held))
     return YES
 
@@ -91,7 +91,7 @@ def _cannot_listen(error: OSError) -> int:
     return NOT_NOW
 
 
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's event loop where it is installed (the ``fast`` extra), else the standard one."""
     try:
         import uvloop

@@ -8,20 +8,20 @@ never part of the request: the worker does it from the committed row.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
+from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import JUDGED, DocumentRules, Policy, as_detail
 from gateway.exchange.step import Outcome
 from gateway.exchange.threads import in_thread_if_large
 from gateway.model.document import Facts, Verdict, bare_facts
-from gateway.model.identifiers import DocumentId, DocumentTypeId, InstanceId, ParticipantId, ProcessId
+from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
     Direction,
@@ -161,7 +161,7 @@ class Inbound:
         channel = self.deliveries.get(participant.delivery)
         pulled = channel is None or channel.name == PULLED
         message = Message(
-            id=DocumentId(uuid.uuid4().hex),
+            id=new_document_id(now),
             account=participant.account,
             direction=Direction.IN,
             state=State.RECEIVED,

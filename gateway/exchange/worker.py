@@ -16,14 +16,14 @@ from typing import Final
 
 from gateway.errors import GatewayError, LostLease, TemporaryError
 from gateway.exchange.inbound import Inbound
-from gateway.exchange.outbound import Outbound
+from gateway.exchange.outbound import IN_MEMORY, Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.silence import Silence
 from gateway.exchange.step import Outcome
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction, Message
-from gateway.ports import Clock, Store
+from gateway.ports import ANY_SIZE, Clock, Store
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,11 @@ class Worker:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
     """What is in work, and for which receiver."""
+    _large: int = field(default=0, init=False)
+    """How many large documents are being sent."""
     _silence: Silence = field(default_factory=Silence, init=False)
     _left_out: bool = field(default=False, init=False)
-    """Whether the last claim left receivers out: then a place that becomes free is news."""
+    """Whether the last claim left receivers or large documents out: then a place that becomes free is news."""
 
     @property
     def steps(self) -> Mapping[tuple[Direction, State], StepFunction]:
@@ -107,19 +109,26 @@ class Worker:
         claimed: Sequence[Message] = ()
         try:
             without = self._silence.left_out(self._in_hand.values(), most=self.at_once - self._few, few=self._few)
-            self._left_out = bool(without)
-            claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=without)
+            largest = self._largest()
+            self._left_out = bool(without) or largest < ANY_SIZE
+            claimed = await self.store.claim(self.owner, room, LEASE_SECONDS, without=without, largest=largest)
         except GatewayError as error:
             log.error("claim failed: %s", error)
         except Exception:
             log.exception("claim failed")
         for message in claimed:
             self._in_hand[message.id] = message.receiver
+            self._large += _is_large(message)
             tasks.create_task(self._work_and_free(message, free))
         for _ in range(room - len(claimed)):
             free.release()
         if not claimed:
             await self._rest()
+
+    def _largest(self) -> int:
+        """No more large documents are claimed than have a place to be worked on: they would hold those of others."""
+        workshop = self.outbound.large
+        return ANY_SIZE if workshop is None or self._large < workshop.spool.at_once else IN_MEMORY
 
     def stop(self) -> None:
         """Claim nothing more; :meth:`run` returns when the work in hand is done."""
@@ -193,6 +202,7 @@ class Worker:
             await self.work(message)
         finally:
             del self._in_hand[message.id]
+            self._large -= _is_large(message)
             free.release()
             if self._left_out:
                 self.store.work.set()
@@ -203,6 +213,10 @@ class Worker:
                 await self.store.work.wait()
         except TimeoutError:
             pass
+
+
+def _is_large(message: Message) -> bool:
+    return message.direction is Direction.OUT and message.size > IN_MEMORY
 
 
 def _names(message: Message) -> dict[str, object]:

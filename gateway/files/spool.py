@@ -47,6 +47,11 @@ class Spool:
         self._expected: dict[Path, int] = {}
         self._lock = -1
 
+    @property
+    def at_once(self) -> int:
+        """How many places there are."""
+        return self._at_once
+
     def open(self) -> None:
         """Make the folder, and remove those of processes that are gone. Raises ``OSError``."""
         self._above.mkdir(mode=0o700, parents=True, exist_ok=True)

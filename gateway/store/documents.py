@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
+from gateway.ports import ANY_SIZE
 from gateway.store import tables
 from gateway.store.octets import Kept
 from gateway.store.session import (
@@ -95,6 +96,8 @@ class Claim:
     lease: timedelta
     without: tuple[str, ...] = ()
     """Receivers whose documents are left alone."""
+    largest: int = ANY_SIZE
+    """Octets of a document to be sent; larger ones are left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +300,8 @@ _CLAIM: Final = Statement(
                 _waiting.c.state.in_(_WORKABLE),
                 _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
                 _waiting.c.receiver.not_in(one_of("without")),
+                (_waiting.c.direction == literal_column(f"'{Direction.IN}'"))
+                | (_waiting.c.size <= bindparam("largest", type_=Integer)),
             )
             .order_by(_waiting.c.next_attempt)
             .limit(bindparam("most", type_=Integer))
@@ -310,13 +315,13 @@ _CLAIM: Final = Statement(
         attempts=tables.message.c.attempts + literal_column("1"),
     )
     .returning(*MESSAGE_COLUMNS),
-    ("until", "owner", "now", "again_now", "without", "most"),
+    ("until", "owner", "now", "again_now", "without", "largest", "most"),
 )
 
 
 def _claim(session: Session, job: Claim) -> list[Message]:
     now, until = instant_text(job.now), instant_text(job.now + job.lease)
-    rows = session.fetch(_CLAIM, (until, job.owner, now, now, json_text(job.without), job.limit))
+    rows = session.fetch(_CLAIM, (until, job.owner, now, now, json_text(job.without), job.largest, job.limit))
     messages = [message_of(row) for row in rows]
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
 

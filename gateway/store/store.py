@@ -24,7 +24,7 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId, Particip
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
-from gateway.ports import Added, Arrival, Clock, Filter
+from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter
 from gateway.store import accounts, documents, queries, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.database import (
@@ -122,12 +122,20 @@ class SqlStore:
         )
 
     async def claim(
-        self, owner: str, limit: int, lease_seconds: float, *, without: Sequence[str] = ()
+        self,
+        owner: str,
+        limit: int,
+        lease_seconds: float,
+        *,
+        without: Sequence[str] = (),
+        largest: int = ANY_SIZE,
     ) -> Sequence[Message]:
         """Take due documents, those first that have been due longest, and count up their ``attempts``."""
         lease = timedelta(seconds=lease_seconds)
         limit = max(0, min(limit, CLAIM_MOST))
-        job = documents.Claim(owner=owner, limit=limit, now=self._clock.now(), lease=lease, without=tuple(without))
+        job = documents.Claim(
+            owner=owner, limit=limit, now=self._clock.now(), lease=lease, without=tuple(without), largest=largest
+        )
         return await self._writer.do(documents.claim, job)
 
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:

@@ -44,7 +44,9 @@ Work = Callable[[Session, Sequence[Job]], "Sequence[Result | GatewayError]"]
 
 MAX_BATCH: Final = 256
 MAX_WAITING: Final = 10_000
-LINGER_SECONDS: Final = 0.003
+LINGER_SECONDS: Final = 0.002
+"""How long a batch waits for the next job; as long as one comes in each such moment, it goes on waiting."""
+LONGEST_LINGER: Final = 0.01
 LOOK_SECONDS: Final = 0.001
 PATIENCE_SECONDS: Final = 0.05
 """How long the turn is looked for from the loop; then the writer stands in line for it."""
@@ -126,11 +128,17 @@ class Writer:
             self._thread.shutdown(wait=False)
 
     async def _linger(self) -> None:
-        """Under load, wait a moment for more: a commit costs as much as the rows of a dozen documents."""
-        self._enough.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_SECONDS):
+        """Under load, wait for more while more comes: a commit costs as much as the rows of a dozen documents."""
+        loop = asyncio.get_running_loop()
+        until, had = loop.time() + LONGEST_LINGER, 0
+        while had < len(self._waiting) < _FEW and loop.time() < until and not self._closing:
+            had = len(self._waiting)
+            self._enough.clear()
+            alarm = loop.call_later(LINGER_SECONDS, self._enough.set)
+            try:
                 await self._enough.wait()
+            finally:
+                alarm.cancel()
 
     async def _write(self, batch: list[_Waiter], *, alone: bool = False) -> None:
         """Write the batch, joined by those who come before it begins; but one that is done again stays alone."""
