@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.errors import Overloaded, PeerUnavailable, StateError, StoreUnavailable
 from gateway.exchange import worker as worker_module
+from gateway.exchange.outbound import Workshop
+from gateway.files.spool import Spool
 from gateway.model.lifecycle import State
 from gateway.model.message import Message, Outgoing, Parcel
 from gateway.model.relation import Endpoint
@@ -228,3 +231,39 @@ async def test_a_receiver_that_holds_all_its_places_is_served_again_as_soon_as_o
     async with _running(exchange):
         for message in waiting:
             await _until(exchange, message, State.SENT)
+
+
+async def test_large_documents_that_wait_for_their_place_do_not_stop_small_ones(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(worker_module, "IN_MEMORY", len(NETWORK) + 50)
+    monkeypatch.setattr(worker_module, "_POLL_SECONDS", 60.0)
+    go = asyncio.Event()
+    silent, good = ("5560360793", "5567121388", "5567456701", "5567987606"), "5564300142"
+
+    class Waiting(ScriptedTransport):
+        async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
+            if endpoint is ENDPOINT:
+                await go.wait()
+            return await ScriptedTransport.send(self, outgoing, endpoint)
+
+    def addressed(number: str) -> bytes:
+        return NETWORK.replace(BUYER[5:].encode(), number.encode())
+
+    workshop = Workshop(
+        spool=Spool(tmp_path / "spool", at_once=1), pack=lambda _, path: pytest.fail("not large"), limit=1
+    )
+    outbound = replace(exchange.outbound, transport=Waiting(), large=workshop)
+    exchange.worker.outbound, exchange.worker.at_once = outbound, 8
+    exchange.lookup.answers = {f"0007:{number}": ENDPOINT for number in silent}
+    exchange.lookup.answers[f"0007:{good}"] = replace(ENDPOINT, seat="POP000003")
+    large = [await exchange.submit(addressed(n) + b"<!--" + b"x" * 100 + b"-->") for _ in range(3) for n in silent]
+    async with _running(exchange):
+        await asyncio.sleep(0.2)
+        assert 1 <= exchange.worker._large <= 2  # those of one claim
+        for _ in range(3):
+            await _until(exchange, await exchange.submit(addressed(good)), State.SENT)
+        go.set()
+        for message in large:
+            await _until(exchange, message, State.SENT)
+    assert exchange.worker._large == 0
