@@ -1,6 +1,6 @@
 """How many messages a whole gateway takes and sends on one core, and what CPU each costs.
 
-    python -m benchmarks.gateway [--messages 2000] [--rounds 3]
+    python -m benchmarks.gateway [--messages 2000] [--rounds 3] [--durability]
 
 Inbound: one gateway on core 0 (AS4, verification, store, receipt after the commit); the generator on core 1 sends
 messages that were made before, over kept connections. Accepted: documents handed in over its API (facts, schema check,
@@ -56,11 +56,13 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--durability", action="store_true", help="measure inbound with and without fsync instead")
     parser.add_argument("--first-port", type=int, default=FIRST_PORT, help="where free ports are looked for")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         market = new_market(Path(directory) / "market", 2, now=datetime.now(UTC), first_port=arguments.first_port)
-        asyncio.run(measure(market, arguments.messages, arguments.rounds, arguments.connections))
+        work = compare if arguments.durability else measure
+        asyncio.run(work(market, arguments.messages, arguments.rounds, arguments.connections))
 
 
 async def measure(market: Market, messages: int, rounds: int, connections: int) -> None:
@@ -90,13 +92,37 @@ async def measure(market: Market, messages: int, rounds: int, connections: int) 
         print(f"{name}: median {median:.2f} private operations a message, {1 / median:.3f} messages an operation")
 
 
+async def compare(market: Market, messages: int, rounds: int, connections: int) -> None:
+    """Inbound with and without fsync in turn, and the ratio of the rates: what durability costs a whole gateway."""
+    os.sched_setaffinity(0, {1})
+    found: dict[str, list[Round]] = {"": [], "--without-fsync": []}
+    assert FACTS.seller.endpoint
+    async with aiohttp.ClientSession() as http:
+        for turn in range(rounds):
+            for option, rates in found.items():
+                async with _node(market, option) as ours:
+                    if not (turn or option):
+                        key = market.members[0].key_file.read_text().strip()
+                        await register(http, market, [key], 0, FACTS.seller.endpoint.value)
+                    pin(ours, 0)
+                    rounded = await _rounds(
+                        option[2:9] or "durable", 1, lambda: _inbound(market, ours, messages, connections)
+                    )
+                    rates.append(rounded[0])
+    durable, other = (statistics.median(r.rate for r in rates) for rates in found.values())
+    more, less = (statistics.median(r.cpu for r in rates) for rates in found.values())
+    print(f"inbound, with fsync ÷ without: messages/s {durable / other:.2f}, CPU {more / less:.2f}")
+
+
 @asynccontextmanager
-async def _node(market: Market) -> AsyncIterator[int]:
+async def _node(market: Market, *options: str) -> AsyncIterator[int]:
     """The measured gateway: the first member, with a worker that waits for a word. Gives its process id."""
     member = market.members[0]
     with (member.directory / "log.jsonl").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.node", str(member.config)), stdout=asyncio.subprocess.PIPE, stderr=log
+            *(sys.executable, "-m", "benchmarks.node", str(member.config), *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
         )
     try:
         assert process.stdout is not None

@@ -1,9 +1,10 @@
 """A gateway whose worker runs only when told: what ``benchmarks.gateway`` measures.
 
-    python -m benchmarks.node CONFIG
+    python -m benchmarks.node CONFIG [--without-fsync]
 
 It is ``gateway serve`` but for one thing: SIGUSR1 starts the worker and SIGUSR2 stops it, so that handing in and
-sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it.
+sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it. With
+``--without-fsync`` its database is not durable (``synchronous=OFF``, which the gateway itself never uses).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.cli.serve import fast_loop
 from gateway.config import load
 from gateway.exchange.worker import Worker
 from gateway.server import log_as_json, open_sites, spare_collector
+from gateway.store import database
 
 
 async def run(config: Path) -> None:
@@ -59,5 +61,8 @@ class Switch:
 
 if __name__ == "__main__":
     log_as_json()
+    if "--without-fsync" in sys.argv:
+        settings = tuple(s.replace("synchronous=FULL", "synchronous=OFF") for s in database._WRITER_SETTINGS)
+        database._WRITER_SETTINGS = settings  # type: ignore[misc, assignment]
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(run(Path(sys.argv[1])))
