@@ -68,9 +68,12 @@ def read_accepted(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     root = open_document(octets, limit=limit)
     if etree.QName(root).namespace != SBDH:
         return Submission(document=octets, facts=facts_of(root), envelope=None)
-    envelope, document = sbdh.unwrap(octets, limit=limit)
+    unwrapped = sbdh.unwrap(octets, limit=limit)
+    document = unwrapped.document
+    assert isinstance(document, bytes)  # files are read_submission of large.py
     inner = open_document(document, limit=limit)
-    return Submission(document=document, facts=facts_of(inner) if is_invoice(inner) else None, envelope=envelope)
+    facts = facts_of(inner) if is_invoice(inner) else None
+    return Submission(document=document, facts=facts, envelope=unwrapped.envelope)
 
 
 def _checked(octets: bytes, root: etree._Element, book: Rulebook | None, reject: bool) -> tuple[Facts, Verdict | None]:

@@ -34,6 +34,7 @@ def test_a_bare_invoice_is_taken_as_it_is(network: bytes) -> None:
 
 def test_a_whole_envelope_gives_its_header_and_document(network: bytes, envelope: Envelope) -> None:
     submission = door.read_submission(sbdh.wrap(network, envelope))
+    assert submission == door.read_accepted(sbdh.wrap(network, envelope))
     assert submission.envelope == envelope
     assert submission.document == network.split(b"?>", 1)[1].strip()
     assert submission.facts is not None
@@ -76,6 +77,7 @@ def test_another_document_travels_in_its_envelope_without_facts(envelope: Envelo
     own = dataclasses.replace(envelope, document_type=kind, standard=kind.namespace, type="Order")
     submission = door.read_submission(sbdh.wrap(order, own))
     assert (submission.facts, submission.document) == (None, order)
+    assert submission == door.read_accepted(sbdh.wrap(order, own))
 
 
 def test_another_document_alone_is_refused() -> None:
@@ -114,12 +116,14 @@ def test_every_valid_official_example_is_taken(corpus: Path, truth: dict[str, An
 def test_no_document_of_the_corpus_fails_otherwise_than_with_findings(corpus: Path, truth: dict[str, Any]) -> None:
     taken = 0
     for name, entry in truth.items():
+        octets = (corpus / name).read_bytes()
         try:
-            door.read_submission((corpus / name).read_bytes())
+            submission = door.read_submission(octets)
         except InvalidDocument as error:
             assert error.findings, name
         else:
             assert entry["xsd"]["valid"], name
+            assert submission == door.read_accepted(octets), name
             taken += 1
     assert taken > 500
 
