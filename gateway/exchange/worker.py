@@ -16,13 +16,14 @@ from typing import Final
 
 from gateway.errors import GatewayError, LostLease, TemporaryError
 from gateway.exchange.inbound import Inbound
-from gateway.exchange.outbound import IN_MEMORY, Outbound
+from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.silence import Silence
 from gateway.exchange.step import Outcome
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction, Message
+from gateway.model.octets import IN_MEMORY
 from gateway.ports import ANY_SIZE, Clock, Store
 
 log = logging.getLogger(__name__)
