@@ -1,7 +1,7 @@
 """The AS4 compression feature (AS4 profile 3.1): one gzip member in, one gzip member out.
 
-Writing uses ISA-L where it is installed, at three times the speed for the same size; reading is always zlib, which
-is the better tried on hostile input.
+ISA-L is used where it is installed: three times the speed for the same size in writing, twice in reading. Only zlib
+refuses, since it is the better tried on hostile input: what ISA-L does not read whole and at once, zlib judges.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gateway.as4.limits import Limits
 from gateway.errors import InvalidMessage
@@ -29,7 +29,18 @@ def _compressor() -> Callable[..., bytes]:
     return fast
 
 
+def _decompressor() -> tuple[Callable[..., Any] | None, type[Exception]]:
+    try:
+        from isal import igzip_lib, isal_zlib
+    except ImportError:
+        return None, zlib.error
+    return isal_zlib.decompressobj, cast("type[Exception]", igzip_lib.IsalError)
+
+
 _compress: Final = _compressor()
+_fast_reader, _FastError = _decompressor()
+_PLAIN_HEADER: Final = b"\x1f\x8b\x08\x00"
+"""gzip, deflate, no flags: with others ISA-L takes some that zlib refuses."""
 
 
 def compressor() -> Any:
@@ -62,9 +73,18 @@ def inflate(octets: bytes, limits: Limits, *, in_memory: int = sys.maxsize - 1) 
     :class:`TooLargeForMemory`.
     """
     allowed = allowed_size(len(octets), limits)
+    most = min(allowed, in_memory)
+    if _fast_reader is not None and octets.startswith(_PLAIN_HEADER):
+        fast = _fast_reader(wbits=_GZIP)
+        try:
+            document: bytes = fast.decompress(octets, most + 1)
+        except _FastError:
+            document = b""
+        if document and fast.eof and not fast.unused_data and len(document) <= most:
+            return document
     reader = zlib.decompressobj(wbits=_GZIP)
     try:
-        document = reader.decompress(octets, min(allowed, in_memory) + 1)
+        document = reader.decompress(octets, most + 1)
     except zlib.error:
         raise refusal("The payload is not gzip, or is damaged") from None
     if in_memory < len(document) <= allowed:

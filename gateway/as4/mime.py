@@ -27,6 +27,9 @@ _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]
 PADDING: Final = 80
 """Blanks and line end after a boundary."""
 _AS_IS: Final = frozenset({"", "binary", "8bit", "7bit"})
+_USUAL_NAMES: Final = {
+    name: name.lower() for name in ("Content-Type", "Content-ID", "Content-Id", "Content-Transfer-Encoding")
+}
 _ONCE: Final = frozenset({"content-type", "content-id", "content-transfer-encoding"})
 
 
@@ -211,24 +214,31 @@ def read_headers(block: bytes, limits: Limits) -> dict[str, str]:
     lines = block.split(b"\r\n")
     if len(lines) > limits.part_headers:
         raise UnreadableRequest("Too many headers in a MIME part")
-    if b"\x00" in block or any(b"\r" in line or b"\n" in line for line in lines):
+    ends = len(lines) - 1
+    if b"\x00" in block or block.count(b"\r") != ends or block.count(b"\n") != ends:
         raise UnreadableRequest("A MIME header holds a control character (lines end in CR LF)")
+    if b"\r\n " in block or b"\r\n\t" in block:
+        lines = _unfolded(lines)
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.decode("latin-1").partition(":")
+        key = _USUAL_NAMES.get(name) or name.rstrip().lower()
+        if not colon or (name not in _USUAL_NAMES and not _TOKEN.fullmatch(key)):
+            raise UnreadableRequest("A MIME header cannot be read")
+        if key in headers and key in _ONCE:
+            raise UnreadableRequest(f"A MIME part has {key} twice")
+        headers[key] = value.strip()
+    return headers
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
     unfolded: list[bytes] = []
     for line in lines:
         if line[:1] in (b" ", b"\t") and unfolded:
             unfolded[-1] += b" " + line.strip()
         else:
             unfolded.append(line)
-    headers: dict[str, str] = {}
-    for line in unfolded:
-        key, colon, value = line.decode("latin-1").partition(":")
-        key = key.rstrip().lower()
-        if not colon or not _TOKEN.fullmatch(key):
-            raise UnreadableRequest("A MIME header cannot be read")
-        if key in headers and key in _ONCE:
-            raise UnreadableRequest(f"A MIME part has {key} twice")
-        headers[key] = value.strip()
-    return headers
+    return unfolded
 
 
 def _base64(content: memoryview) -> bytes:

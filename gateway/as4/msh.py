@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NoReturn, cast
 from urllib.parse import unquote
 
@@ -62,8 +62,18 @@ _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*@[A-Za-z0-9_-]+
 
 def new_message_id(seat: str, unique: uuid.UUID | None = None) -> MessageId:
     """Make an ebMS MessageId ``uuid@seat.as4``, plain enough for every known stack."""
-    domain = re.sub(r"[^a-z0-9]+", "-", seat.lower()).strip("-") or "seat"
-    return MessageId(f"{unique or uuid.uuid4()}@{domain}.as4")
+    return MessageId(f"{unique or _random_uuid()}@{_domain(seat)}.as4")
+
+
+def _random_uuid() -> str:
+    """A UUID of version 4, without an object of its own."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+@lru_cache(maxsize=64)
+def _domain(seat: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", seat.lower()).strip("-") or "seat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.errors import ConfigurationError
 
+_PKCS1 = padding.PKCS1v15()
+_SHA256 = hashes.SHA256()
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
 
@@ -45,7 +47,7 @@ class PemKey:
     key: rsa.RSAPrivateKey
 
     def sign(self, data: bytes) -> bytes:
-        return self.key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        return self.key.sign(data, _PKCS1, _SHA256)
 
     def decrypt(self, wrapped: bytes) -> bytes:
         return self.key.decrypt(wrapped, _OAEP)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+import re
 import time
 from pathlib import Path
 
@@ -424,3 +426,69 @@ def test_blanks_beside_the_document_in_other_words_are_not_cut_out_with_it(
     for made in (octets[:end] + beside + octets[end:], octets[:header] + beside + octets[header:]):
         document = sbdh.unwrap(made).document
         assert beside not in document and safexml.parse(document).tag.endswith("}Invoice")
+
+
+_ODD = (
+    " ",
+    "\n",
+    "\r\n",
+    "&amp;",
+    "&#13;",
+    "<!-- c -->",
+    "<![CDATA[x]]>",
+    "é",
+    "\u00a0",
+    "",
+    ' x="y"',
+    ' xmlns="urn:b"',
+    "A>b",
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_header_reads_alike_from_its_text_and_from_the_tree(
+    seed: int, network: bytes, envelope: Envelope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut, doubled and with odd signs anywhere: the short way changes neither value nor refusal."""
+    draw = random.Random(seed)
+    whole = sbdh.wrap(network, envelope).decode()
+    end = whole.index("<Invoice")
+    pieces = re.findall("<[^>]*>|[^<]+", whole[:end])
+
+    def verdict(octets: bytes) -> tuple[Envelope, bytes] | str:
+        try:
+            return _opened(octets)
+        except InvalidMessage as error:
+            return error.detail
+
+    cases = []
+    for _ in range(150):
+        changed = list(pieces)
+        place = draw.randrange(len(changed))
+        match draw.randrange(4):
+            case 0:
+                del changed[place]
+            case 1:
+                changed.insert(place, changed[draw.randrange(len(changed))])
+            case 2:
+                inside = draw.randrange(len(changed[place]) + 1)
+                changed[place] = changed[place][:inside] + draw.choice(_ODD) + changed[place][inside:]
+            case _:
+                changed.insert(place, draw.choice(_ODD))
+        cases.append(("".join(changed) + whole[end:]).encode())
+    short = [verdict(case) for case in cases]
+    monkeypatch.setattr(sbdh, "usual_header", lambda octets: None)
+    assert short == [verdict(case) for case in cases]
+    assert {type(one) for one in short} == {tuple, str}
+
+
+def test_our_own_header_and_one_with_prefixes_take_the_short_way(network: bytes, envelope: Envelope) -> None:
+    wrapped = sbdh.wrap(network, envelope)
+    prefixed = re.sub(rb"<(/?)(?=[A-Z])", rb"<\1s:", wrapped[: wrapped.index(b"<Invoice")]).replace(
+        b"xmlns=", b"xmlns:s="
+    )
+    for octets in (wrapped, b'<?xml version="1.0"?>\n' + wrapped, prefixed):
+        found = header.usual_header(octets)
+        assert found is not None
+        assert found[0] == envelope
+        assert octets[: found[1]].endswith(b"StandardBusinessDocumentHeader>")

@@ -6,7 +6,7 @@ that which strict receivers need: each token before its use, encryption before s
 
 from __future__ import annotations
 
-import base64
+import binascii
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -30,7 +30,11 @@ _BODY: Final = f'<soap:Body xmlns:soap="{ns.SOAP}" xmlns:wsu="{ns.WSU}" wsu:Id="
 
 
 def _digest(octets: Octets) -> str:
-    return base64.b64encode(bytes.fromhex(sha256_of(octets))).decode()
+    return _base64(bytes.fromhex(sha256_of(octets)))
+
+
+def _base64(octets: bytes) -> str:
+    return binascii.b2a_base64(octets, newline=False).decode()
 
 
 def _reference(uri: str, transform: str, digest: str) -> str:
@@ -90,7 +94,7 @@ def sign(messaging: str, identity: Identity, part: tuple[str, Octets] | None = N
         signed.append((f"cid:{part[0]}", _digest(part[1])))
         references += _reference(escape_attribute(signed[-1][0]), ns.CONTENT_SIGNATURE, signed[-1][1])
     info = f"{_INFO_OPEN}{references}</ds:SignedInfo>"
-    value = base64.b64encode(identity.signer.sign(info.encode())).decode()
+    value = _base64(identity.signer.sign(info.encode()))
     text = (
         f"{_token(_SIGNER_ID, identity.token)}"
         f'<ds:Signature xmlns:ds="{ns.DS}" Id="signature">{info}<ds:SignatureValue>{value}</ds:SignatureValue>'
@@ -108,7 +112,7 @@ def seal(part: bytes, content_id: str, certificate: bytes, *, content_key: bytes
 def seal_key(content_id: str, certificate: bytes, *, content_key: bytes) -> str:
     """The receiver's token, the wrapped key and the description of the part that it opens, as text."""
     public_key, token = _recipient(certificate)
-    wrapped = base64.b64encode(public_key.encrypt(content_key, _OAEP)).decode()
+    wrapped = _base64(public_key.encrypt(content_key, _OAEP))
     return (
         f"{_token(_RECEIVER_ID, token)}"
         f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" xmlns:ds="{ns.DS}" Id="{_KEY_ID}">'
@@ -145,4 +149,4 @@ def _recipient(certificate: bytes) -> tuple[rsa.RSAPublicKey, str]:
         raise Untrusted("The receiver's certificate cannot be read") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise Untrusted("The receiver's certificate does not hold an RSA key")
-    return key, base64.b64encode(certificate).decode()
+    return key, _base64(certificate)
