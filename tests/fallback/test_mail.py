@@ -188,6 +188,7 @@ def test_no_name_or_number_adds_a_header_or_an_address(name: str, number: str, b
 
 
 @given(name=st.text(alphabet=st.characters(categories=("L", "N", "P", "S", "Zs")), max_size=100))
+@example(name="¡¡¡¡¡¡¡¡¡ࠀ𐀀 ¡")
 @settings(max_examples=100, deadline=None)
 def test_the_subject_comes_back_as_it_was_meant(name: str) -> None:
     facts = make_facts(seller=replace(SELLER, name=name or "x"))
