@@ -102,7 +102,7 @@ class Rules:
     workers: int = 1
     time_limit: timedelta = timedelta(seconds=30)
     memory_limit: ByteSize = ByteSize(1_000_000_000)
-    outgoing: Literal["reject", "flag", "off"] = "reject"
+    outgoing: Literal["reject", "flag", "off"] = "flag"
     incoming: Literal["reject", "flag", "off"] = "off"
     accounts: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
