@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +27,7 @@ from gateway.model.document import Envelope
 from gateway.model.identifiers import TRANSPORT_PROFILE, DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
+from gateway.network.market import free_ports
 from gateway.security.authority import issue_tls, new_pki
 from gateway.security.tls import Pair, client_context, server_context
 from gateway.security.trust import Trust
@@ -274,27 +277,33 @@ async def test_a_certificate_of_its_own_gets_nothing(authority: Path, pki: Pki, 
 @asynccontextmanager
 async def peer_of(authority: Path, name: str, *words: str) -> AsyncIterator[int]:
     """Another's TLS server, which tells callers why it refuses them."""
-    (listening,) = listen(Address("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    listening.close()
     files = ["-cert", f"{authority / name}.pem", "-key", f"{authority / name}.key.pem"]
-    command = ["openssl", "s_server", "-accept", str(port), *files, "-quiet", *words]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    for port in islice(free_ports(random.randrange(20_000, 31_000)), 5):  # another program may be quicker
+        command = ["openssl", "s_server", "-accept", str(port), *files, "-quiet", *words]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        if await _answers(process, port):
+            break
     try:
-        for _ in range(100):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                break
         yield port
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         assert process.stdout is not None
         assert await process.stdout.read() == b""  # nothing was sent
         await process.wait()
+
+
+async def _answers(process: asyncio.subprocess.Process, port: int) -> bool:
+    """Wait until the server takes connections; False when it has ended instead."""
+    while process.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return True
+    return False
 
 
 @needs_openssl
