@@ -29,7 +29,7 @@ NOT_YET = {
     "E11": "keys are PEM files: no PKCS#12 is read",
     "E12": "keys are PEM files: no PKCS#11 token is used",
     "F07": "no worker with limits of memory and CPU for schema validation",
-    "F08": "no message reaches Schematron or XSLT; that a rule pack reaches neither file nor network is shown in tests/judging",
+    "F08": "no message reaches Schematron or XSLT; tests/judging shows what a rule pack cannot reach",
     "F12": "no WSDL is read by the gateway",
     "F11": "messages are read without a limited worker; the workers of rule packs are killed in tests/judging",
 }
