@@ -68,6 +68,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    certificates = read_certificates(config)
+    loop.add_signal_handler(signal.SIGHUP, lambda: [each.reload() for each in certificates.values()])
     siblings = Siblings(post.board, post.number) if post else None
     async with open_gateway(config, held=held, siblings=siblings) as gateway, AsyncExitStack() as sites:
         for text in not_built(config):
@@ -75,8 +77,6 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
         watch = gateway.certificates.watch
         if watch:
             await watch.settle(_FIRST_LISTS_SECONDS)
-        certificates = read_certificates(config)
-        loop.add_signal_handler(signal.SIGHUP, lambda: [each.reload() for each in certificates.values()])
         try:
             ready = await open_sites(gateway, sites, post.sockets if post else None, certificates)
         except OSError:
@@ -89,7 +89,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
                 aside.append(tasks.create_task(watch.run()))
-            aside.append(tasks.create_task(_remind(gateway)))
+            if siblings is None or siblings.place == 1:  # one voice is enough
+                aside.append(tasks.create_task(_remind(gateway)))
             working = tasks.create_task(gateway.worker.run())
             announce(ready)
             spare_collector()

@@ -179,7 +179,7 @@ class As4Client:
 
 
 class As4Endpoint:
-    """Receives messages: two aiohttp handlers for one path."""
+    """Receives messages: answers every request of a site that has one path."""
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ class As4Endpoint:
     async def post(self, request: web.BaseRequest) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
         held = 0
-        self._turns.expect(request.remote or "")
+        self._turns.expect(neighbourhood(request.remote or ""))
         try:
             spool = self._large.spool if self._large else None
             limits = self._limits

@@ -21,7 +21,7 @@ class DocumentRules:
     """The rulebook, and what its verdict means."""
 
     book: Rulebook = field(default_factory=Rulebook)
-    outgoing: Policy = "reject"
+    outgoing: Policy = "flag"
     """A document with a fatal finding is not accepted, accepted with a note, or not looked at."""
     incoming: Policy = "off"
     """The receipt is the same in any case; ``reject`` keeps the document from C4 until a person requeues it."""

@@ -57,11 +57,6 @@ def calls(expression: str, *, template: bool = False) -> list[tuple[str, str]]:
     ]
 
 
-def literals(expression: str) -> list[str]:
-    """The text literals, unquoted."""
-    return [match[0][1:-1].replace(match[0][0] * 2, match[0][0]) for match in _TEXT.finditer(expression)]
-
-
 def split_union(pattern: str) -> list[str]:
     """The alternatives of a pattern: what stands between the signs ``|`` outside of brackets and texts."""
     parts: list[str] = []

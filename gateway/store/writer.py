@@ -124,8 +124,10 @@ class Writer:
             self._closing = True
             for waiter in self._waiting:
                 _refuse(waiter, StoreUnavailable("The store was closed before this was written"))
-            await self._drop_connection()
-            self._thread.shutdown(wait=False)
+            try:
+                await self._drop_connection()
+            finally:
+                self._thread.shutdown(wait=False)
 
     async def _linger(self) -> None:
         """Under load, wait for more while more comes: a commit costs as much as the rows of a dozen documents."""

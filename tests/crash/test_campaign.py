@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.crash.campaign import random_kills
-from tests.crash.judge import Verdict
+from tests.crash.judge import Verdict, judge
+from tests.crash.load import Load
 from tests.crash.points import FLOWS, build, sweep
-from tests.crash.world import World
+from tests.crash.world import World, open_world
 
 
 def said(verdict: Verdict) -> str:
@@ -41,10 +43,6 @@ class TestJudge:
     """The judge sees what it is there for: each ledger is falsified in turn."""
 
     async def test_it_sees_what_is_lost_doubled_and_mixed(self, tmp_path: Path) -> None:
-        from tests.crash.judge import judge
-        from tests.crash.load import Load
-        from tests.crash.world import open_world
-
         async with open_world(tmp_path / "market", 3) as world:
             world.front.broken = False
             await world.victim.start()
@@ -57,10 +55,6 @@ class TestJudge:
             await self._falsify(world)
 
     async def _falsify(self, world: World) -> None:
-        from dataclasses import replace
-
-        from tests.crash.judge import judge
-
         sent, fetched = world.ledgers.sent, world.ledgers.fetched
         first = next(iter(sent.values()))
         sent["gone"] = replace(first, message_id="gone", receipts=[b"receipt"])

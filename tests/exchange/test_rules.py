@@ -18,8 +18,9 @@ WRONG = GOOD.replace(b">24650.84<", b">24651.84<").replace(b">24651.00<", b">246
 
 
 async def test_a_document_that_breaks_a_rule_is_refused_with_its_findings_and_not_stored(exchange: Exchange) -> None:
+    outbound = replace(exchange.outbound, rules=DocumentRules(outgoing="reject"))
     with pytest.raises(InvalidDocument) as caught:
-        await exchange.submit(WRONG)
+        await outbound.submit(ACCOUNT, WRONG)
     assert [finding.rule for finding in caught.value.findings] == ["BR-CO-15"]
     assert "24,650.84" in str(caught.value)
     assert await exchange.worker.run_once() == 0
