@@ -1,7 +1,7 @@
 """Processes under a supervisor for `test_supervisor.py`: each beats until it is told to hang or to end.
 
-Usage: python -m tests.serving.supervised FOLDER HANG_SECONDS. Each process writes its id to FOLDER/NUMBER; it hangs,
-deaf and without a beat, once FOLDER/hang-NUMBER exists.
+Usage: python -m tests.serving.supervised FOLDER HANG_SECONDS. Each process writes its id to FOLDER/NUMBER and makes
+FOLDER/up-ID once it has said that it is ready; it hangs, deaf and without a beat, once FOLDER/hang-NUMBER exists.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gateway.serving.supervisor import Post, Supervisor
 def work(folder: Path, post: Post) -> int:
     (folder / str(post.number)).write_text(str(os.getpid()))
     os.write(post.line, json.dumps({"ready": True, "number": post.number}).encode() + b"\n")
+    (folder / f"up-{os.getpid()}").touch()
     hang = folder / f"hang-{post.number}"
     while not select.select([post.life], [], [], 0.05)[0]:
         post.beat()
