@@ -24,10 +24,10 @@ def _pattern() -> re.Pattern[str]:
 
     typed = f"(?: type={quoted})?"
     party = element("PartyId", value, typed) + element("Role", value)
-    some = r'(?:<(?P=p)Property name="[^"]*+"(?: type="[^"]*+")?>[^<]*+</(?P=p)Property>)++'
+    some = r'(?:<(?P=p)Property name="[^"]*+"(?: type="[^"]*+")?>[^<]*+</(?P=p)Property>)+'
     part = element("PartProperties", f"({some})")
     return re.compile(
-        '<(?P<p>(?:[^:<> ]+:)?)Messaging(?: [^=]++="[^"]*+")++>'
+        '<(?P<p>(?:[^:<> ]+:)?)Messaging(?: [^=]++="[^"]*+")+>'
         f"<(?P=p)UserMessage(?: mpc={quoted})?>"
         + element("MessageInfo", element("Timestamp", value) + element("MessageId", value))
         + element("PartyInfo", element("From", party) + element("To", party))
@@ -45,7 +45,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 _USUAL: Final = _pattern()
-_PROPERTY: Final = re.compile('name="([^"]*+)"(?: type="([^"]*+)")?+>([^<]*+)<')
+_PROPERTY: Final = re.compile('name="([^"]*+)"(?: type="([^"]*+)")?>([^<]*+)<')
 _BLANK: Final = frozenset(SPACE)
 
 

@@ -31,17 +31,18 @@ _DIGEST_METHOD, _DIGEST_VALUE = f"{{{ns.DS}}}DigestMethod", f"{{{ns.DS}}}DigestV
 _INCLUSIVE: Final = f"{{{ns.EC}}}InclusiveNamespaces"
 _DIGEST_SIZE: Final = 32
 
+# Single signs repeat possessively, groups do not: Python before 3.11.4 loses what a possessive group has captured.
 _PREFIX_LIST: Final = (
     rf'(?:<(?P<e>[^:<> ]+):InclusiveNamespaces xmlns:(?P=e)="{re.escape(ns.EC)}" PrefixList="([^"]*+)">'
-    "</(?P=e):InclusiveNamespaces>)?+"
+    "</(?P=e):InclusiveNamespaces>)?"
 )
 _HEAD: Final = re.compile(
-    '<(?P<p>(?:[^:<> ]+:)?)SignedInfo(?: xmlns[^= ]*+="[^"]*+")++(?: Id="[^"]*+")?+>'
+    '<(?P<p>(?:[^:<> ]+:)?)SignedInfo(?: xmlns[^= ]*+="[^"]*+")+(?: Id="[^"]*+")?>'
     f'<(?P=p)CanonicalizationMethod Algorithm="[^"]*+">{_PREFIX_LIST}</(?P=p)CanonicalizationMethod>'
     '<(?P=p)SignatureMethod Algorithm="[^"]*+"></(?P=p)SignatureMethod>'
 )
 _USUAL: Final = re.compile(
-    '<(?P<p>(?:[^:<> ]+:)?)Reference(?: Id="[^"]*+")?+(?: Type="[^"]*+")?+ URI="([^"]*+)">'
+    '<(?P<p>(?:[^:<> ]+:)?)Reference(?: Id="[^"]*+")?(?: Type="[^"]*+")? URI="([^"]*+)">'
     f'<(?P=p)Transforms><(?P=p)Transform Algorithm="([^"]*+)">{_PREFIX_LIST}</(?P=p)Transform></(?P=p)Transforms>'
     '<(?P=p)DigestMethod Algorithm="([^"]*+)"></(?P=p)DigestMethod>'
     "<(?P=p)DigestValue>([^<]*+)</(?P=p)DigestValue></(?P=p)Reference>"
