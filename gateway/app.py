@@ -13,7 +13,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,12 +31,14 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config
 from gateway.discovery import ChannelContext, open_channel
 from gateway.errors import ConfigurationError, NotFound
+from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import DocumentRules, Policy
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
+from gateway.files.room import Room
 from gateway.files.spool import AT_ONCE
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
@@ -97,6 +99,8 @@ class Gateway:
     publisher: Publisher | None
     certificates: Certificates
     started: datetime
+    door: Door = field(default_factory=Door)
+    """Whether anything new may come in."""
     siblings: Siblings | None = None
     """The other processes of this gateway, when there are any."""
     limit: int = LIMITS.inflated
@@ -146,6 +150,7 @@ async def open_gateway(
                 config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner
             )
         )
+        door = Door(room=_room(config), store=store, most_waiting=config.store.most_waiting)
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
         sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))
         handing_out = stack.enter_context(_spool(config, at_once=_FETCHED_AT_ONCE))
@@ -189,6 +194,7 @@ async def open_gateway(
             unwrap=sbdh.unwrap,
             accept=inbound.receive,
             large=large.Large(spool=receiving, unwrap=partial(ubl_large.unwrap, limit=limits.inflated)),
+            door=door.refusal,
         )
         publisher = parts.smp and Publisher(
             identity=parts.smp,
@@ -209,12 +215,22 @@ async def open_gateway(
             handing_in=handing_in,
             handing_out=handing_out,
             limit=limits.inflated,
+            door=door,
             publisher=publisher or None,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             siblings=siblings,
             first_key=first_key,
         )
+
+
+def _room(config: Config) -> Room:
+    """The room on the disks of database and payloads."""
+    store = config.store
+    folders = [config.base / store.payloads]
+    if store.database.startswith("sqlite:"):
+        folders.append((config.base / store.database.removeprefix("sqlite:").removeprefix("//")).parent)
+    return Room(tuple(dict.fromkeys(folders)), reserve=store.reserve, percent=store.reserve_percent)
 
 
 @contextmanager

@@ -132,6 +132,18 @@ class Filter:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """What waits for a worker."""
+
+    waiting: int = 0
+    """Documents that have a time at which they are worked on, at most as many as were counted."""
+    overdue: int = 0
+    """Those whose time was more than five minutes ago and that nobody has in hand."""
+    oldest: datetime | None = None
+    """The time of the one that has been due longest, or is due first."""
+
+
 class Wake(Protocol):
     """A bell: rung by the store after each commit that made work, waited for by the worker."""
 
@@ -156,6 +168,15 @@ class Store(Protocol):
     @property
     def work(self) -> Wake:
         """Rung after each commit that made work."""
+        ...
+
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for the disk."""
+        ...
+
+    async def queue(self, most: int) -> Queue:
+        """Count what waits for a worker, up to ``most``. Raises ``StoreUnavailable``."""
         ...
 
     async def add_once(self, arrival: Arrival) -> Added:

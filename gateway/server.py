@@ -84,7 +84,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 announce({"ready": False, "api_key": gateway.first_key})
             raise
         async with asyncio.TaskGroup() as tasks:
-            aside = [tasks.create_task(_watch(certificates, gateway.clock))]
+            aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:

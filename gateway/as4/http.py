@@ -60,6 +60,9 @@ Accept = Callable[[Received, bytes], Awaitable[bytes]]
 Raises ``InvalidMessage`` (the answer is an ebMS error) or ``TemporaryError`` (the answer is 503).
 """
 
+Door = Callable[[], TemporaryError | None]
+"""Why no message can be taken now; None while it can. Asked before a body is read, so it must not wait."""
+
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
 _RETRY_AFTER: Final = "60"
 _NOT_REACHED: Final = (
@@ -192,7 +195,9 @@ class As4Endpoint:
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
         large: Large | None = None,
+        door: Door = lambda: None,
     ) -> None:
+        self._door = door
         self._identity = identity
         self._trust = trust
         self._clock = clock
@@ -226,6 +231,8 @@ class As4Endpoint:
     async def post(self, request: web.BaseRequest) -> web.Response:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
         held = 0
+        if (refusal := self._door()) is not None:  # the door logs, once
+            return await _cut(request, _busy(refusal.peer_text))
         self._turns.expect(neighbourhood(request.remote or ""))
         try:
             spool = self._large.spool if self._large else None

@@ -240,6 +240,10 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
+    if not 0 <= config.store.reserve_percent <= 50:
+        problems.append(("store.reserve_percent", "must be between 0 and 50"))
+    if config.store.most_waiting < 1:
+        problems.append(("store.most_waiting", "must be 1 or more"))
     problems += _rules_contradictions(config.rules)
     if not 1_000_000 <= config.as4.max_message <= 250_000_000:
         problems.append(("as4.max_message", "must be between 1 MB and 250 MB"))

@@ -92,6 +92,9 @@ class StoreSection:
 
     database: str = "sqlite:var/gateway.db"
     payloads: Path = Path("var/payloads")
+    reserve: ByteSize = ByteSize(2 * 1024**3)
+    reserve_percent: int = 5
+    most_waiting: int = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId, Particip
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
-from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter
-from gateway.store import accounts, documents, queries, steps
+from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
+from gateway.store import accounts, documents, figures, queries, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.database import (
     Reader,
@@ -79,6 +79,15 @@ class SqlStore:
         self._reader = reader
         self._payloads = payloads
         self._clock = clock
+
+    @property
+    def writes_waiting(self) -> int:
+        """How many writes wait for the disk."""
+        return self._writer.waiting
+
+    async def queue(self, most: int) -> Queue:
+        """Count what waits for a worker, up to ``most``. Raises ``StoreUnavailable``."""
+        return await self._read(partial(figures.queue, most=most, now=self._clock.now()))
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""

@@ -98,6 +98,11 @@ class Writer:
             self._enough.set()
         return cast("Result", await waiter.answer)
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the next commit."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Take no new jobs; ``run`` ends when those that wait are done."""
         self._closing = True

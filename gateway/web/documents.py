@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from gateway.errors import Conflict, StateError
 from gateway.model.identifiers import AccountId, DocumentId
@@ -31,6 +31,8 @@ _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _LONGEST_PAUSE: Final = 1.0
 """Seconds after which a waiting caller looks again by itself: another process may have done the work."""
 _WAITERS: Final = 500
+_COME_AGAIN_SECONDS: Final = 60
+"""While nothing new is taken: a disk is not emptied in seconds."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Documents:
     def routes(self) -> list[web.RouteDef]:
         """Where each call stands."""
         return [
-            web.post("/v1/documents", self.submit),
+            web.post("/v1/documents", self.submit, expect_handler=self._expected),
             web.get("/v1/documents", self.find),
             web.get(f"/v1/documents/{ID}", self.show),
             web.get(f"/v1/documents/{ID}/timeline", self.timeline),
@@ -60,6 +62,7 @@ class Documents:
 
     async def submit(self, request: web.Request) -> web.Response:
         """Accept a document: 202 once it is on disk, later only if ``wait`` says so."""
+        self._admit()
         account, query = account_of(request), Query(request, "route", "wait")
         route = query.member("route", Route.AUTO)
         wait = query.number("wait", 0, 0, MAX_WAIT)
@@ -121,6 +124,7 @@ class Documents:
     async def resend(self, request: web.Request) -> web.Response:
         """The stored content as a new document with new ids, linked to the old one."""
         no_query(request)
+        self._admit()
         message, key = await self._message(request), idempotency_key(request)
         if message.direction is not Direction.OUT:
             raise Problem("conflict", "The document came in; only documents that were handed in here can be sent anew.")
@@ -133,6 +137,22 @@ class Documents:
         with self._one_at_a_time(message.account, f"{message.id} {key}"):
             added = await self.gateway.outbound.resend(message, key=key)
         return _accepted(added, added.message)
+
+    async def _expected(self, request: web.Request) -> None:
+        """Ask a caller who waits with its body for it (RFC 9110 10.1.1), unless nothing new is taken."""
+        if request.version < HttpVersion11:
+            return
+        if request.headers.get("Expect", "").lower() != "100-continue":
+            raise web.HTTPExpectationFailed
+        if self.gateway.door.refusal() is None:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # the answer itself has not begun
+
+    def _admit(self) -> None:
+        """Refuse before the body is read while nothing new is taken."""
+        if refusal := self.gateway.door.refusal():
+            headers = {"Retry-After": str(_COME_AGAIN_SECONDS)}
+            raise Problem("unavailable", refusal.peer_text, headers=headers, close=True)
 
     async def _message(self, request: web.Request) -> Message:
         return await self.gateway.store.get(account_of(request), DocumentId(request.match_info["id"]))
