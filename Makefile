@@ -31,8 +31,9 @@ attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every
 fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in tests/fuzz/found
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1)
 
-crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside that must still agree (KILLS=300 SEED=1)
-	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) --seed $(or $(SEED),1)
+crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside that must still agree (KILLS=300 SEED=1 SUMMARY=file)
+	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) --seed $(or $(SEED),1) \
+		$(if $(FROM),--from $(FROM)) $(if $(SUMMARY),--summary $(SUMMARY))
 
 bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
 	@$(BIN)/python -m benchmarks.gateway

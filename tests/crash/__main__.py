@@ -1,7 +1,12 @@
-"""``make crash``: the campaign with a progress line and a table.
+"""``make crash``: the campaign with a progress bar and a table.
 
-python -m tests.crash [--kills 300] [--seed 1]                        kill -9 at random moments under load
+python -m tests.crash [--kills 300] [--seed 1] [--summary FILE]       kill -9 at random moments under load
+python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill again
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
+
+A long campaign runs in pieces of ``--piece`` kills, each in a market of its own and judged at its end. ``--summary``
+keeps a line a piece: started again, the campaign goes on where it ended, and the table shows the sum. The market of a
+piece that broke a promise is kept in ``var/crash``.
 """
 
 from __future__ import annotations
@@ -9,75 +14,139 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.crash import summary
 from tests.crash.campaign import random_kills
-from tests.crash.judge import Verdict
 from tests.crash.points import FLOWS, build, sweep
+from tests.crash.survivor import Survivor
+from tests.crash.victim import CrashError
+
+_KEPT = Path("var/crash")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--from", dest="first", type=int, help="number of the first kill (else: go on, or 1)")
+    parser.add_argument("--piece", type=int, default=500, help="kills in one market")
+    parser.add_argument("--summary", type=Path, help="keep a line a piece here, and show the sum of all")
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
     parser.add_argument("--fault", default="", help="let the call fail with this errno (EIO, ENOSPC) instead of a kill")
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
     parser.add_argument("--flow", nargs="*", choices=FLOWS, default=FLOWS)
-    parser.add_argument("--dir", type=Path, help="keep everything in this new directory, to look at a failure")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        place = arguments.dir or Path(directory) / "market"
-        run = _points if arguments.points else _kills
-        rows, verdict, end = run(arguments, place, Path(directory))
+    return _points(arguments) if arguments.points else _kills(arguments)
+
+
+def _kills(arguments: argparse.Namespace) -> int:
+    what, seed = "kills", arguments.seed
+    pieces = summary.read(arguments.summary, what, seed) if arguments.summary else []
+    begun = first = arguments.first or summary.following(pieces)
+    last = first + arguments.kills - 1
+    lived: Survivor | None = None
+    while first <= last:
+        kills = min(arguments.piece, last - first + 1)
+        show = bar(arguments.kills, first - begun, "kills")
+        piece, survived = run_piece(what, seed, first, kills, show)
+        pieces.append(piece)
+        if survived and (lived is None or survived.kills > lived.kills):
+            lived = survived
+        if arguments.summary:
+            summary.append(arguments.summary, piece)
+        first += kills
     print(file=sys.stderr)
-    _show({**rows, **verdict.counts}, verdict)
-    print(f"{end}: {'every promise kept' if verdict.good else 'BROKEN PROMISES'}")
-    return 0 if verdict.good else 1
+    if lived:
+        print(f"{lived.number} ({lived.way}) lived through {lived.kills} kills:")
+        print(*(f"  {line}" for line in lived.lines), "", sep="\n")
+    return close(pieces, f"seed {seed}")
 
 
-def _kills(arguments: argparse.Namespace, place: Path, _: Path) -> tuple[dict[str, object], Verdict, str]:
-    found = asyncio.run(random_kills(place, arguments.seed, arguments.kills, progress=_progress))
-    rows: dict[str, object] = {
-        "kills": found.kills,
-        "of these while starting": found.killed_while_starting,
-        "slowest start, seconds": f"{found.slowest_start:.2f}",
-        "promises (receipts and 202s)": found.promises,
-    }
-    return rows, found.verdict, f"seed {found.seed}, {found.seconds:.0f} s"
+def run_piece(
+    what: str, seed: int, first: int, kills: int, show: Callable[[int, str], None]
+) -> tuple[summary.Piece, Survivor | None]:
+    """One piece in a market of its own, which is kept when a promise was broken."""
+    piece, survived, began = summary.Piece(what, seed, first, kills), None, time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory) / "market"
+        try:
+            found = asyncio.run(random_kills(place, seed, kills, first=first, progress=show))
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            piece.error = _innermost(error)
+        else:
+            piece.starting, piece.slowest_start = found.killed_while_starting, found.slowest_start
+            piece.promises, piece.counts = found.promises, found.verdict.counts
+            piece.found, survived = summary.found(found.verdict), found.survivor
+        if not piece.good:
+            keep(place, f"{what}-{seed}-{first}")
+    piece.seconds = round(time.monotonic() - began, 1)
+    return piece, survived
 
 
-def _points(arguments: argparse.Namespace, place: Path, around: Path) -> tuple[dict[str, object], Verdict, str]:
-    library = build(around)
-    if library is None:
-        sys.exit("a C compiler is needed (Debian: apt-get install gcc libc6-dev)")
-    fault = getattr(errno, arguments.fault) if arguments.fault else 0
-    flows = tuple(arguments.flow)
-    found = asyncio.run(sweep(place, library, flows, fault=fault, step=arguments.step, progress=_progress))
-    rows: dict[str, object] = {f"durable calls: {flow}": count for flow, count in found.points.items()}
-    every = "each" if arguments.step == 1 else f"every {arguments.step}th"
-    return rows, found.verdict, f"{every} call {arguments.fault or 'killed'}"
+def keep(place: Path, name: str) -> None:
+    """Keep a market, to look at what happened in it."""
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(place, _KEPT / name, dirs_exist_ok=True, ignore_dangling_symlinks=True)
 
 
-def _show(rows: dict[str, object], verdict: Verdict) -> None:
-    rows |= {
-        "LOST": len(verdict.lost),
-        "TWICE": len(verdict.twice),
-        "MIXED": len(verdict.mixed),
-        "STUCK": len(verdict.stuck),
-        "for a person to look at": len(verdict.for_people),
-    }
-    for name, value in rows.items():
-        print(f"{name:36}{value:>12,}" if isinstance(value, int) else f"{name:36}{value!s:>12}")
-    for text in (*verdict.lost, *verdict.twice, *verdict.mixed, *verdict.stuck, *verdict.for_people)[:40]:
-        print(f"  {text}")
+def close(pieces: list[summary.Piece], how: str) -> int:
+    """Print the table; gives the exit code."""
+    print(*summary.table(pieces), sep="\n")
+    good = all(piece.good for piece in pieces)
+    seconds = sum(piece.seconds for piece in pieces)
+    rate = sum(piece.done for piece in pieces) / seconds if seconds else 0.0
+    print(f"{how}, {seconds:.0f} s, {rate:.1f} a second: {'every promise kept' if good else 'BROKEN PROMISES'}")
+    return 0 if good else 1
 
 
-def _progress(text: str) -> None:
+def _points(arguments: argparse.Namespace) -> int:
+    flows, fault = tuple(arguments.flow), getattr(errno, arguments.fault) if arguments.fault else 0
+    piece = summary.Piece(f"points, {arguments.fault or 'killed'}", 0, 1, 0)
+    with tempfile.TemporaryDirectory() as directory:
+        library = build(Path(directory))
+        if library is None:
+            sys.exit("a C compiler is needed (Debian: apt-get install gcc libc6-dev)")
+        place, began = Path(directory) / "market", time.monotonic()
+        found = asyncio.run(sweep(place, library, flows, fault=fault, step=arguments.step, progress=_line))
+        piece.seconds, piece.done = time.monotonic() - began, sum(found.points.values()) // arguments.step
+        piece.counts = {f"durable calls: {flow}": count for flow, count in found.points.items()} | found.verdict.counts
+        piece.found = summary.found(found.verdict)
+        if not piece.good:
+            keep(place, "points")
+    print(file=sys.stderr)
+    return close([piece], "each call" if arguments.step == 1 else f"every {arguments.step}th call")
+
+
+def bar(whole: int, before: int, what: str) -> Callable[[int, str], None]:
+    """A progress bar for a terminal: how many of all, how fast, how long still."""
+    began = time.monotonic()
+
+    def show(done: int, text: str) -> None:
+        rate = done / (time.monotonic() - began)
+        filled = "█" * (24 * (before + done) // whole)
+        left = (whole - before - done) / rate if rate else 0.0
+        _line(f"{filled:·<24} {before + done:,}/{whole:,} {what}, {rate:.1f}/s, {left / 60:.0f} min left, {text}")
+
+    return show
+
+
+def _line(text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
+        print(f"\r{text:<100.100}", end="", file=sys.stderr, flush=True)
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, CrashError) else f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ class Verdict:
 async def judge(world: World) -> Verdict:
     """Compare everything, after calm."""
     verdict = Verdict()
-    ours = [d async for d in _documents(world, world.ours)]
-    theirs = [d async for d in _documents(world, world.theirs) if d["direction"] == "in"]
+    ours = [d async for d in documents(world, world.ours)]
+    theirs = [d async for d in documents(world, world.theirs) if d["direction"] == "in"]
     verdict.counts["documents here"] = len(ours)
     _judge_inbound(world, [d for d in ours if d["direction"] == "in"], verdict)
     _judge_outbound(world, [d for d in ours if d["direction"] == "out"], verdict)
@@ -97,7 +97,7 @@ def _judge_outbound(world: World, documents: list[dict[str, Any]], verdict: Verd
         if len(kept) > 1 or len(mine.ids) > 1:
             verdict.twice.append(f"{mine.number} is there {len(kept)} times, its 202s name {len(mine.ids)} documents")
         for document in kept:
-            if document["sha256"] != hashlib.sha256(mine.octets).hexdigest():
+            if document["sha256"] != mine.sha256:
                 verdict.mixed.append(f"{mine.number} is kept with other octets")
             if document["state"] not in _ARRIVED[mine.kind]:
                 text = f"{mine.number} is {document['state']} by {document['channel']}: {document['reason']}"
@@ -120,7 +120,7 @@ async def _judge_c3(world: World, ours: list[dict[str, Any]], theirs: list[dict[
             verdict.mixed.append(f"{number} is at C3 and was never handed in")
             continue
         _, octets = await world.call(world.theirs, "GET", f"/v1/documents/{found[0]['id']}/content")
-        if content(octets) != content(handed_in[number].octets):
+        if content(octets) != handed_in[number].content:
             verdict.mixed.append(f"{number} is at C3 with other content")
     known = {d["message_id"] for d in ours}
     for message_id in set(world.ledgers.forwarded) - known:
@@ -182,7 +182,7 @@ async def unfinished(world: World) -> int:
     return found
 
 
-async def _documents(world: World, member: Member) -> AsyncIterator[dict[str, Any]]:
+async def documents(world: World, member: Member) -> AsyncIterator[dict[str, Any]]:
     cursor = ""
     while True:
         status, body = await world.call(member, "GET", f"/v1/documents?limit=200{cursor}")

@@ -42,7 +42,10 @@ class HandedIn:
     number: str
     kind: str
     """``network``, ``email`` or ``letter``: how this one has to leave."""
-    octets: bytes
+    content: str
+    """Of the document, as ``Sent.content``."""
+    sha256: str
+    """Of its octets."""
     ids: set[str] = field(default_factory=set)
     """Every id that a 202 named."""
     tries: int = 0

@@ -22,6 +22,10 @@ from tests.crash.world import World, document
 
 _AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 KINDS = {"network": 80, "email": 10, "letter": 10}
+ATTACHED = {0: 92, 120_000: 6, 1_600_000: 2}
+"""Octets attached to a document: none, so many that its payload is a file, so many that it is never in memory."""
+_PAUSE = (0.01, 0.06)
+"""Seconds before a partner who got no answer asks again."""
 
 
 @dataclass(slots=True)
@@ -35,12 +39,12 @@ class Load:
     async def access_point(self) -> None:
         """C2: messages to us, each until its receipt is good; some are sent again afterwards."""
         while self.producing:
-            await self.send_message()
+            await self.send_message(self._attached())
 
-    async def send_message(self) -> Sent:
+    async def send_message(self, attached: int = 0) -> Sent:
         """One message until its receipt."""
         world = self.world
-        sending, octets = world.message(f"IN{next(self.numbers)}")
+        sending, octets = world.message(f"IN{next(self.numbers)}", attached)
         request = sending.request()
         sent = Sent(message_id=sending._outgoing.message_id, content=content(octets))
         world.ledgers.sent[sent.message_id] = sent
@@ -57,27 +61,31 @@ class Load:
             except (*_AWAY, GatewayError) as error:
                 if isinstance(error, GatewayError) and not error.temporary:
                     raise CrashError(f"{sent.message_id} was answered wrongly: {error}") from error
-                await asyncio.sleep(world.dice.uniform(0.02, 0.2))
+                await asyncio.sleep(world.dice.uniform(*_PAUSE))
         return sent
 
     async def company(self) -> None:
         """C1: documents, each with its key until 202; some are handed in again afterwards."""
         while self.producing:
             kind = self.world.dice.choices(list(KINDS), list(KINDS.values()))[0]
-            await self.hand_in(kind)
+            await self.hand_in(kind, self._attached() if kind == "network" else 0)
 
-    async def hand_in(self, kind: str) -> HandedIn:
+    def _attached(self) -> int:
+        return self.world.dice.choices(list(ATTACHED), list(ATTACHED.values()))[0]
+
+    async def hand_in(self, kind: str, attached: int = 0) -> HandedIn:
         """One document until 202."""
         world = self.world
         number = f"OUT{next(self.numbers)}"
-        mine = HandedIn(key=f"key-{number}", number=number, kind=kind, octets=document(kind, number))
+        octets = document(kind, number, attached)
+        mine = HandedIn(key=f"key-{number}", number=number, kind=kind, content=content(octets), sha256=digest(octets))
         world.ledgers.handed_in[mine.key] = mine
         again = world.dice.random() < 0.1
         accepted = 0
         while accepted < 1 + again:
             mine.tries += 1
             headers = {"Content-Type": "application/xml", "Idempotency-Key": mine.key}
-            answer = await self._call("POST", "/v1/documents", data=mine.octets, headers=headers)
+            answer = await self._call("POST", "/v1/documents", data=octets, headers=headers)
             if answer is None:
                 continue
             status, body = answer
@@ -86,6 +94,8 @@ class Load:
             if status == 202:
                 accepted += 1
                 mine.ids.add(json.loads(body)["id"])
+            else:
+                await asyncio.sleep(world.dice.uniform(*_PAUSE))
         return mine
 
     async def receiver(self) -> None:
@@ -120,7 +130,7 @@ class Load:
         try:
             return await self.world.call(self.world.ours, method, path, **more)
         except _AWAY:
-            await asyncio.sleep(self.world.dice.uniform(0.02, 0.2))
+            await asyncio.sleep(self.world.dice.uniform(*_PAUSE))
             return None
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.campaign import random_kills
+from tests.crash import summary
+from tests.crash.campaign import random_kills, strike
 from tests.crash.judge import Verdict, judge
 from tests.crash.load import Load
 from tests.crash.points import FLOWS, build, sweep
@@ -20,10 +21,40 @@ def said(verdict: Verdict) -> str:
 
 
 async def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: Path) -> None:
-    found = await random_kills(tmp_path / "market", seed=5, kills=8)
+    found = await random_kills(tmp_path / "market", seed=5, kills=20)
     assert found.verdict.good, said(found.verdict)
-    assert found.promises > 20
+    assert found.promises >= 10
     assert found.slowest_start <= 5
+    assert found.survivor is not None and found.survivor.kills
+
+
+def test_a_kill_can_be_played_again_by_its_seed_and_number() -> None:
+    kills = [strike(5, number) for number in range(1, 200)]
+    assert kills[100:] == [strike(5, number) for number in range(101, 200)]
+    assert kills != [strike(6, number) for number in range(1, 200)]
+    assert 10 < sum(kill.starting for kill in kills) < 60
+
+
+def test_the_pieces_of_a_campaign_add_up(tmp_path: Path) -> None:
+    file = tmp_path / "summary.jsonl"
+    good = {kind: [] for kind in (*summary.BROKEN, summary.FOR_PEOPLE)}
+    summary.append(file, summary.Piece("kills", 5, 1, 100, promises=7, counts={"letters": 2}, found=good))
+    summary.append(file, summary.Piece("kills", 6, 1, 999))
+    summary.append(file, summary.Piece("kills", 5, 101, 50, promises=5, counts={"letters": 1}, found=good))
+    pieces = summary.read(file, "kills", 5)
+    assert summary.following(pieces) == 151
+    rows = {line[:36].strip(): line[36:].strip() for line in summary.table(pieces)}
+    assert (rows["kills"], rows["promises (receipts and 202s)"], rows["letters"], rows["LOST"]) == (
+        "150",
+        "12",
+        "3",
+        "0",
+    )
+    assert all(piece.good for piece in pieces)
+    lost = summary.Piece("kills", 5, 151, 1, found=good | {"lost": ["x has a receipt and is not there"]})
+    assert not lost.good
+    assert not summary.Piece("kills", 5, 152, 1, error="not ready 30 s after kill 151").good
+    assert any("x has a receipt" in line for line in summary.table([*pieces, lost]))
 
 
 @pytest.mark.parametrize(("fault", "step"), [(0, 31), (errno.EIO, 41), (errno.ENOSPC, 43)])

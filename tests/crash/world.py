@@ -7,6 +7,7 @@ mail server and the letter bureau's folder are there too. All of it on loopback.
 from __future__ import annotations
 
 import asyncio
+import base64
 import email
 import random
 import re
@@ -21,7 +22,7 @@ from typing import Any
 
 import aiohttp
 
-from gateway.app import SystemClock, read_files
+from gateway.app import Files, SystemClock, read_files
 from gateway.as4.gzipped import compress
 from gateway.as4.msh import Sending, new_message_id
 from gateway.config import load
@@ -54,9 +55,19 @@ target = "var/letters"
 """
 
 
-def document(kind: str, number: str) -> bytes:
-    """An invoice of that kind with a number of its own."""
-    return _NUMBER.sub(rb"\g<1>" + number.encode() + rb"\g<2>", SAMPLES[kind], count=1)
+_ATTACHMENT = """<cac:AdditionalDocumentReference><cbc:ID>attachment</cbc:ID><cac:Attachment>\
+<cbc:EmbeddedDocumentBinaryObject mimeCode="application/pdf" filename="attachment.pdf">{octets}\
+</cbc:EmbeddedDocumentBinaryObject></cac:Attachment></cac:AdditionalDocumentReference>"""
+_BEFORE = b"<cac:AccountingSupplierParty>"
+
+
+def document(kind: str, number: str, attached: int = 0) -> bytes:
+    """An invoice of that kind with a number of its own; ``attached`` octets, which do not compress, are in it."""
+    octets = _NUMBER.sub(rb"\g<1>" + number.encode() + rb"\g<2>", SAMPLES[kind], count=1)
+    if not attached:
+        return octets
+    attachment = _ATTACHMENT.format(octets=base64.b64encode(random.Random(number).randbytes(attached)).decode())
+    return octets.replace(_BEFORE, attachment.encode() + _BEFORE, 1)
 
 
 @dataclass(slots=True)
@@ -69,6 +80,8 @@ class World:
     http: aiohttp.ClientSession
     dice: random.Random
     front: Front
+    files: dict[str, Files]
+    """Keys, certificates and anchors of each member."""
     keys: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -86,11 +99,11 @@ class World:
         async with self.http.request(method, url, headers=headers, **more) as answer:
             return answer.status, await answer.read()
 
-    def message(self, number: str) -> tuple[Sending, bytes]:
+    def message(self, number: str, attached: int = 0) -> tuple[Sending, bytes]:
         """A message of gateway2's access point to us, and the document in it."""
         assert FACTS.seller.endpoint and FACTS.buyer.endpoint
-        theirs, ours = (read_files(load(m.config, {})) for m in (self.theirs, self.ours))
-        octets = document("network", number)
+        theirs, ours = (self.files[m.name] for m in (self.theirs, self.ours))
+        octets = document("network", number, attached)
         envelope = Envelope(
             sender=FACTS.buyer.endpoint,
             receiver=FACTS.seller.endpoint,
@@ -141,7 +154,8 @@ async def open_world(directory: Path, seed: int, *, extra: str = "", **environme
         await stack.enter_async_context(run_market(replace(market, members=(theirs,))))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         victim = await stack.enter_async_context(open_victim(ours, **environment))
-        world = World(market, victim, ledgers, http, dice, wire)
+        files = {m.name: read_files(load(m.config, {})) for m in market.members}
+        world = World(market, victim, ledgers, http, dice, wire, files)
         await victim.start()
         for member, company in ((ours, FACTS.seller), (theirs, FACTS.buyer)):
             world.keys[member.name] = member.key_file.read_text().strip()
