@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.cli import NO, NOT_NOW, YES
-from gateway.cli.terminal import as_json, paint, table
+from gateway.cli.terminal import as_json, paint, say, table
 from gateway.config import Config, load
 from gateway.errors import LookupUnavailable
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Step, Unreachable
+from gateway.model.schemes import read_typed
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
 from gateway.model.view import moment
 
@@ -19,7 +22,10 @@ from gateway.model.view import moment
 def run(arguments: argparse.Namespace) -> int:
     """Ask, show each step, and give the verdict as exit code: 0 positive, 1 negative, 3 could not find out."""
     config = load(arguments.config)
-    participant = ParticipantId.parse(arguments.participant)
+    typed = read_typed(arguments.participant, datetime.now(UTC).date())
+    participant = typed.participant
+    for warning in typed.warnings:
+        say(f"{paint('!', 'yellow', to=sys.stderr)} {warning}")
     document_type = DocumentTypeId.parse(arguments.document_type) if arguments.document_type else BILLING_INVOICE
     process = ProcessId.parse(arguments.process) if arguments.process else BILLING_PROCESS
     answer = asyncio.run(_find(config, participant, document_type, process))

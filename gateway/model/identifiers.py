@@ -29,6 +29,8 @@ PROCESS_SCHEME: Final = "cenbii-procid-ubl"
 TRANSPORT_PROFILE: Final = "peppol-transport-as4-v2_0"
 
 _BLANK = re.compile(r"\s")
+_ODD = re.compile(r"[^A-Za-z0-9._~-]")
+_LONGEST: Final = 130
 _PARTICIPANT = re.compile(r"[0-9]{4}:[A-Za-z0-9._~-]{1,130}", re.ASCII)
 
 
@@ -47,9 +49,7 @@ class ParticipantId:
             value = value[len(PARTICIPANT_SCHEME) + 2 :]
         if not _PARTICIPANT.fullmatch(value):
             shown = value if len(value) <= 80 else value[:80] + "…"
-            raise InvalidAddress(
-                f"“{shown}” is not a participant identifier: four digits, a colon, then letters and digits"
-            )
+            raise InvalidAddress(f"“{shown}” is not a participant identifier: {_wrong(value)}")
         return cls(value.lower())
 
     @property
@@ -115,6 +115,27 @@ class DocumentTypeId:
     def version(self) -> str:
         return self.value.rpartition("::")[2]
 
+    @property
+    def is_wildcard(self) -> bool:
+        """True for a registration that covers every specialisation: ``urn:peppol:pint:billing-1*``."""
+        return self.scheme == WILDCARD_SCHEME and self.customization.endswith("*")
+
+    def fault(self) -> str:
+        """Why nobody may be registered with it; empty when it is well. What others have registered is not judged.
+
+        Source: Policy for use of Identifiers 4.4, on stars and on PINT.
+        """
+        stars = self.customization.count("*")
+        if self.scheme == DOCUMENT_SCHEME and stars:
+            return f"a customization of {DOCUMENT_SCHEME} has no “*”; {WILDCARD_SCHEME} may end in one"
+        if stars > 1 or (stars == 1 and not self.customization.endswith("*")):
+            return "only one “*” may stand in a customization, at its end"
+        if self.customization in ("", "*"):
+            return "the customization between ## and :: is empty"
+        if self.scheme == DOCUMENT_SCHEME and "urn:peppol:pint:" in self.customization:
+            return f"PINT document types belong to the scheme {WILDCARD_SCHEME}"
+        return ""
+
     def __str__(self) -> str:
         return f"{self.scheme}::{self.value}"
 
@@ -136,6 +157,23 @@ class ProcessId:
 
     def __str__(self) -> str:
         return f"{self.scheme}::{self.value}"
+
+
+def _wrong(value: str) -> str:
+    """What is wrong with a text that is no participant identifier, and where."""
+    scheme, scheme_mark, _ = value.partition("::")
+    if scheme_mark:
+        return f"the scheme {scheme[:40]} is not {PARTICIPANT_SCHEME}"
+    icd, colon, number = value.partition(":")
+    if not colon:
+        return "four digits of a scheme and a colon must stand before the number"
+    if not re.fullmatch(r"[0-9]{4}", icd, re.ASCII):
+        return f"the scheme before the colon is four digits, not “{icd[:20]}”"
+    if not number:
+        return "nothing stands after the colon"
+    if odd := _ODD.search(number):
+        return f"“{odd[0]}” at place {odd.start() + 6} is none of the characters A-Z a-z 0-9 - . _ ~"
+    return f"{len(number)} characters stand after the colon, at most {_LONGEST} may"
 
 
 def _split_scheme(text: str, known: tuple[str, ...]) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from gateway.errors import InvalidAddress, NotFound
 from gateway.model.document import Finding
 from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Participant
+from gateway.model.schemes import read_own
 from gateway.model.services import services_of
 from gateway.model.view import moment
 from gateway.web.answers import answer, page_of
@@ -59,11 +60,30 @@ class Participants:
         no_query(request)
         table = await read_json(self.intake, request)
         participant = read(table, account_of(request), tuple(self.gateway.config.delivery))
+        warnings: list[str] = []
         before = await self.gateway.store.participant(participant.id)
+        if before is None:
+            warnings = self._fit(participant)
         await self.gateway.publish(participant)
         after = await self.gateway.store.participant(participant.id) or participant
         headers = {"Location": f"/v1/participants/{participant.id.value}"}
-        return answer(show(after), status=200 if before else 201, headers=headers)
+        return answer({**show(after), "warnings": warnings}, status=200 if before else 201, headers=headers)
+
+    def _fit(self, participant: Participant) -> list[str]:
+        """Whether somebody new may be registered so; gives what is odd. Raises ``invalid-value``."""
+        strict = self.gateway.config.network.kind != "private"
+        errors: list[Finding] = []
+        warnings: tuple[str, ...] = ()
+        try:
+            warnings = read_own(participant.id.value, self.gateway.clock.now().date(), strict=strict).warnings
+        except InvalidAddress as error:
+            errors.append(wrong("/id", f"{error}. {error.remedy}", participant.id.value))
+        for place, (document_type, _process) in enumerate(participant.document_types):
+            if fault := DocumentTypeId.parse(document_type).fault():
+                errors.append(wrong(f"/document_types/{place}", f"Nobody may be registered with it: {fault}."))
+        if errors:
+            raise Problem("invalid-value", "The participant cannot be saved as it is.", errors=errors)
+        return list(warnings)
 
     async def remove(self, request: web.Request) -> web.Response:
         """Take it off the network; what it has received stays."""

@@ -58,3 +58,40 @@ def test_processes_keep_their_scheme() -> None:
     assert (process.scheme, process.value) == ("cenbii-procid-ubl", "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0")
     with pytest.raises(InvalidAddress):
         ProcessId.parse("with blank")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("5567212047", "four digits of a scheme and a colon must stand before the number"),
+        ("007:123", "the scheme before the colon is four digits, not “007”"),
+        ("0007:", "nothing stands after the colon"),
+        ("0007:12 34", "“ ” at place 8 is none of the characters A-Z a-z 0-9 - . _ ~"),
+        ("0007:" + "1" * 131, "131 characters stand after the colon, at most 130 may"),
+        ("busdox-actorid-upis::0007:1", "the scheme busdox-actorid-upis is not iso6523-actorid-upis"),
+    ],
+)
+def test_a_bad_participant_is_told_what_is_wrong_and_where(text: str, said: str) -> None:
+    with pytest.raises(InvalidAddress) as caught:
+        ParticipantId.parse(text)
+    assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "customization", "fault"),
+    [
+        ("peppol-doctype-wildcard", "urn:peppol:pint:billing-1*", ""),
+        ("peppol-doctype-wildcard", "urn:peppol:pint:billing-1@jp-1", ""),
+        ("busdox-docid-qns", "urn:c", ""),
+        ("peppol-doctype-wildcard", "urn:*:billing-1", "at its end"),
+        ("peppol-doctype-wildcard", "urn:b**", "at its end"),
+        ("busdox-docid-qns", "urn:b*", "has no “*”"),
+        ("busdox-docid-qns", "urn:peppol:pint:billing-1", "belong to the scheme peppol-doctype-wildcard"),
+        ("busdox-docid-qns", "", "is empty"),
+    ],
+)
+def test_what_nobody_new_may_be_registered_with_is_still_read(scheme: str, customization: str, fault: str) -> None:
+    document_type = DocumentTypeId.parse(f"{scheme}::urn:x::Invoice##{customization}::2.1")
+    assert fault in document_type.fault()
+    assert bool(document_type.fault()) == bool(fault)
+    assert document_type.is_wildcard == (customization.endswith("*") and scheme == "peppol-doctype-wildcard")

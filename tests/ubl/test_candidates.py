@@ -88,6 +88,11 @@ def test_a_removed_scheme_is_translated_to_its_successor(removed: str, now: str)
     assert _values(Company(endpoint=ParticipantId.parse(removed))) == [now]
 
 
+def test_a_deprecated_scheme_still_works_and_its_successor_comes_after() -> None:
+    endpoint = ParticipantId.parse("9909:NO991825827MVA")
+    assert _values(Company(endpoint=endpoint)) == ["9909:no991825827mva", "0192:991825827"]
+
+
 @pytest.mark.parametrize(
     ("company", "first"),
     [

@@ -21,11 +21,12 @@ async def test_a_participant_is_added_listed_replaced_and_removed(site: Site) ->
         "delivery": "default",
     }
     assert len(added.json["document_types"]) == 2
+    assert added.json.pop("warnings") == []
     assert (await site.get("/v1/participants")).json == {"items": [added.json], "next": None}
     pairs = [{"document_type": str(BILLING_INVOICE), "process": str(BILLING_PROCESS)}]
     replaced = await site.call("POST", "/v1/participants", json=GOOD | {"delivery": "erp", "document_types": pairs})
     assert (replaced.status, replaced.json["delivery"], replaced.json["document_types"]) == (200, "erp", pairs)
-    assert (await site.get(f"/v1/participants/{THEIRS}")).json == replaced.json
+    assert (await site.get(f"/v1/participants/{THEIRS}")).json | {"warnings": []} == replaced.json
     assert (await site.call("DELETE", f"/v1/participants/{THEIRS}")).status == 204
     assert (await site.get(f"/v1/participants/{THEIRS}")).status == 404
     assert (await site.call("DELETE", f"/v1/participants/{THEIRS}")).status == 404
@@ -45,6 +46,9 @@ async def test_a_participant_of_another_account_is_409_and_stays_as_it_is(site: 
     [
         ({"id": "5567212047"}, "/id"),
         ({"id": None}, "/id"),
+        ({"id": "9955:SE556012579001"}, "/id"),
+        ({"id": "9909:NO991825827MVA"}, "/id"),
+        ({"id": "0007:556721-2047"}, "/id"),
         ({"id": 7}, "/id"),
         ({"country": "Sweden"}, "/country"),
         ({"country": "ß1"}, "/country"),
@@ -55,6 +59,7 @@ async def test_a_participant_of_another_account_is_409_and_stays_as_it_is(site: 
         ({"document_types": "all"}, "/document_types"),
         ({"document_types": [{"document_type": "x", "process": "y"}]}, "/document_types/0"),
         ({"document_types": [{"document_type": str(BILLING_INVOICE)}]}, "/document_types/0"),
+        ({"document_types": [{"document_type": "urn:x::Invoice##urn:b*::2.1", "process": "y"}]}, "/document_types/0"),
         ({"document_types": [{"document_type": "\ud800::a##b::2.1", "process": "y"}]}, "/document_types/0"),
     ],
 )
@@ -98,3 +103,11 @@ async def test_a_large_or_foreign_body_is_refused(site: Site) -> None:
     assert (
         await site.call("POST", "/v1/participants", data=b"{}", headers={"Content-Type": "text/plain"})
     ).status == 415
+
+
+async def test_the_answer_says_what_is_odd_and_what_to_write_instead(site: Site) -> None:
+    odd = await site.call("POST", "/v1/participants", json={"id": "0007:5567212048"})
+    assert (odd.status, len(odd.json["warnings"])) == (201, 1)
+    assert "check digit" in odd.json["warnings"][0]
+    gone = await site.call("POST", "/v1/participants", json={"id": "9955:SE556012579001"})
+    assert gone.json["errors"][0]["message"].startswith("9955 (SE:VAT) was removed in 2023, use 0007:5560125790.")
