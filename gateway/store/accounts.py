@@ -23,6 +23,7 @@ Errand = Callable[[Connection], Any]
 def run_errands(session: Session, jobs: Sequence[Errand]) -> list[Any]:
     """Do each errand in turn; the writer's work for everything that is not worth a batch."""
     outcomes: list[Any] = []
+    session.alone(["errand"])
     connection = session.connection
     assert connection is not None  # the writer's session has one
     for errand in jobs:

@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.store import tables
-from gateway.store.session import Session
+from gateway.store.session import Session, SqliteSession
 from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
 
 _T = TypeVar("_T")
@@ -172,7 +172,7 @@ class Reader:
             self._connection = sqlite3.connect(self._path, timeout=0.05, isolation_level=None)
             for setting in _READER_SETTINGS:
                 self._connection.execute(setting)
-            self._session = Session(None, self._connection)
+            self._session = SqliteSession(None, self._connection)
         return query(self._session)
 
     def close(self) -> None:

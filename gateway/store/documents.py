@@ -256,6 +256,7 @@ def _standing(session: Session, key: str) -> Standing:
 def _first_of_each(session: Session, jobs: Sequence[New]) -> dict[str, Message]:
     """The first document of each business envelope that these jobs may repeat under another MessageId."""
     keys = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
+    session.alone(keys)
     return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, keys)}
 
 
@@ -403,7 +404,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
 
 def _current(session: Session, ids: set[DocumentId]) -> dict[DocumentId, Current]:
     found = {}
-    for row in session.fetch_each(_CURRENT, ids):
+    for row in session.fetch_each(_CURRENT, sorted(ids)):  # everybody locks in one order
         until, owner, count = row[-3:]
         found[row[0]] = Current(
             message=message_of(row),

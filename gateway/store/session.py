@@ -2,7 +2,8 @@
 
 SQLAlchemy's layers cost more than the statements of the hot path themselves, so here each of those is compiled to text
 once, at its first use, and afterwards goes to the driver with plain tuples. The values are converted by the functions
-below, which say the same as the types of ``tables.py``. All that is particular to one database stands in the class.
+below, which say the same as the types of ``tables.py``. What is particular to one database stands in its class:
+:class:`SqliteSession` here, and one for PostgreSQL in ``postgres.py``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
-from sqlalchemy import ClauseElement, Connection, Insert, Select, Table, bindparam, func, insert, select
+from sqlalchemy import ClauseElement, Connection, Dialect, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from gateway.model.message import Message
 from gateway.store import tables
@@ -38,21 +41,43 @@ class Statement:
 
     core: ClauseElement
     names: tuple[str, ...]
+    once: str = ""
+    """A unique column: a row whose value is there already is left out."""
+
+    def text(self, dialect: Dialect) -> str:
+        """The statement as this database takes it; both write the part about what is there already alike."""
+        compiled = cast("SQLCompiler", self.core.compile(dialect=dialect))
+        if tuple(compiled.positiontup or ()) != self.names:
+            raise TypeError(f"the parameters are {compiled.positiontup}, not {self.names}")
+        return f"{compiled} ON CONFLICT ({self.once}) DO NOTHING" if self.once else str(compiled)
 
 
 def insertion(table: Table, *, once: str = "") -> Statement:
     """Insert rows of all columns, in the table's order; with ``once``, only where that unique column is not there."""
     names = tuple(column.name for column in table.columns if not _numbered(table, column.name))
-    core: Insert = insert(table).values({name: bindparam(name) for name in names})
-    if once:
-        core = sqlite.insert(table).values({name: bindparam(name) for name in names})
-        core = core.on_conflict_do_nothing(index_elements=[once])
-    return Statement(core, names)
+    core = insert(table).values({name: bindparam(name) for name in names}).inline()
+    return Statement(core, names, once)
+
+
+class texts_in(FunctionElement[Any]):  # written like the functions of SQL beside it
+    """The texts of a JSON list, a row each, in the column ``value``."""
+
+    inherit_cache = True
+
+
+@compiles(texts_in)
+def _texts_in_sqlite(element: texts_in, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **more)})"
+
+
+@compiles(texts_in, "postgresql")
+def _texts_in_postgresql(element: texts_in, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **more)} AS JSON))"
 
 
 def one_of(name: str) -> Select[Any]:
-    """The texts of one parameter, a JSON list: for SQLite."""
-    return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+    """The texts of one parameter, a JSON list."""
+    return select(texts_in(bindparam(name)).table_valued("value").c.value)
 
 
 def _numbered(table: Table, name: str) -> bool:
@@ -60,7 +85,37 @@ def _numbered(table: Table, name: str) -> bool:
     return table is tables.event and name == "number"
 
 
-class Session:
+class Session(Protocol):
+    """What a batch or a look may ask of one database. Its errors are those of the driver."""
+
+    connection: Connection | None
+    """For what is asked seldom and not compiled here; the writer's session has one."""
+
+    def fetch(self, statement: Statement, values: Sequence[object]) -> list[Row]:
+        """Every row of the answer."""
+        ...
+
+    def fetch_each(self, statement: Statement, keys: Iterable[object]) -> list[Row]:
+        """The rows for each of the keys, which the statement takes one by one."""
+        ...
+
+    def write(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """Do the statement with each row."""
+        ...
+
+    def write_once(self, statement: Statement, rows: Sequence[Row]) -> list[bool]:
+        """Insert each row, whose first value is its primary key ``id``, unless what must be unique is there.
+
+        Tells which were inserted.
+        """
+        ...
+
+    def alone(self, names: Iterable[str]) -> None:
+        """Until the commit no other transaction goes on that is alone with one of these names."""
+        ...
+
+
+class SqliteSession:
     """What a batch may ask of the open transaction; for SQLite.
 
     Its errors are those of the driver: ``database.meaning`` translates them.
@@ -70,36 +125,31 @@ class Session:
 
     def __init__(self, connection: Connection | None, driver: sqlite3.Connection) -> None:
         self.connection = connection
-        """For what is asked seldom and not compiled here."""
         self._cursor = driver.cursor()
         self._texts: dict[Statement, str] = {}
 
     def fetch(self, statement: Statement, values: Sequence[object]) -> list[Row]:
-        """Every row of the answer."""
         return self._cursor.execute(self._text(statement), values).fetchall()
 
     def fetch_each(self, statement: Statement, keys: Iterable[object]) -> list[Row]:
-        """The rows for each of the keys, which the statement takes one by one."""
         execute, text = self._cursor.execute, self._text(statement)
         return [row for key in keys for row in execute(text, (key,))]
 
     def write(self, statement: Statement, rows: Sequence[Row]) -> None:
-        """Do the statement with each row."""
         if rows:
             self._cursor.executemany(self._text(statement), rows)
 
     def write_once(self, statement: Statement, rows: Sequence[Row]) -> list[bool]:
-        """Insert each row unless its unique key is taken; tells which were inserted."""
         cursor, text = self._cursor, self._text(statement)
         return [cursor.execute(text, row).rowcount == 1 for row in rows]
+
+    def alone(self, names: Iterable[str]) -> None:
+        """Nothing: there is only one who writes."""
 
     def _text(self, statement: Statement) -> str:
         text = self._texts.get(statement)
         if text is None:
-            compiled = cast("SQLCompiler", statement.core.compile(dialect=_DIALECT))
-            if tuple(compiled.positiontup or ()) != statement.names:
-                raise TypeError(f"the parameters are {compiled.positiontup}, not {statement.names}")
-            text = self._texts[statement] = str(compiled)
+            text = self._texts[statement] = statement.text(_DIALECT)
         return text
 
 

@@ -1,4 +1,4 @@
-"""The store on SQLite: the methods of :class:`~gateway.ports.Store`, and how to open it.
+"""The store: the methods of :class:`~gateway.ports.Store`, whatever the database.
 
 Writes go through the one writer (``writer.py``) and return after the commit; reads have connections of their
 own and see everything that was committed before they began.
@@ -7,17 +7,12 @@ own and see everything that was committed before they began.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Final, TypeVar
-
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from typing import Final
 
 from gateway.errors import NotFound, StateError
 from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
@@ -27,25 +22,10 @@ from gateway.model.octets import Octets
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
 from gateway.store import accounts, documents, figures, queries, steps
 from gateway.store.bells import Bell, Bells
-from gateway.store.database import (
-    Reader,
-    check_held,
-    database_path,
-    free_leases,
-    hold,
-    make_file,
-    make_folder,
-    make_schema,
-    meaning,
-    reading_engine,
-    writing_engine,
-)
 from gateway.store.octets import Folder, Kept
-from gateway.store.session import Session, changed
-from gateway.store.turns import Turns, open_turns
+from gateway.store.reads import Reads
+from gateway.store.session import changed
 from gateway.store.writer import Writer
-
-T = TypeVar("T")
 
 CLAIM_MOST: Final = 1000
 _REMEMBERED: Final = 10_000
@@ -54,7 +34,7 @@ _REMEMBERED_SECONDS: Final = 0.5
 
 
 class SqlStore:
-    """Implements :class:`~gateway.ports.Store`; made by :func:`open_store`.
+    """Implements :class:`~gateway.ports.Store`; made by ``open_store`` (``opening.py``).
 
     ``work`` is set after each commit that gave the worker something to do at once. A worker clears it, claims, and
     waits for it (with a time limit, for what becomes due later or whose lease runs out).
@@ -63,8 +43,7 @@ class SqlStore:
     def __init__(
         self,
         writer: Writer,
-        readers: AsyncEngine,
-        reader: Reader,
+        reads: Reads,
         payloads: Folder,
         clock: Clock,
         work: asyncio.Event,
@@ -75,8 +54,7 @@ class SqlStore:
         self._participants: dict[ParticipantId, tuple[float, Participant | None]] = {}
         self._changes = 0
         self._writer = writer
-        self._readers = readers
-        self._reader = reader
+        self._reads = reads
         self._payloads = payloads
         self._clock = clock
 
@@ -87,7 +65,7 @@ class SqlStore:
 
     async def queue(self, most: int) -> Queue:
         """Count what waits for a worker, up to ``most``. Raises ``StoreUnavailable``."""
-        return await self._read(partial(figures.queue, most=most, now=self._clock.now()))
+        return await self._reads.read(partial(figures.queue, most=most, now=self._clock.now()))
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""
@@ -196,27 +174,27 @@ class SqlStore:
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""
-        return await self._look(partial(queries.get, account=account, id=id))
+        return await self._reads.look(partial(queries.get, account=account, id=id))
 
     async def find(self, account: AccountId, which: Filter) -> tuple[Sequence[Message], str]:
         """Documents, newest first, and the cursor of the next page. Raises ``NotFound`` for a cursor not ours."""
-        return await self._read(partial(queries.find, account=account, which=which))
+        return await self._reads.read(partial(queries.find, account=account, which=which))
 
     async def timeline(self, account: AccountId, id: DocumentId) -> Sequence[TimelineEntry]:
         """Everything that happened to one document, oldest first. Raises ``NotFound``."""
-        return await self._read(partial(queries.timeline, account=account, id=id))
+        return await self._reads.read(partial(queries.timeline, account=account, id=id))
 
     async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
         """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
-        return await self._payloads.fetch(await self._look(partial(queries.payload, id=id, kind=kind)))
+        return await self._payloads.fetch(await self._reads.look(partial(queries.payload, id=id, kind=kind)))
 
     async def content(self, id: DocumentId, kind: PayloadKind) -> Octets:
         """The same; what is too large for memory as the store's own file."""
-        return await self._payloads.content(await self._look(partial(queries.payload, id=id, kind=kind)))
+        return await self._payloads.content(await self._reads.look(partial(queries.payload, id=id, kind=kind)))
 
     async def evidence(self, account: AccountId, id: DocumentId) -> Sequence[tuple[str, datetime, Evidence]]:
         """Stored evidence as (name, time, evidence), oldest first. Raises ``NotFound``, ``StateError``."""
-        found = await self._read(partial(queries.evidence, account=account, id=id))
+        found = await self._reads.read(partial(queries.evidence, account=account, id=id))
         return [
             (name, when, Evidence(kind=kind, media_type=media_type, octets=await self._payloads.fetch(kept)))
             for name, when, kind, media_type, kept in found
@@ -224,7 +202,7 @@ class SqlStore:
 
     async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
         """The inbound message with this key, or None. Costs a read: ``add_once`` finds it by itself."""
-        return await self._look(partial(queries.find_received, seat=seat, message_id=message_id))
+        return await self._reads.look(partial(queries.find_received, seat=seat, message_id=message_id))
 
     def watch(self, id: DocumentId) -> AbstractContextManager[Bell]:
         """A bell that rings at each commit of this process that changes the document."""
@@ -240,7 +218,7 @@ class SqlStore:
         if known is not None and known[0] > time.monotonic():
             return known[1]
         changes = self._changes
-        found = await self._look(partial(accounts.find_participant, id=id))
+        found = await self._reads.look(partial(accounts.find_participant, id=id))
         if changes != self._changes:
             return found  # it may be older than the change: not worth remembering
         if len(self._participants) >= _REMEMBERED:
@@ -250,7 +228,7 @@ class SqlStore:
 
     async def participants(self, account: AccountId | None = None) -> Sequence[Participant]:
         """Our own participants, of one account or all."""
-        return await self._read(partial(accounts.participants, account=account))
+        return await self._reads.read(partial(accounts.participants, account=account))
 
     async def save_participant(self, participant: Participant) -> None:
         """Add or replace. Raises ``Conflict`` when it belongs to another account, ``NotFound`` without an account."""
@@ -269,7 +247,7 @@ class SqlStore:
 
     async def account_of_key(self, key_hash: str) -> AccountId | None:
         """The account of an API key, by the key's hash."""
-        return await self._look(partial(accounts.find_account, key_hash=key_hash))
+        return await self._reads.look(partial(accounts.find_account, key_hash=key_hash))
 
     async def first_account(self, name: str, key_hash: str) -> bool:
         """Make the first account with its first key if there is none yet; tell whether it was made."""
@@ -281,119 +259,9 @@ class SqlStore:
         errand = partial(accounts.add_account, id=id, name=name, key_hash=key_hash, now=self._clock.now())
         await self._writer.do(accounts.run_errands, errand)
 
-    async def _look(self, query: Callable[[Session], T]) -> T:
-        """Ask for few rows by their key. That is done here and now: handing it to a thread costs ten times as much."""
-        try:
-            return self._reader.ask(query)
-        except sqlite3.Error as error:
-            raise meaning(error) from error
-
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        try:
-            async with self._readers.connect() as connection:
-                return await connection.run_sync(query)
-        except Exception as error:
-            meant = meaning(error)
-            if meant is error:
-                raise
-            raise meant from error
-
 
 def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:
     return tuple(
         documents.KeptEvidence(kind=proof.kind, media_type=proof.media_type, kept=octets)
         for proof, octets in zip(evidence, kept, strict=True)
     )
-
-
-@contextmanager
-def hold_store(database: str, *, base: Path = Path()) -> Iterator[int]:
-    """Hold the store for a gateway of several processes; gives the descriptor that each of them needs.
-
-    For a supervisor, which opens no store itself: inside the block it starts its processes, lets each inherit the
-    descriptor (``pass_fds``), and each gives its number to :func:`open_store` as ``held``. A second gateway is refused
-    for as long as any of them lives. The schema is made here, once. Raises ``ConfigurationError``.
-    """
-    path = database_path(database, base)
-    make_folder(path.parent, "store.database")
-    make_file(path)
-    with hold(path) as lock:
-        engine = writing_engine(path)
-        try:
-            make_schema(engine)
-            free_leases(engine)
-        finally:
-            engine.dispose()
-        yield lock
-
-
-@asynccontextmanager
-async def open_store(
-    database: str, payloads: Path, clock: Clock, *, base: Path = Path(), held: int | None = None, owner: str = ""
-) -> AsyncIterator[SqlStore]:
-    """Open the store, and close it when the block ends: what waits is written before.
-
-    ``database`` is ``sqlite:PATH``; it and ``payloads`` are relative to ``base``. Folders, file (mode 0600) and schema
-    are made at the first start. With ``held``, the inherited descriptor of :func:`hold_store`, this is one of several
-    processes on the database: they take turns at writing. Without it this process holds the database alone. ``owner``
-    is the name under which one of several claims documents: what a dead forerunner of that name had in hand is freed.
-    Raises ``ConfigurationError`` when something cannot be used.
-    """
-    path = database_path(database, base)
-    make_folder(path.parent, "store.database")
-    make_folder(base / payloads, "store.payloads")
-    make_file(path)
-    with ExitStack() as stack:
-        turns = None
-        if held is None:
-            stack.enter_context(hold(path))
-        else:
-            check_held(path, held)
-            turns = stack.enter_context(open_turns(path))
-        async with _opened(path, base / payloads, clock, turns, owner) as store:
-            yield store
-
-
-@asynccontextmanager
-async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None, owner: str) -> AsyncIterator[SqlStore]:
-    writing, readers, reader = writing_engine(path), reading_engine(path), Reader(path)
-    work, bells = asyncio.Event(), Bells()
-    writer = Writer(writing, partial(_tell, work, bells), turns)
-    try:
-        async with turns.taken() if turns else nullcontext():
-            await asyncio.to_thread(make_schema, writing)
-            if turns is None:
-                await asyncio.to_thread(free_leases, writing)
-            elif owner:
-                await asyncio.to_thread(free_leases, writing, owner)
-        async with _running(writer):
-            yield SqlStore(writer, readers, reader, Folder(payloads), clock, work, bells)
-    finally:
-        async with turns.taken() if turns else nullcontext():
-            await readers.dispose()
-            reader.close()
-            writing.dispose()
-
-
-@asynccontextmanager
-async def _running(writer: Writer) -> AsyncIterator[None]:
-    """Run the writer beside the block. The block's own error leaves as it is, not in the task group's wrapping."""
-    failure: BaseException | None = None
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(writer.run(), name="store writer")
-        try:
-            yield
-        except BaseException as error:
-            failure = error
-        finally:
-            writer.close()
-    if failure is not None:
-        raise failure
-
-
-def _tell(work: asyncio.Event, bells: Bells, outcomes: Sequence[object]) -> None:
-    """After a commit: the worker hears of work, and whoever waits for a document of its change."""
-    for outcome in outcomes:
-        if isinstance(outcome, documents.Stepped | documents.Standing) and outcome.due:
-            work.set()
-    bells.ring(outcome.message for outcome in outcomes if isinstance(outcome, documents.Stepped))

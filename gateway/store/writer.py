@@ -2,10 +2,10 @@
 
 An fsync costs the same for one row as for a hundred. So nobody writes by himself: each caller leaves a job and
 waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
+How a transaction is done in one database or the other stands in ``transactions.py`` and ``postgres.py``.
 
-1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and SQLite with
-   ``synchronous=FULL`` returns from it after the fsync. (Only the COMMIT runs in the writer's own thread: the
-   statements take microseconds each, and two threads that both run Python wait for each other.)
+1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and both databases return
+   from it after the fsync.
 2. **A failed transaction fails everybody in it**, with ``StoreUnavailable``, and its connection is thrown away: after
    a failed fsync nothing that the old descriptor says can be believed.
 3. **One bad job spoils nobody else's.** A job that is refused for a reason we know gives its error as its outcome. One
@@ -20,22 +20,14 @@ of their kind in the batch, so that a hundred new documents are one statement a 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Transaction
-
 from gateway.errors import GatewayError, Overloaded, StoreUnavailable
-from gateway.store.database import BUSY_SECONDS, is_busy, meaning, patience
 from gateway.store.session import Session
-from gateway.store.turns import Turns
+from gateway.store.transactions import Transactions
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -47,9 +39,6 @@ MAX_WAITING: Final = 10_000
 LINGER_SECONDS: Final = 0.002
 """How long a batch waits for the next job; as long as one comes in each such moment, it goes on waiting."""
 LONGEST_LINGER: Final = 0.01
-LOOK_SECONDS: Final = 0.001
-PATIENCE_SECONDS: Final = 0.05
-"""How long the turn is looked for from the loop; then the writer stands in line for it."""
 _FEW: Final = 16
 """A batch of so many is not waited for: it is cheap already."""
 
@@ -64,17 +53,9 @@ class _Waiter:
 class Writer:
     """The one who writes. ``run`` is its task; ``do`` is how everybody else gets something written."""
 
-    def __init__(
-        self, engine: Engine, committed: Callable[[Sequence[object]], None], turns: Turns | None = None
-    ) -> None:
-        self._engine = engine
-        self._turns = turns
-        """Set when other processes write to the same file."""
+    def __init__(self, transactions: Transactions, committed: Callable[[Sequence[object]], None]) -> None:
+        self._transactions = transactions
         self._committed = committed
-        self._connection: Connection | None = None
-        self._driver: sqlite3.Connection | None = None
-        self._session: Session | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._waiting: deque[_Waiter] = deque()
         self._wake = asyncio.Event()
         self._enough = asyncio.Event()
@@ -129,10 +110,7 @@ class Writer:
             self._closing = True
             for waiter in self._waiting:
                 _refuse(waiter, StoreUnavailable("The store was closed before this was written"))
-            try:
-                await self._drop_connection()
-            finally:
-                self._thread.shutdown(wait=False)
+            await self._transactions.close()
 
     async def _linger(self) -> None:
         """Under load, wait for more while more comes: a commit costs as much as the rows of a dozen documents."""
@@ -170,102 +148,15 @@ class Writer:
                 _answer(waiter, outcome)
 
     async def _commit(self, batch: list[_Waiter], *, alone: bool) -> list[object]:
-        try:
-            transaction = await self._begin()
-            try:
-                if not alone:
-                    self._fill(batch)
-                assert self._session is not None
-                outcomes = _do_together(self._session, batch)
-            except BaseException:
-                with suppress(Exception):  # what made it fail is told, and a broken connection goes away
-                    transaction.rollback()
-                self._give_turn()
-                raise
-            await self._in_thread(partial(self._end, transaction))
-            return outcomes
-        except Exception as error:
-            meant = meaning(error)
-            if isinstance(meant, StoreUnavailable):
-                await self._drop_connection()
-            if meant is error:
-                raise
-            raise meant from error
+        def work(session: Session) -> list[object]:
+            if not alone:
+                self._fill(batch)
+            return _do_together(session, batch)
+
+        return await self._transactions.commit(work)
 
     def _fill(self, batch: list[_Waiter]) -> None:
         batch.extend(self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH - len(batch))))
-
-    async def _have_turn(self) -> bool:
-        """Take the turn from the loop, which then goes on at once; False when others have it for long.
-
-        A turn taken by a thread would be held, unused, until the loop is done with the callers it has in hand.
-        """
-        if self._turns is None:
-            return True
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not self._turns.take_at_once():
-            if time.monotonic() > until:
-                return False
-            await asyncio.sleep(LOOK_SECONDS)
-        return True
-
-    async def _begin(self) -> Transaction:
-        """Begin a transaction, at once where nobody else writes, else with patience in the thread."""
-        if self._connection is None or not await self._have_turn():
-            return await self._in_thread(self._begin_patiently)
-        try:
-            return self._connection.begin()
-        except Exception as error:
-            self._give_turn()
-            if not is_busy(error):
-                raise
-            return await self._in_thread(self._begin_patiently)
-
-    def _begin_patiently(self) -> Transaction:
-        """In the writer's thread: connect where there is no connection, and wait for whoever writes."""
-        if self._turns is not None:
-            self._turns.take()
-        try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-                self._driver = cast("sqlite3.Connection", self._connection.connection.driver_connection)
-                self._session = Session(self._connection, self._driver)
-            assert self._driver is not None
-            patience(self._driver, BUSY_SECONDS)
-            try:
-                return self._connection.begin()
-            finally:
-                patience(self._driver, 0)  # on the loop nothing may wait
-        except BaseException:
-            self._give_turn()
-            raise
-
-    def _end(self, transaction: Transaction) -> None:
-        """In the writer's thread: the commit, with its fsync and whatever checkpoint it brings about."""
-        try:
-            transaction.commit()
-        finally:
-            self._give_turn()
-
-    def _give_turn(self) -> None:
-        if self._turns is not None:
-            self._turns.give()
-
-    async def _in_thread(self, errand: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, errand)
-
-    async def _drop_connection(self) -> None:
-        await self._in_thread(self._drop)
-
-    def _drop(self) -> None:
-        connection, self._connection, self._session, self._driver = self._connection, None, None, None
-        if connection is None:
-            return
-        with self._turns.held() if self._turns else nullcontext():
-            with suppress(Exception):  # it is being thrown away because it is broken
-                connection.invalidate()
-            with suppress(Exception):
-                connection.close()
 
 
 def _do_together(session: Session, batch: list[_Waiter]) -> list[object]:

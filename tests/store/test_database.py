@@ -28,13 +28,13 @@ async def test_a_first_start_makes_everything_readable_by_us_alone(tmp_path: Pat
 
 
 async def test_the_writer_syncs_every_commit_and_readers_cannot_write(store: SqlStore) -> None:
-    with store._writer._engine.connect() as writing:
+    with store._writer._transactions._engine.connect() as writing:
         settings = {
             name: writing.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
-    async with store._readers.connect() as connection:
+    async with store._reads._engine.connect() as connection:
         with pytest.raises(Exception, match="readonly"):
             await connection.execute(text("DELETE FROM account"))
 

@@ -25,7 +25,7 @@ def broken_commits(store: SqlStore, times: int) -> None:
     """Let the next commits fail as a failing disk lets them fail."""
     left = [times]
 
-    @event.listens_for(store._writer._engine, "commit")
+    @event.listens_for(store._writer._transactions._engine, "commit")
     def fail(_: object) -> None:
         if left[0] > 0:
             left[0] -= 1
@@ -41,7 +41,7 @@ async def test_when_add_returns_another_program_sees_the_document(store: SqlStor
 @pytest.mark.parametrize("key", ["", "the same"])
 async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
     commits: list[object] = []
-    event.listen(store._writer._engine, "commit", commits.append)
+    event.listen(store._writer._transactions._engine, "commit", commits.append)
     await asyncio.gather(*(store.add_once(outgoing(f"d{n}", key=key)) for n in range(100)))
     assert 1 <= len(commits) <= 3
 
@@ -58,16 +58,16 @@ async def test_a_failed_commit_fails_everybody_and_stores_nothing(store: SqlStor
 
 async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(store: SqlStore, tmp_path: Path) -> None:
     broken_commits(store, 1)
-    old = store._writer._connection
+    old = store._writer._transactions._connection
     with pytest.raises(StoreUnavailable, match="disk"):
         await store.add_once(outgoing("d1", key="k"))
     assert (await store.add_once(outgoing("d1", key="k"))).new
-    assert store._writer._connection is not old
+    assert store._writer._transactions._connection is not old
     assert rows(tmp_path) == 1
 
 
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
-    engine = store._writer._engine
+    engine = store._writer._transactions._engine
 
     @event.listens_for(engine, "begin")
     def little_room(connection: object) -> None:
