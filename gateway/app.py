@@ -19,14 +19,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
-import aiohttp
 from cryptography import x509
 
 import gateway.delivery
 import gateway.fallback
 from gateway.as4 import large
+from gateway.as4.calls import Calls
+from gateway.as4.client import As4Client
 from gateway.as4.gzipped import compress
-from gateway.as4.http import As4Client, As4Endpoint
+from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config
 from gateway.discovery import ChannelContext, open_channel
@@ -156,7 +157,7 @@ async def open_gateway(
         handing_out = stack.enter_context(_spool(config, at_once=_FETCHED_AT_ONCE))
         limits = Limits(message=config.as4.max_message, inflated=min(4 * config.as4.max_message, LIMITS.inflated))
         first_key = await _first_key(store, config)
-        http = await stack.enter_async_context(open_http(config))
+        calls = await stack.enter_async_context(open_calls(config))
         own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
         watch = await stack.enter_async_context(open_revocation(config, parts.trust, clock, own))
         lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock, watch))
@@ -166,7 +167,7 @@ async def open_gateway(
         outbound = Outbound(
             store=store,
             lookup=lookup,
-            transport=As4Client(identity=parts.access_point, trust=parts.trust, clock=clock, session=http),
+            transport=As4Client(identity=parts.access_point, trust=parts.trust, clock=clock, calls=calls),
             channels=fallbacks,
             clock=clock,
             retry=retry,
@@ -306,20 +307,14 @@ async def open_revocation(
 
 
 @asynccontextmanager
-async def open_http(config: Config) -> AsyncIterator[aiohttp.ClientSession]:
+async def open_calls(config: Config) -> AsyncIterator[Calls]:
     """One pool of kept connections to other access points: only to addresses that the network's rules allow."""
     rules = WebRules(allow_http=config.network.allow_http, allow_loopback=config.network.allow_loopback)
-    connector = aiohttp.TCPConnector(
-        resolver=Guard(rules),
-        ssl=client_context(config.network.tls_trust),
-        limit=200,
-        limit_per_host=16,
-        keepalive_timeout=60,
-    )
-    async with aiohttp.ClientSession(
-        connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-    ) as http:
-        yield http
+    calls = Calls(resolver=Guard(rules), tls=client_context(config.network.tls_trust))
+    try:
+        yield calls
+    finally:
+        await calls.close()
 
 
 @asynccontextmanager

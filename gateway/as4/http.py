@@ -1,4 +1,4 @@
-"""AS4 on the wire: the client that sends and the endpoint that receives, on aiohttp. [I/O]
+"""AS4 on the wire, as the one who receives: the endpoint, on aiohttp. [I/O]
 
 HTTP facts become errors of ours here and nowhere else. Messages above ``Limits.inline`` are worked on in a thread;
 smaller ones cost less than the hand-over would.
@@ -9,44 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from aiohttp import HttpVersion11, web
 
-from gateway import __version__
 from gateway.as4.gzipped import TooLargeForMemory
-from gateway.as4.large import Large, LargeReceiving, LargeRequest, LargeSending
+from gateway.as4.large import Large, LargeReceiving
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.mime import read_boundary, read_media_type
-from gateway.as4.msh import Receiving, Request, Sending, Unwrap
+from gateway.as4.msh import Receiving, Unwrap
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.turns import Turns
 from gateway.config.values import neighbourhood
 from gateway.errors import (
-    InvalidAddress,
-    InvalidAnswer,
     InvalidMessage,
     Overloaded,
-    PeerUnavailable,
     PermanentError,
     TemporaryError,
     UnreadableRequest,
 )
 from gateway.files.intake import Body
-from gateway.model.message import Outgoing, Received
-from gateway.model.octets import Spooled, size_of
-from gateway.model.relation import Endpoint
+from gateway.model.message import Received
 from gateway.model.signals import EbmsCode
-from gateway.ports import Clock, Delivery
+from gateway.ports import Clock
 from gateway.security.keys import Identity
-from gateway.security.tls import explain
 from gateway.security.trust import Trust
 
 _log = logging.getLogger(__name__)
@@ -65,120 +56,6 @@ Door = Callable[[], TemporaryError | None]
 
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
 _RETRY_AFTER: Final = "60"
-_NOT_REACHED: Final = (
-    aiohttp.ClientConnectorError,  # refused, unreachable, name unknown, TLS not agreed
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-    InvalidAddress,  # a resolver that judges addresses found none that we may go to
-)
-"""Failures that come before the first octet of the request."""
-
-
-async def _work(octets: int, limits: Limits, job: Callable[[], _T]) -> _T:
-    """Do CPU work here when it is short, else in a thread."""
-    return job() if octets <= limits.inline else await asyncio.to_thread(job)
-
-
-class As4Client:
-    """Sends messages: a :class:`~gateway.ports.Transport`. Connections are kept and shared."""
-
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        trust: Trust,
-        clock: Clock,
-        profile: Profile = PROFILE,
-        limits: Limits = LIMITS,
-        session: aiohttp.ClientSession | None = None,
-    ) -> None:
-        self._identity = identity
-        self._trust = trust
-        self._clock = clock
-        self._profile = profile
-        self._limits = limits
-        self._session = session
-        self._owned = session is None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections, unless the session was given."""
-        if self._owned and self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
-
-    async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
-        started = time.perf_counter()
-        kind = LargeSending if isinstance(outgoing.part, Spooled) else Sending
-        sending = kind(
-            outgoing,
-            endpoint,
-            identity=self._identity,
-            trust=self._trust,
-            clock=self._clock,
-            profile=self._profile,
-            limits=self._limits,
-        )
-        request: Request | LargeRequest
-        if isinstance(sending, LargeSending):
-            request = sending.stream()
-            content: bytes | AsyncIterator[bytes] = _in_steps(request.body)
-            length = request.length
-        else:
-            request = await _work(size_of(outgoing.part), self._limits, sending.request)
-            content, length = request.body, len(request.body)
-        try:
-            status, content_type, body = await self._post(endpoint.url, request.content_type, content, length)
-        except _NOT_REACHED as error:
-            text, remedy = explain(error) if _is_of_tls(error) else (str(error), "")
-            raise PeerUnavailable(f"{endpoint.url} cannot be reached: {text}", sent=False, remedy=remedy) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            text = str(error) or type(error).__name__
-            raise PeerUnavailable(f"{endpoint.url} gave no answer: {text}", sent=True) from None
-        receipt = sending.close(status, content_type, body)
-        return Delivery(receipt=receipt, soap=request.soap, milliseconds=(time.perf_counter() - started) * 1000)
-
-    async def _post(
-        self, url: str, content_type: str, body: bytes | AsyncIterator[bytes], length: int
-    ) -> tuple[int, str, bytes]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(keepalive_timeout=30.0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-            )
-        async with self._session.post(
-            url,
-            data=body,
-            headers={
-                "Content-Type": content_type,
-                "Content-Length": str(length),
-                "Accept-Encoding": "identity",
-                "User-Agent": f"access-point-gateway/{__version__}",
-            },
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=self._limits.total + length / self._limits.pace, connect=self._limits.connect
-            ),
-        ) as response:
-            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise InvalidAnswer("The answer is compressed although that was not asked for")
-            answer = bytearray()
-            async for chunk in response.content.iter_any():
-                answer += chunk
-                if len(answer) > self._limits.answer:
-                    raise InvalidAnswer(f"The answer is larger than {self._limits.answer} octets")
-            return response.status, response.headers.get("Content-Type", ""), bytes(answer)
 
 
 class As4Endpoint:
@@ -376,26 +253,12 @@ def _judge(receiving: Receiving) -> _Judged | None:
         return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
 
-async def _in_steps(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Take piece after piece from an iterator that reads a file."""
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
-
-
 def _signal(octets: bytes) -> web.Response:
     return web.Response(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
 
 
 def _line(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=" ".join(text.split()) + "\n")
-
-
-def _is_of_tls(error: BaseException) -> bool:
-    """Whether the connection failed after it was made, while TLS was being agreed."""
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    hung_up = isinstance(error.os_error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
-    return isinstance(error, aiohttp.ClientSSLError) or (bool(error.ssl) and hung_up)
 
 
 async def _wave_through(request: web.BaseRequest) -> None:

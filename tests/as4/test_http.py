@@ -16,7 +16,9 @@ import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 
-from gateway.as4.http import As4Client, As4Endpoint
+from gateway.as4.calls import Calls
+from gateway.as4.client import As4Client
+from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
 from gateway.as4.turns import Accounts
@@ -111,8 +113,7 @@ async def test_a_message_goes_over_and_a_receipt_comes_back(world: World, server
 async def test_connections_are_kept(world: World, server: Server, client: As4Client) -> None:
     for _ in range(3):
         await client.send(outgoing(), to(world, server.url))
-    connector = client._session.connector  # type: ignore[union-attr]
-    assert sum(len(pool) for pool in connector._conns.values()) == 1  # type: ignore[union-attr]
+    assert client._calls.idle == 1
 
 
 async def test_many_messages_at_once(world: World, server: Server, client: As4Client) -> None:
@@ -296,10 +297,9 @@ async def test_an_address_that_we_may_not_go_to_means_that_nothing_was_sent(worl
         async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> Any:
             raise InvalidAddress("The address 10.0.0.7 is not on the public internet")
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Guard())) as session:
-        client = As4Client(identity=world.c2, trust=world.trust, clock=StillClock(), session=session)
-        with pytest.raises(PeerUnavailable, match="not on the public internet") as caught:
-            await client.send(outgoing(), to(world, "https://ap.example.org/as4"))
+    client = As4Client(identity=world.c2, trust=world.trust, clock=StillClock(), calls=Calls(resolver=Guard()))
+    with pytest.raises(PeerUnavailable, match="not on the public internet") as caught:
+        await client.send(outgoing(), to(world, "https://ap.example.org/as4"))
     assert not caught.value.sent
 
 
@@ -371,11 +371,13 @@ async def test_proxies_of_the_environment_are_ignored(
     assert (await client.send(outgoing(), to(world, server.url))).receipt.received_at == NOW
 
 
-async def test_a_session_that_was_given_is_not_closed(world: World, server: Server) -> None:
-    async with aiohttp.ClientSession() as session:
-        async with As4Client(identity=world.c2, trust=world.trust, clock=StillClock(), session=session) as client:
-            await client.send(outgoing(), to(world, server.url))
-        assert not session.closed
+async def test_connections_that_were_given_are_not_closed(world: World, server: Server) -> None:
+    calls = Calls()
+    async with As4Client(identity=world.c2, trust=world.trust, clock=StillClock(), calls=calls) as client:
+        await client.send(outgoing(), to(world, server.url))
+    assert calls.idle == 1
+    await calls.close()
+    assert calls.idle == 0
 
 
 async def test_a_receipt_of_somebody_else_is_no_receipt(world: World, server: Server, client: As4Client) -> None:

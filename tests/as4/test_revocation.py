@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
-from gateway.as4.http import As4Client, As4Endpoint
+from gateway.as4.client import As4Client
+from gateway.as4.http import As4Endpoint
 from gateway.as4.msh import Sending
 from gateway.errors import InvalidAnswer, InvalidMessage, PeerRefused, PeerUnavailable, RevocationUnknown
 from gateway.model.message import Received

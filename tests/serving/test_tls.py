@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -19,7 +20,8 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
-from gateway.as4.http import As4Client
+from gateway.as4.calls import Calls
+from gateway.as4.client import As4Client
 from gateway.as4.limits import Limits
 from gateway.config.values import Address
 from gateway.errors import ConfigurationError, PeerUnavailable
@@ -225,12 +227,12 @@ async def refusal(pki: Pki, port: int, context: ssl.SSLContext, host: str = "127
         seat="POP000002",
         transport_profile=TRANSPORT_PROFILE,
     )
-    connector = aiohttp.TCPConnector(ssl=context, family=2)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
-        anchors = x509.load_pem_x509_certificates(pki.pem("ap-ca").read_bytes() + pki.pem("root").read_bytes())
-        client = As4Client(identity=identity, trust=Trust(anchors, []), clock=FakeClock(), session=http)
-        with pytest.raises(PeerUnavailable) as raised:
-            await client.send(message(), endpoint)
+    anchors = x509.load_pem_x509_certificates(pki.pem("ap-ca").read_bytes() + pki.pem("root").read_bytes())
+    calls = Calls(tls=context, family=socket.AF_INET)
+    client = As4Client(identity=identity, trust=Trust(anchors, []), clock=FakeClock(), calls=calls)
+    with pytest.raises(PeerUnavailable) as raised:
+        await client.send(message(), endpoint)
+    await calls.close()
     return raised.value
 
 

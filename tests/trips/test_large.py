@@ -18,8 +18,8 @@ import aiohttp
 import pytest
 
 from gateway.app import FIRST_ACCOUNT, SystemClock, read_files
+from gateway.as4.client import As4Client
 from gateway.as4.gzipped import compress
-from gateway.as4.http import As4Client
 from gateway.errors import PeerRefused, PeerUnavailable
 from gateway.files import spool
 from gateway.files.spool import Writing, write_all

@@ -1,0 +1,384 @@
+"""Calls to other access points: kept connections and one POST at a time on each, over HTTP/1.1. [I/O]
+
+A general HTTP client costs as much as a signature and verifying one together, so this one knows only what AS4 needs: a
+POST with a body of known length, no redirect, no proxy, no cookie, nothing unpacked. A name is connected to only at the
+addresses that the resolver gives, which judges them. Source: RFC 9112; addresses are tried as RFC 8305 has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import aiohappyeyeballs
+from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from gateway import __version__
+from gateway.as4.answer import Answer, AnswerReader, BrokenAnswer
+from gateway.errors import InvalidAddress, InvalidAnswer, PeerUnavailable
+from gateway.security.tls import client_context, explain
+
+PER_HOST: Final = 16
+KEPT_SECONDS: Final = 60.0
+"""How long a connection without a request stays open; servers usually leave it open a little longer."""
+_IDLE_MOST: Final = 256
+"""Connections without a request, of all hosts together."""
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a URL leads."""
+
+    tls: bool
+    host: str
+    port: int
+    head: bytes
+    """The request up to the value of Content-Type."""
+
+
+@dataclass(slots=True, eq=False)
+class _Host:
+    """The connections to one host and port."""
+
+    places: asyncio.Semaphore
+    idle: list[_Wire] = field(default_factory=list)
+    """Those without a request, the one used last at the end: so the few that are needed stay young."""
+    users: int = 0
+
+
+class Calls:
+    """The pool of connections to other access points."""
+
+    def __init__(
+        self,
+        *,
+        resolver: AbstractResolver | None = None,
+        tls: ssl.SSLContext | None = None,
+        per_host: int = PER_HOST,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+    ) -> None:
+        """``resolver`` gives the addresses of a name and may refuse (``InvalidAddress``); default: the system's."""
+        self._resolver = resolver
+        self._tls = tls
+        self._per_host = per_host
+        self._family = family
+        self._hosts: dict[tuple[bool, str, int], _Host] = {}
+        self._idle: deque[tuple[float, _Host, _Wire]] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for the next request."""
+        return sum(len(host.idle) for host in self._hosts.values())
+
+    async def close(self) -> None:
+        """Close every connection that waits; those in use end with their request."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for host in self._hosts.values():
+            for wire in host.idle:
+                wire.close()
+            host.idle.clear()
+        if self._resolver is not None:
+            await self._resolver.close()
+
+    async def post(
+        self,
+        url: str,
+        content_type: str,
+        body: bytes | AsyncIterator[bytes],
+        *,
+        length: int,
+        most: int,
+        connect: float,
+        total: float,
+    ) -> Answer:
+        """Send once and give the answer, of at most ``most`` octets.
+
+        ``connect`` seconds may pass until there is a connection, ``total`` until the answer is here. Raises
+        ``PeerUnavailable`` and, for an answer that is too large or packed, ``InvalidAnswer``.
+        """
+        started = asyncio.get_running_loop().time()
+        try:
+            target = _target(url)
+        except ValueError as error:
+            raise _unreached(url, str(error)) from None
+        key = (target.tls, target.host, target.port)
+        host = self._hosts.get(key)
+        if host is None:
+            host = self._hosts[key] = _Host(asyncio.Semaphore(self._per_host))
+        host.users += 1
+        try:
+            if host.places.locked():
+                await self._place(host, url, started + connect)
+            else:
+                await host.places.acquire()  # returns at once
+            try:
+                wire = self._waiting(host) or await self._connected(target, url, started + connect)
+                head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (target.head, content_type.encode("latin-1"), length)
+                answer = await _asked(wire, url, head, body, most=most, until=started + total, seconds=total)
+                if answer.kept and wire.usable and not self._closed:
+                    self._keep(host, wire)
+                else:
+                    wire.close()
+                return answer
+            finally:
+                host.places.release()
+        finally:
+            host.users -= 1
+            if not host.users and not host.idle:
+                self._hosts.pop(key, None)
+
+    @staticmethod
+    async def _place(host: _Host, url: str, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await host.places.acquire()
+        except TimeoutError:
+            raise _unreached(url, "all connections to it are in use") from None
+
+    @staticmethod
+    def _waiting(host: _Host) -> _Wire | None:
+        while host.idle:
+            wire = host.idle.pop()
+            if wire.usable:
+                return wire
+        return None
+
+    def _keep(self, host: _Host, wire: _Wire) -> None:
+        loop = asyncio.get_running_loop()
+        wire.idle_since = now = loop.time()
+        host.idle.append(wire)
+        self._idle.append((now, host, wire))
+        if len(self._idle) > 4 * _IDLE_MOST or self._sweeper is None:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Close what has waited too long, or is too much; entries of those that were used since are dropped."""
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - KEPT_SECONDS
+        current = deque(entry for entry in self._idle if entry[2].idle_since == entry[0] and entry[2] in entry[1].idle)
+        while current and (current[0][0] <= oldest or len(current) > _IDLE_MOST):
+            _, host, wire = current.popleft()
+            host.idle.remove(wire)
+            wire.close()
+        self._idle = current
+        for key in [key for key, host in self._hosts.items() if not host.users and not host.idle]:
+            del self._hosts[key]
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweeper = loop.call_later(KEPT_SECONDS / 4, self._sweep) if current else None
+
+    async def _connected(self, target: _Target, url: str, until: float) -> _Wire:
+        """A new connection. Raises ``PeerUnavailable``: nothing was sent."""
+        context = self._context() if target.tls else None
+        made: socket.socket | None = None
+        try:
+            async with asyncio.timeout_at(until):
+                made = await aiohappyeyeballs.start_connection(
+                    await self._addresses(target), happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1
+                )
+                loop = asyncio.get_running_loop()
+                _, wire = await loop.create_connection(
+                    _Wire, sock=made, ssl=context, server_hostname=target.host.rstrip(".") if context else None
+                )
+                return wire
+        except TimeoutError as error:
+            text = (
+                "no connection could be made in time" if made is None or not context else "TLS was not agreed in time"
+            )
+            raise _unreached(url, text) from error
+        except InvalidAddress as error:
+            raise _unreached(url, str(error)) from None
+        except (OSError, ssl.SSLError, ValueError) as error:
+            if context and made is not None and isinstance(error, ssl.SSLError | ConnectionError):
+                raise _unreached(url, *explain(error)) from None
+            raise _unreached(url, str(error) or type(error).__name__) from None
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = client_context()
+        return self._tls
+
+    async def _addresses(self, target: _Target) -> list[Any]:
+        stream, tcp = socket.SOCK_STREAM, socket.IPPROTO_TCP
+        with suppress(ValueError):
+            version = ipaddress.ip_address(target.host).version
+            family = socket.AF_INET6 if version == 6 else socket.AF_INET
+            place = (target.host, target.port, 0, 0) if version == 6 else (target.host, target.port)
+            return [(family, stream, tcp, "", place)]
+        if self._resolver is None:
+            self._resolver = ThreadedResolver()
+        found = await self._resolver.resolve(target.host, target.port, self._family)
+        return [
+            (
+                each["family"],
+                stream,
+                tcp,
+                "",
+                (each["host"], each["port"], 0, 0)
+                if each["family"] == socket.AF_INET6
+                else (each["host"], each["port"]),
+            )
+            for each in found
+        ]
+
+
+async def _asked(
+    wire: _Wire, url: str, head: bytes, body: bytes | AsyncIterator[bytes], *, most: int, until: float, seconds: float
+) -> Answer:
+    """Send and wait for the answer; whatever goes wrong ends the connection, and the octets may have arrived."""
+    whole = False
+    try:
+        answer = await wire.ask(head, body, AnswerReader(most), until)
+        whole = True
+        return answer
+    except TimeoutError:
+        raise PeerUnavailable(f"{url} gave no answer: none came within {seconds:g} s", sent=True) from None
+    except (BrokenAnswer, OSError) as error:
+        text = str(error) or type(error).__name__
+        raise PeerUnavailable(f"{url} gave no answer: {text}", sent=True) from None
+    finally:
+        if not whole:
+            wire.abort()
+
+
+def _unreached(url: str, text: str, remedy: str = "") -> PeerUnavailable:
+    return PeerUnavailable(f"{url} cannot be reached: {text}", sent=False, remedy=remedy)
+
+
+@lru_cache(1024)
+def _target(url: str) -> _Target:
+    """Read a URL; raises ``ValueError``."""
+    read = URL(url)
+    if read.scheme not in ("http", "https") or not read.host or not read.raw_host or not read.port:
+        raise ValueError("this is no address of http or https")
+    default = read.port == (443 if read.scheme == "https" else 80)
+    named = f"[{read.raw_host}]" if ":" in read.raw_host else read.raw_host
+    lines = (
+        f"POST {read.raw_path_qs} HTTP/1.1",
+        f"Host: {named}" if default else f"Host: {named}:{read.port}",
+        "Accept: */*",
+        "Accept-Encoding: identity",
+        f"User-Agent: access-point-gateway/{__version__}",
+        "Content-Type: ",
+    )
+    return _Target(read.scheme == "https", read.raw_host, read.port, "\r\n".join(lines).encode("ascii"))
+
+
+class _Wire(asyncio.Protocol):
+    """One connection, on which one request at a time is answered."""
+
+    __slots__ = ("_answer", "_drained", "_reader", "_transport", "idle_since")
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._reader: AnswerReader | None = None
+        self._answer: asyncio.Future[Answer] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self.idle_since = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the other side has neither hung up nor said anything unasked."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, head: bytes, body: bytes | AsyncIterator[bytes], reader: AnswerReader, until: float) -> Answer:
+        """Send one request; raises ``TimeoutError``, ``BrokenAnswer``, ``InvalidAnswer``, ``OSError``."""
+        transport = self._transport
+        if transport is None:
+            raise BrokenAnswer("the connection has ended")
+        loop = asyncio.get_running_loop()
+        self._reader, self._answer = reader, loop.create_future()
+        alarm = loop.call_at(until, self._fail, TimeoutError())
+        try:
+            if isinstance(body, bytes):
+                transport.write(head + body)
+            else:
+                transport.write(head)
+                await self._stream(transport, body)
+            return await self._answer
+        finally:
+            alarm.cancel()
+            self._reader = self._answer = None
+
+    async def _stream(self, transport: asyncio.Transport, body: AsyncIterator[bytes]) -> None:
+        """Send piece after piece, no faster than they are taken; an answer that comes before the end is the answer."""
+        assert self._answer is not None
+        async for piece in body:
+            if self._answer.done():
+                transport.close()  # the rest of the body will not come: nothing may follow it
+                return
+            transport.write(piece)
+            if self._drained is not None:
+                await asyncio.wait((self._drained, self._answer), return_when=asyncio.FIRST_COMPLETED)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None or answer.done() or self._reader is None:
+            self.abort()  # nothing was asked
+            return
+        try:
+            whole = self._reader.feed(data)
+        except (BrokenAnswer, InvalidAnswer) as error:
+            answer.set_exception(error)
+            return
+        if whole is not None:
+            answer.set_result(whole)
+
+    def eof_received(self) -> bool:
+        self._end(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._end(exc)
+
+    def _end(self, error: Exception | None) -> None:
+        answer = self._answer
+        if answer is None or answer.done() or self._reader is None:
+            return
+        try:
+            if error is not None:
+                raise error if isinstance(error, OSError) else BrokenAnswer(str(error))
+            answer.set_result(self._reader.end())
+        except (BrokenAnswer, OSError) as broken:
+            answer.set_exception(broken)
+
+    def pause_writing(self) -> None:
+        self._drained = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
