@@ -29,8 +29,9 @@ from gateway.as4.client import As4Client
 from gateway.as4.gzipped import compress
 from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import LIMITS, Limits
-from gateway.config import Config
-from gateway.discovery import ChannelContext, open_channel
+from gateway.config import Config, Patience
+from gateway.connecting import Guard
+from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError, NotFound
 from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
@@ -47,7 +48,7 @@ from gateway.model.view import describe
 from gateway.pki import anchors
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
-from gateway.ports import Channel, Clock, Store
+from gateway.ports import Channel, Clock, Closable, Store
 from gateway.security.keys import Identity, load_identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
@@ -55,7 +56,6 @@ from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
 from gateway.smp import zone
 from gateway.smp.client import SmpLookup
-from gateway.smp.fetch import Guard
 from gateway.smp.publisher import Publisher
 from gateway.store import open_store
 from gateway.ubl import large as ubl_large
@@ -142,10 +142,13 @@ async def open_gateway(
     clock = clock or SystemClock()
     parts = read_files(config)
     context = ChannelContext(base=config.base, describe=describe, clock=clock)
-    fallbacks, deliveries = _channels(config, context)
+    fallbacks, deliveries, patience = _channels(config, context)
     owner = f"process {siblings.place}" if siblings else uuid.uuid4().hex
     rules = _rules(config)
     async with AsyncExitStack() as stack:
+        for channel in (*fallbacks.values(), *deliveries.values()):
+            if isinstance(channel, Closable):
+                stack.push_async_callback(channel.aclose)
         store = await stack.enter_async_context(
             open_store(
                 config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner
@@ -177,7 +180,14 @@ async def open_gateway(
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
         )
-        inbound = Inbound(store=store, deliveries=deliveries, clock=clock, retry=retry, rules=rules)
+        inbound = Inbound(
+            store=store,
+            deliveries=deliveries,
+            clock=clock,
+            retry=retry,
+            retries={name: _retry(one) for name, one in patience.items()},
+            rules=rules,
+        )
         worker = Worker(
             store=store,
             outbound=outbound,
@@ -394,24 +404,33 @@ def _rules(config: Config) -> DocumentRules:
     return DocumentRules(book=book, outgoing=rules.outgoing, incoming=rules.incoming, accounts=policies)
 
 
-def _channels(config: Config, context: ChannelContext) -> tuple[dict[str, Channel], dict[str, Channel]]:
+def _channels(
+    config: Config, context: ChannelContext
+) -> tuple[dict[str, Channel], dict[str, Channel], dict[str, Patience]]:
     """Open fallback channels and deliveries; every problem of every section at once."""
     problems: list[tuple[str, str]] = []
     fallbacks: dict[str, Channel] = {}
     deliveries: dict[str, Channel] = {}
-    wanted = [(fallbacks, gateway.fallback, name, name, getattr(config, name)) for name in CHANNELS]
-    for name, table in config.delivery.items():
-        wanted.append((deliveries, gateway.delivery, f"delivery.{name}", name, table))
-    for into, package, path, name, table in wanted:
-        if table is None:
-            continue
+    patience: dict[str, Patience] = {}
+    for name in CHANNELS:
+        table = getattr(config, name)
         try:
-            into[name] = open_channel(package, path, table, context)
+            if table is not None:
+                fallbacks[name] = open_channel(gateway.fallback, name, table, context)
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    for name, table in config.delivery.items():
+        try:
+            deliveries[name], patience[name] = open_delivery(gateway.delivery, f"delivery.{name}", table, context)
         except ConfigurationError as error:
             problems.extend(error.problems)
     if problems:
         raise ConfigurationError(problems)
-    return fallbacks, deliveries
+    return fallbacks, deliveries, patience
+
+
+def _retry(patience: Patience) -> RetryPolicy:
+    return RetryPolicy(first=patience.first_retry, longest=patience.longest_pause, window=patience.retry_for)
 
 
 def _identity(

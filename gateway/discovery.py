@@ -8,6 +8,7 @@ the two differ.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import pkgutil
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from gateway.config import Patience, read_section
 from gateway.errors import ConfigurationError
 from gateway.model.message import Message
 from gateway.ports import Channel, Clock
@@ -61,6 +63,30 @@ def open_channel(package: ModuleType, section: str, table: Mapping[str, object],
     module = importlib.import_module(f"{package.__name__}.{files[kind]}")
     channel: Channel = module.open_channel(table, replace(context, section=section))
     return channel
+
+
+def open_delivery(
+    package: ModuleType, section: str, table: Mapping[str, object], context: ChannelContext
+) -> tuple[Channel, Patience]:
+    """Open a way to C4 as :func:`open_channel` does, and read how long it is tried: keys that each of them may have.
+
+    Raises ``ConfigurationError`` with every problem of the section.
+    """
+    common = {field.name for field in dataclasses.fields(Patience)}
+    problems: list[tuple[str, str]] = []
+    wanted = {key: value for key, value in table.items() if key in common}
+    patience = read_section(Patience, wanted, section, context.base, problems)
+    if patience and not 0 < patience.first_retry.total_seconds() <= patience.retry_for.total_seconds():
+        problems.append((f"{section}.retry_for", "must be longer than first_retry, and both above zero"))
+    channel: Channel | None = None
+    try:
+        rest = {key: value for key, value in table.items() if key not in common}
+        channel = open_channel(package, section, rest, context)
+    except ConfigurationError as error:
+        problems.extend(error.problems)
+    if problems or channel is None or patience is None:
+        raise ConfigurationError(problems)
+    return channel, patience
 
 
 def _files(package: ModuleType) -> dict[str, str]:

@@ -97,12 +97,14 @@ class PeerUnavailable(TemporaryError):
 class ChannelUnavailable(TemporaryError):
     """The channel cannot take the parcel now.
 
-    ``sent`` tells whether it may have the parcel all the same: then no other channel may ever take it.
+    ``sent`` tells whether it may have the parcel all the same: then no other channel may ever take it. ``wait``:
+    seconds that the far side asked for, 0 when it named none.
     """
 
-    def __init__(self, text: str = "", *, sent: bool = False, remedy: str = "") -> None:
+    def __init__(self, text: str = "", *, sent: bool = False, wait: float = 0.0, remedy: str = "") -> None:
         super().__init__(text, remedy=remedy)
         self.sent = sent
+        self.wait = wait
 
 
 class StoreUnavailable(TemporaryError):

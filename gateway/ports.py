@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
@@ -88,6 +88,24 @@ class Channel(Protocol):
 
         Raises ``ChannelUnavailable`` (later) or ``ChannelRefused`` (never).
         """
+        ...
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A channel that remembers what it has handed over, and can be told to do it once more."""
+
+    async def forget(self, message: Message) -> None:
+        """The next handover of this document shall reach the far side again. Raises ``ChannelUnavailable``."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A channel that keeps connections."""
+
+    async def aclose(self) -> None:
+        """Close them."""
         ...
 
 

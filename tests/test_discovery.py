@@ -11,6 +11,8 @@ import gateway.fallback
 from gateway.discovery import ChannelContext, find_kinds, open_channel
 from gateway.errors import ConfigurationError
 
+DELIVERIES = ("folder", "inbox", "webhook")
+
 
 class Clock:
     def now(self) -> object:
@@ -23,7 +25,7 @@ def context(base: Path) -> ChannelContext:
 
 def test_every_file_of_a_package_is_a_kind_and_parts_of_files_are_not() -> None:
     assert find_kinds(gateway.fallback) == ("email", "print")
-    assert find_kinds(gateway.delivery) == ("folder", "inbox")
+    assert find_kinds(gateway.delivery) == DELIVERIES
 
 
 def test_a_new_file_is_found_without_an_edit_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,9 +43,9 @@ def test_a_new_file_is_found_without_an_edit_elsewhere(tmp_path: Path, monkeypat
     ("table", "text"),
     [
         ({"kind": "foldr"}, '"foldr" is unknown; did you mean folder?'),
-        ({"kind": "telex"}, '"telex" is unknown; known are folder, inbox'),
-        ({"kind": "../fallback/mailing"}, '"../fallback/mailing" is unknown; known are folder, inbox'),
-        ({}, '"" is unknown; known are folder, inbox'),
+        ({"kind": "telex"}, '"telex" is unknown; known are ' + ", ".join(DELIVERIES)),
+        ({"kind": "../fallback/mailing"}, '"../fallback/mailing" is unknown; known are ' + ", ".join(DELIVERIES)),
+        ({}, '"" is unknown; known are ' + ", ".join(DELIVERIES)),
     ],
 )
 def test_an_unknown_kind_is_told_with_those_that_are_known(tmp_path: Path, table: dict[str, object], text: str) -> None:

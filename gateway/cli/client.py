@@ -6,11 +6,13 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from gateway.cli import NO, NOT_NOW, WRONG, YES
-from gateway.cli.api_client import ApiClient
+from gateway.cli.api_client import ApiClient, Refused
 from gateway.cli.terminal import as_json, paint, say, table
 
 _MARKS: Final = {
@@ -96,6 +98,50 @@ def requeue(arguments: argparse.Namespace) -> int:
     document = ApiClient.of(arguments).call("POST", f"/v1/documents/{quote(arguments.id, safe='')}/requeue")
     as_json(document) if arguments.json else _print_document(document)
     return YES
+
+
+def redeliver(arguments: argparse.Namespace) -> int:
+    """Once more to the receiver's system: the named documents, or all that came in since."""
+    if bool(arguments.ids) == bool(arguments.since):
+        say("✗ name documents, or give --since")
+        return WRONG
+    client = ApiClient.of(arguments)
+    ids = list(arguments.ids) or [d["id"] for d in _came_in(client, _since(arguments.since), arguments.state)]
+    refused = 0
+    for wanted in ids:
+        try:
+            document = client.call("POST", f"/v1/documents/{quote(wanted, safe='')}/redeliver")
+        except Refused as error:
+            refused += 1
+            say(f"✗ {wanted}: {error}")
+            continue
+        as_json(document) if arguments.json else _print_document(document)
+    if not ids:
+        say("Nothing came in since then.")
+    return NO if refused else YES
+
+
+def _came_in(client: ApiClient, since: datetime, state: str | None) -> Iterator[dict[str, Any]]:
+    """What came in since, newest first; several states with commas between."""
+    wanted = {"direction": "in", "limit": "200", **({"state": state} if state else {})}
+    cursor = ""
+    while True:
+        page = client.call("GET", f"/v1/documents?{urlencode({**wanted, **({'cursor': cursor} if cursor else {})})}")
+        for document in page["items"]:
+            if datetime.fromisoformat(document["created"]) < since:
+                return
+            yield document
+        cursor = page["next"] or ""
+        if not cursor:
+            return
+
+
+def _since(text: str) -> datetime:
+    try:
+        since = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(f"“{text}” is no time", remedy="Write it as 2026-11-25T12:00.") from None
+    return since if since.tzinfo else since.replace(tzinfo=UTC)
 
 
 def timeline_table(rows: list[dict[str, Any]]) -> str:

@@ -20,6 +20,7 @@ _EXAMPLES: Final = {
     "list": "gateway list --state FAILED",
     "show": "gateway show 3f0c…",
     "requeue": "gateway requeue 3f0c…",
+    "redeliver": "gateway redeliver 3f0c… or gateway redeliver --since 2026-11-25T12:00",
     "inbox": "gateway inbox --ack 3f0c…",
     "lookup": "gateway lookup 0007:5567212047",
     "validate": "gateway validate invoice.xml",
@@ -101,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("id", metavar="ID")
     requeue = _add(commands, "requeue", "client:requeue", "put a failed document back to work", client=True)
     requeue.add_argument("id", metavar="ID")
+    redeliver = _add(
+        commands, "redeliver", "client:redeliver", "hand received documents to C4 once more, same id", client=True
+    )
+    redeliver.add_argument("ids", nargs="*", metavar="ID")
+    redeliver.add_argument("--since", metavar="TIME", help="instead of IDs: all that came in since (UTC)")
+    redeliver.add_argument("--state", metavar="STATE", help="with --since: only these, such as FAILED or DELIVERED")
     inbox = _add(
         commands, "inbox", "client:inbox", "documents that wait for us; fetch or acknowledge them", client=True
     )

@@ -128,6 +128,15 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long and how often a delivery is tried: keys that every ``[delivery.NAME]`` may have beside its own."""
+
+    retry_for: timedelta = timedelta(days=3)
+    first_retry: timedelta = timedelta(seconds=10)
+    longest_pause: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
 

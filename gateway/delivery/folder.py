@@ -17,7 +17,7 @@ from gateway.config import read_settings
 from gateway.discovery import ChannelContext
 from gateway.files import Handovers, make_directory, remove_leftovers, safe_name, write_durably
 from gateway.files.spool import pieces
-from gateway.model.message import Parcel
+from gateway.model.message import Message, Parcel
 from gateway.model.signals import Handover
 from gateway.ports import Channel
 
@@ -55,6 +55,10 @@ class Folder:
             return await asyncio.to_thread(self._write, parcel)
 
         return await self._handovers.once(parcel.message, write)
+
+    async def forget(self, message: Message) -> None:
+        """The next handover of this document shall write the files again."""
+        await self._handovers.forget(message)
 
     def _write(self, parcel: Parcel) -> Handover:
         name = safe_name(parcel.id)

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from gateway.errors import ChannelRefused, InvalidDocument, InvalidMessage, TemporaryError
+from gateway.errors import (
+    ChannelRefused,
+    ChannelUnavailable,
+    Conflict,
+    GatewayError,
+    InvalidDocument,
+    InvalidMessage,
+    TemporaryError,
+)
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
@@ -36,7 +44,7 @@ from gateway.model.message import (
 from gateway.model.octets import Octets, Spooled, sha256_of, size_of
 from gateway.model.services import serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
-from gateway.ports import Arrival, Channel, Clock, Store
+from gateway.ports import Arrival, Channel, Clock, Repeatable, Store
 from gateway.ubl import invoice, large
 from gateway.ubl.rules.judge import Rulebook
 
@@ -64,6 +72,8 @@ class Inbound:
     """Ways to C4 by the name of their ``[delivery.NAME]`` section."""
     clock: Clock
     retry: RetryPolicy
+    retries: Mapping[str, RetryPolicy] = field(default_factory=dict)
+    """How long each delivery is tried, by its name; those that are not here as ``retry`` says."""
     in_work: InWork[_Taken] = field(default_factory=InWork)
     rules: DocumentRules = field(default_factory=DocumentRules)
 
@@ -122,7 +132,7 @@ class Inbound:
 
     async def deliver(self, message: Message) -> Outcome:
         """RECEIVED: hand the parcel to C4 by the participant's delivery."""
-        channel = await self._delivery(message)
+        name, channel = await self._delivery(message)
         if channel is None or channel.name == PULLED:
             # Configuration or participant changed since the document came: it waits in the inbox, which always exists.
             event = Event(name="Postponed", reason="Waits in the inbox until it is acknowledged", channel=PULLED)
@@ -140,21 +150,39 @@ class Inbound:
             )
             handover = await channel.dispatch(parcel)
         except TemporaryError as error:
-            return Outcome(message=message, event=self.retry.after(message, str(error), self.clock.now()))
+            wait = error.wait if isinstance(error, ChannelUnavailable) else 0.0
+            retry = self.retries.get(name, self.retry)
+            event = retry.after(message, str(error), self.clock.now(), wait=wait)
+            return Outcome(message=message, event=_explained(event, name, error))
         except ChannelRefused as error:
-            return Outcome(
-                message=message, event=Event(name="GaveUp", reason=str(error), detail={"remedy": error.remedy})
-            )
-        event = Event(
-            name="Delivered", reason=handover.text, channel=channel.name, detail={"reference": handover.reference}
-        )
+            event = Event(name="GaveUp", reason=str(error))
+            return Outcome(message=message, event=_explained(event, name, error))
+        detail: dict[str, object] = {"delivery": name, "reference": handover.reference}
+        event = Event(name="Delivered", reason=handover.text, channel=channel.name, detail=detail)
         return Outcome(message=message, event=event)
 
-    async def _delivery(self, message: Message) -> Channel | None:
-        """The way to C4; None when the participant has left, or belongs to another account than the document."""
+    async def redeliver(self, message: Message) -> Message:
+        """Hand it to C4 once more under the same delivery id, because somebody asks: the worker does it.
+
+        Raises ``Conflict`` for what is not C4's or lies in the inbox, ``LostLease`` when it moves meanwhile,
+        ``StateError`` when it is on its way already.
+        """
+        if message.direction is not Direction.IN:
+            raise Conflict("The document was sent from here; only documents that came in are delivered to C4")
+        name, channel = await self._delivery(message)
+        if channel is None or channel.name == PULLED:
+            raise Conflict("The document lies in the inbox; nothing is sent", remedy="Fetch it through the API.")
+        if message.state is State.DELIVERED and isinstance(channel, Repeatable):
+            await channel.forget(message)
+        event = Event(name="Requeued", reason="To be delivered once more", detail={"delivery": name})
+        return await self.store.record(message, event)
+
+    async def _delivery(self, message: Message) -> tuple[str, Channel | None]:
+        """The way to C4 by name; none when the participant has left, or belongs to another account."""
         participant = await self.store.participant(ParticipantId.parse(message.receiver))
-        ours = participant is not None and participant.account == message.account
-        return self.deliveries.get(participant.delivery) if participant and ours else None
+        if participant is None or participant.account != message.account:
+            return "", None
+        return participant.delivery, self.deliveries.get(participant.delivery)
 
     def _arrival(self, received: Received, receipt: bytes, participant: Participant, part: str) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
@@ -203,6 +231,11 @@ class Inbound:
             fingerprint=part,
             twin=partial(_twin, entry),
         )
+
+
+def _explained(event: Event, delivery: str, error: GatewayError) -> Event:
+    detail = {"delivery": delivery, "error": type(error).__name__, "remedy": error.remedy}
+    return replace(event, detail={**event.detail, **detail})
 
 
 def _described(facts: Facts | None) -> dict[str, Any]:

@@ -24,16 +24,18 @@ class RetryPolicy:
     longest: timedelta
     window: timedelta
 
-    def after(self, message: Message, reason: str, now: datetime, *, sent: bool = False) -> Event:
+    def after(self, message: Message, reason: str, now: datetime, *, sent: bool = False, wait: float = 0.0) -> Event:
         """What follows a failed attempt: ``Postponed``, or the end of the window.
 
+        ``wait``: seconds that the far side asks for; the pause is not shorter, as long as the window is not over.
         At the end a document whose octets may have arrived is ``LostTrack`` (never another channel), any other
         ``GaveUp``.
         """
         may_have_arrived = sent or message.sent_octets
         since = message.queued_since or message.created
-        due = now + self._pause(now - since)
-        if due <= since + self.window:
+        due, end = now + self._pause(now - since), since + self.window
+        if due <= end:
+            due = max(due, min(now + timedelta(seconds=wait), end))
             return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)
         span = _in_words(self.window)
         if may_have_arrived and message.direction is Direction.OUT:

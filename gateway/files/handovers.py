@@ -76,6 +76,13 @@ class Handovers:
             where = error.filename or self._directory
             raise ChannelUnavailable(f"{where}: {error.strerror or error}", remedy=_DISK) from error
 
+    async def forget(self, message: Message) -> None:
+        """Somebody wants it handed over once more; raises ``ChannelUnavailable`` when the memory cannot be used."""
+        try:
+            await asyncio.to_thread(_forget, self._entry(message))
+        except OSError as error:
+            raise ChannelUnavailable(f"{error.filename}: {error.strerror or error}", remedy=_DISK) from error
+
     def begun(self, message: Message) -> Path:
         """Where a channel may note, inside ``act``, that its next step shows the parcel to the far side."""
         return self._entry(message).with_suffix(".begun")
@@ -116,6 +123,11 @@ async def _lock(path: Path) -> int:
             raise ChannelUnavailable(f"Another worker is handing over the same document ({path.stem})")
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.1)
+
+
+def _forget(entry: Path) -> None:
+    entry.with_suffix(".begun").unlink(missing_ok=True)
+    entry.unlink(missing_ok=True)
 
 
 def _read(entry: Path) -> Handover | None:

@@ -91,7 +91,7 @@ INBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
     },
     State.FAILED: {"Requeued": State.RECEIVED},
     State.REJECTED: {"Requeued": State.RECEIVED},
-    State.DELIVERED: {},
+    State.DELIVERED: {"Requeued": State.RECEIVED},  # somebody wants it handed to C4 once more, under the same id
 }
 
 TRANSITIONS: Final = {"out": OUTBOUND, "in": INBOUND}

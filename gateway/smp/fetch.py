@@ -8,7 +8,6 @@ address that was judged. Source: Peppol SMP 1.4 (200, 404, 500; 3xx is no part o
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -17,14 +16,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from gateway.connecting import Guard
 from gateway.errors import InvalidAddress, LookupUnavailable
 from gateway.model.relation import Step
 from gateway.security.tls import client_context, explain
-from gateway.security.weburl import WebRules, check_address, check_url
+from gateway.security.weburl import WebRules, check_url
 
 MAX_ANSWER: Final = 256 * 1024
 _HEADERS: Final = {"Accept": "text/xml, application/xml", "Accept-Encoding": "identity"}
@@ -140,28 +138,6 @@ async def open_fetcher(
     )
     async with session:
         yield Fetcher(session, rules, timeouts)
-
-
-class Guard(AbstractResolver):
-    """Resolves names for the connector and lets only addresses through that we may connect to.
-
-    The connector connects to what it gets from here, so nothing can change between judging and connecting.
-    """
-
-    def __init__(self, rules: WebRules) -> None:
-        self._rules = rules
-        self._system = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._system.resolve(host, port, family)
-        for result in found:
-            check_address(result["host"], self._rules)
-        return found
-
-    async def close(self) -> None:
-        await self._system.close()
 
 
 def _refusal(status: int, *, oversized: bool) -> str:

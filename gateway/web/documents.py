@@ -54,6 +54,7 @@ class Documents:
             web.get(f"/v1/documents/{ID}/timeline", self.timeline),
             web.post(f"/v1/documents/{ID}/requeue", self.requeue),
             web.post(f"/v1/documents/{ID}/resend", self.resend),
+            web.post(f"/v1/documents/{ID}/redeliver", self.redeliver),
         ]
 
     async def close(self, _: web.Application) -> None:
@@ -111,6 +112,8 @@ class Documents:
         message = await self._message(request)
         event = Event(name="Requeued", reason="Requeued over the API", next_attempt=self.gateway.clock.now())
         try:
+            if message.state is State.DELIVERED:
+                raise StateError("it has arrived")
             after = await self.gateway.store.record(message, event)
         except StateError:
             now = await self._message(request)
@@ -153,6 +156,19 @@ class Documents:
         if refusal := self.gateway.door.refusal():
             headers = {"Retry-After": str(_COME_AGAIN_SECONDS)}
             raise Problem("unavailable", refusal.peer_text, headers=headers, close=True)
+
+    async def redeliver(self, request: web.Request) -> web.Response:
+        """Once more to the receiver's system (C4), under the same delivery id."""
+        no_query(request)
+        try:
+            after = await self.gateway.inbound.redeliver(await self._message(request))
+        except Conflict as error:
+            raise Problem("conflict", str(error), remedy=error.remedy) from None
+        except StateError:
+            raise Problem(
+                "conflict", "The document is on its way already.", remedy="Wait for its own next attempt."
+            ) from None
+        return answer(describe(after), status=202)
 
     async def _message(self, request: web.Request) -> Message:
         return await self.gateway.store.get(account_of(request), DocumentId(request.match_info["id"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 from channel_parts import mail_server, make_context, make_page, make_parcel
+from webhook_receiver import SECRET, webhook_receiver
 
 import gateway.delivery
 import gateway.fallback
 from gateway.discovery import find_kinds, open_channel
 from gateway.errors import ChannelUnavailable, ConfigurationError
-from gateway.ports import Channel
+from gateway.ports import Channel, Closable, Repeatable
 
 KINDS = [(package, kind) for package in (gateway.fallback, gateway.delivery) for kind in find_kinds(package)]
 
@@ -71,11 +72,25 @@ async def inbox(base: Path) -> AsyncIterator[Rig]:
     yield Rig({"kind": "inbox"}, list, lambda: None)
 
 
+@asynccontextmanager
+async def webhook(base: Path) -> AsyncIterator[Rig]:
+    async with webhook_receiver() as receiver:
+        got: list[str] = []
+
+        def take_away() -> None:
+            got.extend(headers["webhook-id"] for headers, _ in receiver.got)
+            receiver.got.clear()
+
+        table = {"kind": "webhook", "url": receiver.url, "secret": SECRET, "allow_http": True, "allow_private": True}
+        yield Rig(table, lambda: got + [headers["webhook-id"] for headers, _ in receiver.got], take_away)
+
+
 RIGS: dict[str, Any] = {
     "email": email,
     "print": lambda base: files(base, {}, "*/*.pdf"),
     "folder": lambda base: files(base, {"kind": "folder"}, "*.json"),
     "inbox": inbox,
+    "webhook": webhook,
 }
 WRITES_NOTHING = {"inbox"}
 
@@ -95,8 +110,15 @@ def kind(request: pytest.FixtureRequest) -> tuple[ModuleType, str]:
 async def rig(kind: tuple[ModuleType, str], base: Path) -> AsyncIterator[tuple[Rig, Callable[[], Channel]]]:
     package, name = kind
     assert name in RIGS, f"{name} is a new channel: give it a row in RIGS"
-    async with RIGS[name](base) as made:
-        yield made, lambda: opened(package, name, made.table, base)
+    async with RIGS[name](base) as made, AsyncExitStack() as stack:
+
+        def open_() -> Channel:
+            channel = opened(package, name, made.table, base)
+            if isinstance(channel, Closable):
+                stack.push_async_callback(channel.aclose)
+            return channel
+
+        yield made, open_
 
 
 def expected(kind: tuple[ModuleType, str], number: int) -> int:
@@ -127,6 +149,21 @@ async def test_a_repeat_after_a_restart_is_no_second_handover_though_the_first_w
         far.take_away()
         assert await open_().dispatch(make_parcel()) == first
         assert len(far.arrived()) == expected(kind, 1)
+
+
+async def test_a_delivery_that_is_told_to_forget_hands_it_over_once_more(
+    kind: tuple[ModuleType, str], tmp_path: Path
+) -> None:
+    package, name = kind
+    async with rig(kind, tmp_path) as (far, open_):
+        channel, parcel = open_(), make_parcel()
+        assert isinstance(channel, Repeatable) is (package is gateway.delivery and name not in WRITES_NOTHING)
+        if isinstance(channel, Repeatable):
+            first = await channel.dispatch(parcel)
+            far.take_away()
+            await channel.forget(parcel.message)
+            assert (await channel.dispatch(parcel)).reference == first.reference
+            assert len(far.arrived()) == 2
 
 
 async def test_different_parcels_at_the_same_time_are_each_handed_over(

@@ -17,12 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 
+from gateway.connecting import Guard
 from gateway.errors import RevocationUnknown, Untrusted
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
-from gateway.smp.fetch import Guard
 from tests.conftest import FakeClock
 from tests.security.revocation_parts import DAY, HOUR, NOW, World, der, key, known, world
 

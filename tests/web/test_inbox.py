@@ -34,3 +34,15 @@ async def test_what_was_sent_from_here_is_not_in_the_inbox(site: Site) -> None:
 
 async def test_an_unknown_state_is_refused(site: Site) -> None:
     assert (await site.get("/v1/inbox?state=old")).status == 400
+
+
+async def test_what_lies_in_the_inbox_or_was_sent_from_here_is_not_delivered_again(site: Site) -> None:
+    for document in (await site.receive(), (await site.submit(invoice())).json["id"]):
+        answer = await site.call("POST", f"/v1/documents/{document}/redeliver")
+        assert (answer.status, answer.json["type"]) == (409, "/problems/conflict")
+
+
+async def test_what_c4_has_acknowledged_is_not_requeued_by_mistake(site: Site) -> None:
+    document = await site.receive()
+    await site.call("POST", f"/v1/inbox/{document}/ack")
+    assert (await site.call("POST", f"/v1/documents/{document}/requeue")).status == 409
