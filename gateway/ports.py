@@ -162,6 +162,17 @@ class Queue:
     """The time of the one that has been due longest, or is due first."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """What a restore has left open: what happened in between is known to others only."""
+
+    backup: datetime
+    """The moment that was restored."""
+    restored: datetime
+    source: str
+    """Name of the backup."""
+
+
 class Wake(Protocol):
     """A bell: rung by the store after each commit that made work, waited for by the worker."""
 
@@ -180,12 +191,37 @@ class ChangeBell(Protocol):
         ...
 
 
+class Operation(Protocol):
+    """What a person does with the whole store."""
+
+    async def gap(self) -> Gap | None:
+        """What a restore has left open, until a person has confirmed it: then no work is given out. None otherwise."""
+        ...
+
+    async def unfinished(self, limit: int) -> Sequence[Message]:
+        """Documents on their way out, of all accounts, the oldest first."""
+        ...
+
+    async def confirm(self, actor: str, detail: dict[str, object]) -> None:
+        """A person has looked at the gap: work is given out again."""
+        ...
+
+    async def operator(self) -> AccountId | None:
+        """The account of whoever runs this gateway: the first that was made."""
+        ...
+
+
 class Store(Protocol):
     """Durable things. Every read names the account; what belongs to another account does not exist for it."""
 
     @property
     def work(self) -> Wake:
         """Rung after each commit that made work."""
+        ...
+
+    @property
+    def operation(self) -> Operation:
+        """What a person does with the whole store."""
         ...
 
     @property

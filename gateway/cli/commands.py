@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.cli import NO, NOT_NOW, WRONG
+from gateway.cli import NO, NOT_NOW, WRONG, db
 from gateway.cli.terminal import as_json, paint, say
 from gateway.errors import ConfigurationError, GatewayError, InvalidAddress
 
@@ -27,6 +27,7 @@ _EXAMPLES: Final = {
     "check": "gateway check",
     "pki": "gateway pki new pki && gateway pki issue pki --role ap --seat POP000101",
     "network": "gateway network new market --gateways 3 && gateway network up market",
+    "db": db.EXAMPLE,
     "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
     "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
 }
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--folder", type=Path, metavar="DIR", help="rule packs (default: [rules] folder)")
 
     _add_rules(commands)
+    db.add_to(commands, _add)
     _add(commands, "check", "check:run", "the effective configuration, and everything it names")
 
     pki = commands.add_parser("pki", help="a private network's authorities and certificates")

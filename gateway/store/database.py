@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
+from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
 from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
@@ -65,6 +66,11 @@ def make_folder(path: Path, key: str) -> None:
         raise ConfigurationError([(key, f"the folder {path} cannot be written; run: chown or chmod u+rwx {path}")])
 
 
+def restoring(path: Path) -> Path:
+    """The name of a database that is being restored."""
+    return path.with_name(f"{path.name}.restoring")
+
+
 def make_file(path: Path) -> None:
     """Make the database file, readable by nobody else; raises ``ConfigurationError``.
 
@@ -72,6 +78,8 @@ def make_file(path: Path) -> None:
     the locks of every SQLite connection that this process has to it (POSIX locks belong to process and file), and
     two connections that do not see each other's locks destroy the database.
     """
+    if restoring(path).exists():
+        raise _unusable(f"a restore to {path} was broken off; run gateway db restore again, with --replace")
     try:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -261,6 +269,7 @@ def _make_schema(connection: Connection) -> None:
             f"the schema has version {version} and was made by a newer program; this one knows {SCHEMA_VERSION}: "
             "install the newer program, or name another database"
         )
+    metadata.create_all(connection)  # those that an older program did not make
 
 
 def meaning(error: Exception) -> Exception:

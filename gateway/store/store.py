@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import NotFound, StateError
 from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
@@ -23,6 +23,7 @@ from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
 from gateway.store import accounts, documents, figures, queries, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.octets import Folder, Kept
+from gateway.store.operation import Operation
 from gateway.store.reads import Reads
 from gateway.store.session import changed
 from gateway.store.writer import Writer
@@ -57,6 +58,7 @@ class SqlStore:
         self._reads = reads
         self._payloads = payloads
         self._clock = clock
+        self.operation = Operation(reads=reads, write=self._errand, clock=clock)
 
     @property
     def writes_waiting(self) -> int:
@@ -117,7 +119,12 @@ class SqlStore:
         without: Sequence[str] = (),
         largest: int = ANY_SIZE,
     ) -> Sequence[Message]:
-        """Take due documents, those first that have been due longest, and count up their ``attempts``."""
+        """Take due documents, those first that have been due longest, and count up their ``attempts``.
+
+        None while the store was restored and no person has confirmed the gap.
+        """
+        if await self.operation.waits():
+            return []
         lease = timedelta(seconds=lease_seconds)
         limit = max(0, min(limit, CLAIM_MOST))
         job = documents.Claim(
@@ -258,6 +265,9 @@ class SqlStore:
         """Add another account with its first key. Raises ``Conflict``."""
         errand = partial(accounts.add_account, id=id, name=name, key_hash=key_hash, now=self._clock.now())
         await self._writer.do(accounts.run_errands, errand)
+
+    async def _errand(self, errand: accounts.Errand) -> Any:
+        return await self._writer.do(accounts.run_errands, errand)
 
 
 def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:

@@ -19,6 +19,7 @@ from gateway.web.frame import REQUESTS, frame, harden
 from gateway.web.health import Health
 from gateway.web.home import Home
 from gateway.web.inbox import Inbox
+from gateway.web.operation import Operating
 from gateway.web.participants import Participants
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def application(gateway: Gateway) -> web.Application:
         Contents(gateway),
         Inbox(gateway),
         Participants(gateway, intake),
+        Operating(gateway),
         Health(gateway),
         Home(gateway),
     ):

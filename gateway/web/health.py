@@ -61,6 +61,7 @@ class Health:
         return {
             "store": await _checked(self._store_answers),
             "disk": await _checked(lambda: asyncio.to_thread(self._disk_has_room)),
+            "reconcile": await _checked(self._nothing_was_restored),
             "worker": "ok" if self.gateway.worker.running else "it does not run",
             **({"revocation": self.gateway.certificates.standing()} if self.gateway.certificates.watch else {}),
         }
@@ -92,6 +93,14 @@ class Health:
     async def _store_answers(self) -> str:
         await self.gateway.store.account_of_key("")
         return "ok"
+
+    async def _nothing_was_restored(self) -> str:
+        gap = await self.gateway.store.operation.gap()
+        if gap is None:
+            return "ok"
+        return (
+            f"restored as of {gap.backup:%Y-%m-%d %H:%M:%S} UTC; nothing leaves before gateway db reconcile --confirm"
+        )
 
     def _disk_has_room(self) -> str:
         config = self.gateway.config

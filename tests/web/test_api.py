@@ -265,7 +265,7 @@ async def test_ready_when_the_store_answers_and_the_worker_runs(site: Site) -> N
         site.gateway.worker.stop()
     assert (answer.status, answer.json) == (
         200,
-        {"ready": True, "checks": {"store": "ok", "disk": "ok", "worker": "ok"}},
+        {"ready": True, "checks": {"store": "ok", "disk": "ok", "reconcile": "ok", "worker": "ok"}},
     )
 
 
