@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message
@@ -23,8 +24,12 @@ class Outcome:
 
 def lookup_evidence(steps: Sequence[Step]) -> tuple[Evidence, ...]:
     """The steps of a relation search as evidence: what was asked and answered, and each signed answer as it came."""
-    if not steps:
-        return ()
+    return _lookup_evidence(tuple(steps)) if steps else ()
+
+
+@lru_cache(256)
+def _lookup_evidence(steps: tuple[Step, ...]) -> tuple[Evidence, ...]:
+    """A search that is remembered is the proof of many documents."""
     table = json.dumps({"steps": describe_steps(steps)}, ensure_ascii=False).encode()
     signed = (Evidence(kind="smp", media_type="application/xml", octets=s.octets) for s in steps if s.octets)
     return (Evidence(kind="lookup", media_type="application/json", octets=table), *signed)

@@ -99,7 +99,7 @@ class SmpLookup:
         question = (participant, document_type, process)
         known = self._known.get(question, self._clock.now())
         if known is not None and self._still_believed(known):
-            return replace(known, steps=tuple(aged(step) for step in known.steps))
+            return known
         return await self._flights.run(question, lambda: self._search(question))
 
     async def document_types(self, participant: ParticipantId) -> Listing | Unreachable:
@@ -129,7 +129,8 @@ class SmpLookup:
         except LookupUnavailable as error:
             raise _with_steps(error, search) from None
         if isinstance(answer, Reachable):
-            self._known.put(question, answer, _until(answer, search.now))
+            kept = replace(answer, steps=tuple(aged(step) for step in answer.steps))
+            self._known.put(question, kept, _until(answer, search.now))
         return answer
 
     async def _again(

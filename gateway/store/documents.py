@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, literal_column, select, update
 
@@ -42,7 +42,9 @@ _CHANGING: Final = (
     *("state", "channel", "reason", "receiver", "peer", "sent_octets", "next_attempt", "queued_since", "updated"),
     "acknowledged",
 )
-_changing_values: Final = writer_of(*_CHANGING)
+_SEEN: Final = ("account", "attempts", *_CHANGING)
+"""What tells whether a document is still as somebody has it: nothing else of it ever changes."""
+_seen_values: Final = writer_of(*_SEEN)
 _BESIDE: Final = ("lease_until", "lease_owner", "evidence_count")
 
 
@@ -115,6 +117,8 @@ class Step:
 
     id: DocumentId
     change: Callable[[Current], Change]
+    known: Message | None = None
+    """The document as the caller has it: while the row says the same, it is not read whole."""
     account: AccountId = AccountId("")
     evidence: tuple[KeptEvidence, ...] = ()
     part: Kept | None = None
@@ -353,13 +357,24 @@ _CURRENT: Final = Statement(
     .with_for_update(),
     ("of_id",),
 )
-_CHANGED: Final = (*_CHANGING, *_BESIDE, "search")
-_UPDATE: Final = Statement(
-    update(tables.message)
+_GLANCE: Final = Statement(
+    select(tables.message.c.id, *(tables.message.c[name] for name in (*_SEEN, *_BESIDE)))
     .where(tables.message.c.id == bindparam("of_id"))
-    .values({name: bindparam(f"new_{name}") for name in _CHANGED}),
-    (*(f"new_{name}" for name in _CHANGED), "of_id"),
+    .with_for_update(),
+    ("of_id",),
 )
+
+
+def _update_of(*names: str) -> Statement:
+    changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    core = update(tables.message).where(tables.message.c.id == bindparam("of_id")).values(changes)
+    return Statement(core, (*(f"new_{name}" for name in names), "of_id"))
+
+
+_STEPPING: Final = tuple(name for name in _CHANGING if name != "receiver")
+_stepping_values: Final = writer_of(*_STEPPING)
+_UPDATE: Final = _update_of(*_STEPPING, *_BESIDE)
+_READDRESS: Final = _update_of("receiver", "search")
 _NO_PART: Final = Statement(
     delete(tables.payload).where(
         tables.payload.c.message == bindparam("message"),
@@ -371,9 +386,10 @@ _NO_PART: Final = Statement(
 
 def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError]:
     """Do each step on the document as it is now; a refused step changes nothing."""
-    current = _current(session, {job.id for job in jobs})
+    current = _current(session, {job.id: job.known for job in jobs})
     outcomes: list[Stepped | GatewayError] = []
     changed: dict[DocumentId, Current] = {}
+    readdressed: dict[DocumentId, Row] = {}
     parts: dict[DocumentId, tuple[Message, Kept]] = {}
     rows = _Rows()
     for job in jobs:
@@ -392,9 +408,12 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
         now = _note_change(rows, job, was, change, change.entry)
         if job.part is not None and not was.message.sent_octets:
             parts[job.id] = (now.message, job.part)
+        if now.message.receiver != was.message.receiver:
+            readdressed[job.id] = (now.message.receiver, search_text(now.message), job.id)
         current[job.id] = changed[job.id] = now
         outcomes.append(Stepped(message=now.message, due=_wants_worker(now, change.entry.time)))
     session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
+    session.write(_READDRESS, list(readdressed.values()))
     session.write(_NO_PART, [(of,) for of in parts])
     for message, part in parts.values():
         rows.add_payload(message, PayloadKind.PART, part)
@@ -402,17 +421,24 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     return outcomes
 
 
-def _current(session: Session, ids: set[DocumentId]) -> dict[DocumentId, Current]:
-    found = {}
-    for row in session.fetch_each(_CURRENT, sorted(ids)):  # everybody locks in one order
-        until, owner, count = row[-3:]
-        found[row[0]] = Current(
-            message=message_of(row),
-            lease_until=datetime.fromisoformat(until) if until else None,
-            lease_owner=owner,
-            evidence_count=count,
-        )
+def _current(session: Session, known: dict[DocumentId, Message | None]) -> dict[DocumentId, Current]:
+    found: dict[DocumentId, Current] = {}
+    unknown: list[DocumentId] = []
+    for row in session.fetch_each(_GLANCE, sorted(known)):  # everybody locks in one order
+        message = known[row[0]]
+        if message is not None and list(row[1:-3]) == _seen_values(message):
+            found[row[0]] = _current_of(message, row)
+        else:
+            unknown.append(row[0])
+    for row in session.fetch_each(_CURRENT, unknown):
+        found[row[0]] = _current_of(message_of(row), row)
     return found
+
+
+def _current_of(message: Message, row: Row) -> Current:
+    until, owner, count = row[-3:]
+    lease = datetime.fromisoformat(until) if until else None
+    return Current(message=message, lease_until=lease, lease_owner=owner, evidence_count=count)
 
 
 def _note_change(rows: _Rows, job: Step, was: Current, change: Change, entry: TimelineEntry) -> Current:
@@ -432,8 +458,7 @@ def _wants_worker(now: Current, at: datetime) -> bool:
 
 def _changed_row(now: Current) -> Row:
     until = None if now.lease_until is None else instant_text(now.lease_until)
-    beside = (until, now.lease_owner, now.evidence_count, search_text(now.message))
-    return (*_changing_values(now.message), *beside, now.message.id)
+    return (*_stepping_values(now.message), until, now.lease_owner, now.evidence_count, now.message.id)
 
 
 def once_key(message: Message) -> str | None:

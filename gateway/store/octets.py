@@ -34,8 +34,8 @@ IN_ROW: Final = 64 * 1024
 _OFF_THE_LOOP: Final = 1024 * 1024
 """From this size on packing takes milliseconds."""
 _PACKED_ALREADY: Final = (b"\x1f\x8b", b"PK\x03\x04", b"%PDF")
-_SHARED: Final = ".smp"
-"""An answer of an SMP is the proof of many documents, one after another."""
+_SHARED: Final = (".smp", ".lookup")
+"""A search and the answer of an SMP are the proof of many documents, one after another."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
@@ -66,13 +66,17 @@ class Folder:
         done: list[Kept] = []
         try:
             for octets, name in all_octets:
-                done.append(await self.keep(octets, name))
+                done.append(_in_row(octets, name) or await self.keep(octets, name))
         except BaseException:
             for kept in done:
                 with suppress(OSError):
                     await self.drop(kept)
             raise
         return done
+
+    async def keep_each(self, all_octets: Sequence[tuple[Octets, str]]) -> list[Kept]:
+        """Keep all (octets, name); what did fit stays when another does not."""
+        return [_in_row(octets, name) or await self.keep(octets, name) for octets, name in all_octets]
 
     async def keep(self, octets: Octets, name: str) -> Kept:
         """Pack the octets and, when they are large, put them on disk. Raises ``StoreUnavailable``.
@@ -83,10 +87,9 @@ class Folder:
             file = _file_name(octets.sha256, name)
             await self._to_disk(file, partial(_link_durably, octets.path))
             return Kept(sha256=octets.sha256, size=octets.size, packing="plain", octets=None, file=file)
-        if len(octets) < _OFF_THE_LOOP:
-            kept = _pack_again(octets) if name.endswith(_SHARED) and len(octets) <= IN_ROW else _pack(octets)
-        else:
-            kept = await asyncio.to_thread(_pack, octets)
+        if (small := _in_row(octets, name)) is not None:
+            return small
+        kept = _pack(octets) if len(octets) < _OFF_THE_LOOP else await asyncio.to_thread(_pack, octets)
         if kept.octets is None or len(kept.octets) <= IN_ROW:
             return kept
         file = _file_name(kept.sha256, name)
@@ -150,7 +153,14 @@ def _pack(octets: bytes) -> Kept:
     return Kept(sha256=digest, size=len(octets), packing="plain", octets=octets)
 
 
-_pack_again: Final = lru_cache(64)(_pack)
+_pack_again: Final = lru_cache(256)(_pack)
+
+
+def _in_row(octets: Octets, name: str) -> Kept | None:
+    """The octets packed for the row, where they are so few that they go there however they pack."""
+    if not isinstance(octets, bytes) or len(octets) > IN_ROW:
+        return None
+    return _pack_again(octets) if name.endswith(_SHARED) else _pack(octets)
 
 
 def _unpack(kept: Kept, packed: bytes) -> bytes:

@@ -152,7 +152,7 @@ class SqlStore:
             return steps.record(current, message, event, now, keep_lease=keep_lease)
 
         return await self._step(
-            documents.Step(id=message.id, change=change, evidence=await self._kept(message.id, evidence))
+            documents.Step(id=message.id, change=change, known=message, evidence=await self._kept(message.id, evidence))
         )
 
     async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: Octets) -> Message:
@@ -163,7 +163,7 @@ class SqlStore:
         now = self._clock.now()
         change = partial(steps.mark_sending, message=message, peer=peer, receiver=receiver, now=now)
         kept = await self._payloads.keep(part, f"{message.id}.{PayloadKind.PART}")
-        return await self._step(documents.Step(id=message.id, change=change, part=kept))
+        return await self._step(documents.Step(id=message.id, change=change, known=message, part=kept))
 
     async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
         """C4 has it from the inbox; twice is once. Raises ``NotFound``."""
@@ -177,7 +177,7 @@ class SqlStore:
 
     async def _kept(self, id: DocumentId, evidence: Sequence[Evidence]) -> tuple[documents.KeptEvidence, ...]:
         # Nothing is removed when one does not fit: a row of an earlier step may name the same file.
-        return _proofs(evidence, [await self._payloads.keep(p.octets, f"{id}.{p.kind}") for p in evidence])
+        return _proofs(evidence, await self._payloads.keep_each([(p.octets, f"{id}.{p.kind}") for p in evidence]))
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""

@@ -218,6 +218,17 @@ class TestRecord:
         refused = Event(name="Postponed", reason="connection refused", sent_octets=False, next_attempt=START)
         assert not (await store.record(message, refused)).sent_octets
 
+    async def test_a_step_knows_the_row_even_where_its_caller_holds_an_older_view(self, store: SqlStore) -> None:
+        await store.add_once(outgoing("d1"))
+        (claimed,) = await store.claim("w", 1, 60)
+        marked = await store.mark_sending(claimed, **TO)
+        postponed = Event(name="Postponed", reason="later", next_attempt=START)
+        after = await store.record(claimed, postponed, [PROOF], keep_lease=True)  # as it was before it was marked
+        assert (after.sent_octets, after.peer, after.receiver) == (True, TO["peer"], TO["receiver"])
+        assert marked.sent_octets and after == await store.get(EXEMPEL, D1)
+        found, _ = await store.find(EXEMPEL, Filter(query=TO["receiver"]))  # and it is found under its new address
+        assert [message.id for message in found] == [D1]
+
     async def test_the_part_of_the_first_sending_is_the_part_of_every_retry(
         self, store: SqlStore, clock: StillClock
     ) -> None:
