@@ -33,6 +33,7 @@ from gateway.config import Config, Patience
 from gateway.connecting import Guard
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError, NotFound
+from gateway.exchange.breakers import Breakers
 from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
@@ -167,6 +168,7 @@ async def open_gateway(
         retry = RetryPolicy(
             first=config.sending.first_retry, longest=config.sending.longest_pause, window=config.sending.retry_for
         )
+        breakers = Breakers()
         outbound = Outbound(
             store=store,
             lookup=lookup,
@@ -179,6 +181,7 @@ async def open_gateway(
             country=config.operator.country,
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
+            breakers=breakers,
         )
         inbound = Inbound(
             store=store,
@@ -187,6 +190,7 @@ async def open_gateway(
             retry=retry,
             retries={name: _retry(one) for name, one in patience.items()},
             rules=rules,
+            breakers=breakers,
         )
         worker = Worker(
             store=store,
@@ -195,6 +199,7 @@ async def open_gateway(
             clock=clock,
             retry=retry,
             at_once=config.sending.at_once,
+            quarantine_after=config.sending.quarantine_after,
             owner=owner,
         )
         endpoint = As4Endpoint(

@@ -6,6 +6,7 @@
     ├── TemporaryError            the same step may succeed later; the message waits
     │   ├── LookupUnavailable     DNS or SMP gave no answer that can be believed: never a reason for paper
     │   ├── PeerUnavailable       the other access point gave no valid answer (``sent``: may it have the message?)
+    │   ├── AtRest                the destination failed several times in a row: nothing was tried
     │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
     │   ├── RevocationUnknown     nobody could tell whether a certificate was revoked: it waits, believed by nobody
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
@@ -29,11 +30,16 @@
 Each error says four things: whether it is *temporary*; what the *peer* may read (never more than the standard
 asks for); what the *operator* reads (``str(error)``); and the *remedy*, what to do next. An exception that is
 not in this tree is a bug: the worker logs it with its traceback and treats it as temporary, so nothing is lost.
+
+And each says whose affair it is (``failure``): *business*, the document or the request is at fault and a repeat changes
+nothing; *remote*, the other side did not do its part: tried again, and left alone after several times in a row;
+*local*, our own disk, database, memory or settings: tried again, and held against nobody; *security*, something cannot
+be believed: as remote, and somebody should look.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +48,14 @@ if TYPE_CHECKING:
     from gateway.model.relation import Step
 
 
+Failure = Literal["business", "remote", "local", "security"]
+
+
 class GatewayError(Exception):
     """Something went wrong in the gateway."""
 
     temporary: ClassVar[bool] = False
+    failure: Failure = "local"
     remedy: str = "Look at the log line of this time."
     peer_text: str = "The request could not be handled."
 
@@ -66,6 +76,7 @@ class TemporaryError(GatewayError):
 class LookupUnavailable(TemporaryError):
     """The relation search got no answer that can be believed."""
 
+    failure: Failure = "remote"
     remedy = "Nothing to do: the invoice waits. If it lasts, check DNS servers and the named SMP with `gateway lookup`."
 
     def __init__(self, text: str = "", *, steps: Sequence[Step] = (), remedy: str = "") -> None:
@@ -76,6 +87,7 @@ class LookupUnavailable(TemporaryError):
 class RevocationUnknown(TemporaryError):
     """Whether the certificate was revoked cannot be told now."""
 
+    failure: Failure = "security"
     remedy = (
         "Nothing to do: the list is fetched again by itself. If it lasts, `gateway check` says what is wrong with it."
     )
@@ -87,6 +99,7 @@ class PeerUnavailable(TemporaryError):
     ``sent`` tells whether the octets may have reached it: then no other channel may ever take the invoice.
     """
 
+    failure: Failure = "remote"
     remedy = "Nothing to do: the same message is sent again. If it lasts, tell the other operator."
 
     def __init__(self, text: str = "", *, sent: bool, remedy: str = "") -> None:
@@ -94,15 +107,35 @@ class PeerUnavailable(TemporaryError):
         self.sent = sent
 
 
+class AtRest(TemporaryError):
+    """The destination is left alone for a while; nothing was tried. ``wait``: seconds until something is."""
+
+    failure: Failure = "remote"
+    remedy = "Nothing to do: it is tried again by itself. See what is wrong there, or here, in the last failure."
+
+    def __init__(self, text: str = "", *, wait: float = 0.0, remedy: str = "") -> None:
+        super().__init__(text, remedy=remedy)
+        self.wait = wait
+
+
 class ChannelUnavailable(TemporaryError):
     """The channel cannot take the parcel now.
 
     ``sent`` tells whether it may have the parcel all the same: then no other channel may ever take it. ``wait``:
-    seconds that the far side asked for, 0 when it named none.
+    seconds that the far side asked for, 0 when it named none. ``failure``: local where it is our own disk.
     """
 
-    def __init__(self, text: str = "", *, sent: bool = False, wait: float = 0.0, remedy: str = "") -> None:
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        sent: bool = False,
+        wait: float = 0.0,
+        failure: Failure = "remote",
+        remedy: str = "",
+    ) -> None:
         super().__init__(text, remedy=remedy)
+        self.failure = failure
         self.sent = sent
         self.wait = wait
 
@@ -123,6 +156,8 @@ class Overloaded(TemporaryError):
 
 class PermanentError(GatewayError):
     """Trying again gives the same result."""
+
+    failure: Failure = "business"
 
 
 class InvalidDocument(PermanentError):
@@ -176,12 +211,14 @@ class PeerRefused(PermanentError):
 class InvalidAnswer(PermanentError):
     """The answer of the other access point proves nothing."""
 
+    failure: Failure = "security"
     remedy = "The same message is sent again; if it lasts, tell the other operator what is wrong with the receipts."
 
 
 class Untrusted(PermanentError):
     """The certificate or signature is not believed."""
 
+    failure: Failure = "security"
     remedy = "Compare the certificate with the trust anchors of [network]; tell its owner if it has expired."
     peer_text = "The certificate is not trusted in this network."
 
@@ -211,6 +248,7 @@ class Conflict(PermanentError):
 class ConfigurationError(PermanentError):
     """The configuration cannot be used. ``problems`` holds every problem as ``(path, text)``."""
 
+    failure: Failure = "local"
     remedy = "Mend config.toml as listed; every key is explained in the project's own config.toml."
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:

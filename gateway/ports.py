@@ -32,6 +32,10 @@ ANY_SIZE: Final = 2**63 - 1
 """Octets: more than any document has."""
 
 
+DEATHS: Final = "deaths"
+"""Detail of an outcome that only put a document aside: how often somebody has died with it in hand."""
+
+
 class Clock(Protocol):
     """Where time comes from; tests bring their own."""
 
@@ -257,6 +261,10 @@ class Store(Protocol):
 
         Each claim counts up ``attempts``: the fencing number for ``record``.
         """
+        ...
+
+    async def deaths(self, message: Message) -> int:
+        """How often somebody has died with this document in hand since its last outcome; it is claimed now."""
         ...
 
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:

@@ -238,6 +238,8 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("as4.workers", f"must be between 1 and {_MOST_WORKERS}"))
     if config.sending.first_retry.total_seconds() <= 0 or config.sending.retry_for < config.sending.first_retry:
         problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
+    if config.sending.quarantine_after != 0 and not 2 <= config.sending.quarantine_after <= 100:
+        problems.append(("sending.quarantine_after", "must be 0 (never) or between 2 and 100"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
     if not 0 <= config.store.reserve_percent <= 50:

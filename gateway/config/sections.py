@@ -125,6 +125,7 @@ class Sending:
     first_retry: timedelta = timedelta(minutes=1)
     longest_pause: timedelta = timedelta(hours=1)
     at_once: int = 32
+    quarantine_after: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,18 +15,18 @@ from typing import Any, Final
 
 from gateway.errors import (
     ChannelRefused,
-    ChannelUnavailable,
     Conflict,
     GatewayError,
     InvalidDocument,
     InvalidMessage,
     TemporaryError,
 )
+from gateway.exchange.breakers import Breakers
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import JUDGED, DocumentRules, Policy, as_detail
-from gateway.exchange.step import Outcome
+from gateway.exchange.step import Outcome, explained, wait_of
 from gateway.exchange.threads import in_thread_if_large
 from gateway.model.document import Facts, Verdict, bare_facts
 from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
@@ -76,6 +76,7 @@ class Inbound:
     """How long each delivery is tried, by its name; those that are not here as ``retry`` says."""
     in_work: InWork[_Taken] = field(default_factory=InWork)
     rules: DocumentRules = field(default_factory=DocumentRules)
+    breakers: Breakers = field(default_factory=Breakers)
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
@@ -148,11 +149,11 @@ class Inbound:
                 document=octets,
                 page=b"",
             )
-            handover = await channel.dispatch(parcel)
+            with self.breakers.trying(f"delivery.{name}"):
+                handover = await channel.dispatch(parcel)
         except TemporaryError as error:
-            wait = error.wait if isinstance(error, ChannelUnavailable) else 0.0
             retry = self.retries.get(name, self.retry)
-            event = retry.after(message, str(error), self.clock.now(), wait=wait)
+            event = retry.after(message, str(error), self.clock.now(), wait=wait_of(error))
             return Outcome(message=message, event=_explained(event, name, error))
         except ChannelRefused as error:
             event = Event(name="GaveUp", reason=str(error))
@@ -234,8 +235,7 @@ class Inbound:
 
 
 def _explained(event: Event, delivery: str, error: GatewayError) -> Event:
-    detail = {"delivery": delivery, "error": type(error).__name__, "remedy": error.remedy}
-    return replace(event, detail={**event.detail, **detail})
+    return replace(event, detail={**event.detail, "delivery": delivery, **explained(error)})
 
 
 def _described(facts: Facts | None) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import (
+    AtRest,
     ChannelRefused,
     ChannelUnavailable,
     Conflict,
+    GatewayError,
     InvalidAnswer,
     InvalidDocument,
     LookupUnavailable,
@@ -30,14 +32,16 @@ from gateway.errors import (
     TemporaryError,
 )
 from gateway.exchange import relations
+from gateway.exchange.breakers import Breakers
+from gateway.exchange.fresh import Fresh
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import JUDGED, DocumentRules, as_detail
-from gateway.exchange.step import Outcome, describe_steps, lookup_evidence
+from gateway.exchange.step import Outcome, describe_steps, explained, lookup_evidence, wait_of
 from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
 from gateway.model.document import Envelope, Facts, Verdict, bare_facts
-from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
+from gateway.model.identifiers import AccountId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
     Direction,
@@ -59,9 +63,6 @@ from gateway.ubl.submission import Submission, read_accepted, read_submission
 
 log = logging.getLogger(__name__)
 
-_FRESH: Final = 4096
-_FRESH_OCTETS: Final = 16 * 1024 * 1024
-"""Most documents, and most octets of them, that wait in memory for their first step."""
 PAPER: Final = 10_000_000
 """Octets of a document that can be mailed, printed or made a page of, which happens in memory."""
 _TOO_LARGE: Final = f"a document above {PAPER // 1_000_000} MB can neither be mailed nor printed"
@@ -98,7 +99,8 @@ class Outbound:
     large: Workshop | None = None
     """For documents that are too large for memory; without it all are worked on there."""
     rules: DocumentRules = field(default_factory=DocumentRules)
-    _fresh: Fresh = field(default_factory=lambda: Fresh(), repr=False, compare=False)
+    breakers: Breakers = field(default_factory=Breakers)
+    _fresh: Fresh = field(default_factory=Fresh, repr=False, compare=False)
     """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
     async def submit(
@@ -208,7 +210,7 @@ class Outbound:
             answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
         except LookupUnavailable as error:
             event = self.retry.after(message, f"The relation search got no answer: {error}", self.clock.now())
-            event = replace(event, detail={"steps": describe_steps(error.steps), "remedy": error.remedy})
+            event = replace(event, detail={"steps": describe_steps(error.steps), **explained(error)})
             return Outcome(message=message, event=event, evidence=lookup_evidence(error.steps))
         evidence = lookup_evidence(answer.steps)
         if isinstance(answer, Reachable) and (message.sender or envelope):
@@ -246,16 +248,17 @@ class Outbound:
                 event = self._divert(message, submission, reason, only=only)
             return Outcome(message=message, event=event)
         try:
-            facts = facts_of(submission)
-            language = page.language_of(facts)
-            rendered = await asyncio.to_thread(page.render, document, facts=facts, language=language)
-            handover = await channel.dispatch(_parcel(message, submission, rendered, language))
+            with self.breakers.trying(message.channel):
+                facts = facts_of(submission)
+                language = page.language_of(facts)
+                rendered = await asyncio.to_thread(page.render, document, facts=facts, language=language)
+                handover = await channel.dispatch(_parcel(message, submission, rendered, language))
         except InvalidDocument as error:
             # No page can be made of it, today or tomorrow; a person must look.
             return Outcome(message=message, event=_explained(Event(name="GaveUp", reason=str(error)), error))
         except TemporaryError as error:
             sent = isinstance(error, ChannelUnavailable) and error.sent
-            event = self.retry.after(message, str(error), self.clock.now(), sent=sent)
+            event = self.retry.after(message, str(error), self.clock.now(), sent=sent, wait=wait_of(error))
             return Outcome(message=message, event=_explained(event, error))
         except ChannelRefused as error:
             if message.sent_octets:
@@ -277,25 +280,29 @@ class Outbound:
     async def _transmit(
         self, message: Message, submission: Submission, found: Reachable, place: Place | None
     ) -> Outcome:
-        """Freeze the octets, send them, and read the answer."""
+        """Freeze the octets, send them, and read the answer; nothing is done while the other side is left alone."""
         envelope = submission.envelope or self._envelope(message, facts_of(submission), found)
         sent_before = message.sent_octets
-        if sent_before:
-            part = await self.store.content(message.id, PayloadKind.PART)
-        else:
-            part = await in_thread_if_large(message.size, self._part, submission.document, envelope, place)
-        message = await self.store.mark_sending(
-            message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
-        )
-        outgoing = Outgoing(
-            message_id=message.message_id,
-            conversation_id=message.conversation_id,
-            timestamp=message.created,
-            envelope=envelope,
-            part=part,
-        )
         try:
-            delivery = await self.transport.send(outgoing, found.endpoint)
+            with self.breakers.trying(found.endpoint.seat):
+                if sent_before:
+                    part = await self.store.content(message.id, PayloadKind.PART)
+                else:
+                    part = await in_thread_if_large(message.size, self._part, submission.document, envelope, place)
+                message = await self.store.mark_sending(
+                    message, peer=found.endpoint.seat, receiver=found.participant.value, part=part
+                )
+                outgoing = Outgoing(
+                    message_id=message.message_id,
+                    conversation_id=message.conversation_id,
+                    timestamp=message.created,
+                    envelope=envelope,
+                    part=part,
+                )
+                delivery = await self.transport.send(outgoing, found.endpoint)
+        except AtRest as error:
+            event = self.retry.after(message, str(error), self.clock.now(), wait=error.wait)
+            return Outcome(message=message, event=_explained(event, error))
         except PeerUnavailable as error:
             # Only this attempt's mark is taken back when nothing left; an earlier one stays.
             before = replace(message, sent_octets=sent_before)
@@ -430,26 +437,6 @@ def _accepted(now: datetime, facts: Facts, verdict: Verdict | None) -> TimelineE
     return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
 
-@dataclass(slots=True)
-class Fresh:
-    """The documents accepted last, up to a number and a size; each is taken once."""
-
-    _known: dict[DocumentId, Submission] = field(default_factory=dict)
-    _octets: int = 0
-
-    def put(self, id: DocumentId, submission: Submission) -> None:
-        self._known[id] = submission
-        self._octets += size_of(submission.document)
-        while len(self._known) > _FRESH or self._octets > _FRESH_OCTETS:
-            self.take(next(iter(self._known)))
-
-    def take(self, id: DocumentId) -> Submission | None:
-        known = self._known.pop(id, None)
-        if known is not None:
-            self._octets -= size_of(known.document)
-        return known
-
-
 _candidates: Final = lru_cache(1024)(candidates)
 """A receiver gets many documents, and its addresses are many check digits."""
 
@@ -482,6 +469,5 @@ def _parcel(message: Message, submission: Submission, rendered: bytes, language:
     )
 
 
-def _explained(event: Event, error: Exception) -> Event:
-    remedy = getattr(error, "remedy", "")
-    return replace(event, detail={**event.detail, "error": type(error).__name__, "remedy": remedy})
+def _explained(event: Event, error: GatewayError) -> Event:
+    return replace(event, detail={**event.detail, **explained(error)})

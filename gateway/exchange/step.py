@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.errors import AtRest, ChannelUnavailable, GatewayError
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message
 from gateway.model.relation import Step
@@ -33,6 +34,16 @@ def _lookup_evidence(steps: tuple[Step, ...]) -> tuple[Evidence, ...]:
     table = json.dumps({"steps": describe_steps(steps)}, ensure_ascii=False).encode()
     signed = (Evidence(kind="smp", media_type="application/xml", octets=s.octets) for s in steps if s.octets)
     return (Evidence(kind="lookup", media_type="application/json", octets=table), *signed)
+
+
+def explained(error: GatewayError) -> dict[str, object]:
+    """What the timeline keeps of a failure beside its text: its kind, whose affair it is, and what to do."""
+    return {"error": type(error).__name__, "failure": error.failure, "remedy": error.remedy}
+
+
+def wait_of(error: GatewayError) -> float:
+    """Seconds for which nothing should be tried, as the far side or its breaker says."""
+    return error.wait if isinstance(error, AtRest | ChannelUnavailable) else 0.0
 
 
 def describe_steps(steps: Sequence[Step]) -> list[dict[str, object]]:

@@ -3,15 +3,20 @@
 A claimed document is leased; a worker that dies lets the lease run out and another takes over. An exception
 that no step expected is logged with its traceback and postpones the document, so nothing is ever dropped. Nothing
 that one document brings about ends the worker: only :meth:`Worker.stop` does.
+
+A document that was in hand when a worker died may be what killed it. Such are worked on one at a time, so that the next
+death convicts one only; after several deaths it is quarantined: FAILED or UNKNOWN, where a person sees it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from gateway.errors import GatewayError, LostLease, TemporaryError
@@ -19,12 +24,12 @@ from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.silence import Silence
-from gateway.exchange.step import Outcome
+from gateway.exchange.step import Outcome, explained
 from gateway.model.identifiers import DocumentId
-from gateway.model.lifecycle import State
+from gateway.model.lifecycle import Event, State
 from gateway.model.message import Direction, Message
 from gateway.model.octets import IN_MEMORY
-from gateway.ports import ANY_SIZE, Clock, Store
+from gateway.ports import ANY_SIZE, DEATHS, Clock, Store
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,9 @@ _RENEW_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 1.0
 _RECORD_PAUSES: Final = (0.2, 1.0, 5.0, 15.0)
 """Seconds between tries to record an outcome: a receipt in hand is worth some patience with the store."""
+
+_ASIDE: Final = (0.3, 1.5)
+"""Seconds for which a document waits while another that may have killed a worker is in hand."""
 
 StepFunction = Callable[[Message], Awaitable[Outcome]]
 
@@ -49,6 +57,8 @@ class Worker:
     clock: Clock
     retry: RetryPolicy
     at_once: int = 32
+    quarantine_after: int = 3
+    """Deaths with one document in hand, until it is not tried any more; 0: it is tried for ever."""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
@@ -57,6 +67,8 @@ class Worker:
     """What is in work, and for which receiver."""
     _large: int = field(default=0, init=False)
     """How many large documents are being sent."""
+    _suspect: DocumentId | None = field(default=None, init=False)
+    """The one document in hand that may have killed a worker."""
     _silence: Silence = field(default_factory=Silence, init=False)
     _left_out: bool = field(default=False, init=False)
     """Whether the last claim left receivers or large documents out: then a place that becomes free is news."""
@@ -117,11 +129,12 @@ class Worker:
             log.error("claim failed: %s", error)
         except Exception:
             log.exception("claim failed")
-        for message in claimed:
+        ready = [message for message in claimed if await self._may_begin(message)]
+        for message in ready:
             self._in_hand[message.id] = message.receiver
             self._large += _is_large(message)
             tasks.create_task(self._work_and_free(message, free))
-        for _ in range(room - len(claimed)):
+        for _ in range(room - len(ready)):
             free.release()
         if not claimed:
             await self._rest()
@@ -139,8 +152,10 @@ class Worker:
     async def run_once(self) -> int:
         """Do every step that is due now, one after another; gives their number."""
         claimed = await self.store.claim(self.owner, self.at_once, LEASE_SECONDS)
-        for message in claimed:
+        ready = [message for message in claimed if await self._may_begin(message)]
+        for message in ready:
             await self.work(message)
+            self._unsuspect(message)
         return len(claimed)
 
     async def work(self, message: Message) -> None:
@@ -152,11 +167,48 @@ class Worker:
             return
         except TemporaryError as error:
             log.error("not possible now: %s", error, extra=_names(message))
-            outcome = await self._postponed(message, str(error))
+            outcome = await self._postponed(message, str(error), explained(error))
         except Exception as error:
             log.exception("unexpected failure of a step", extra=_names(message))
-            outcome = await self._postponed(message, f"Unexpected failure: {type(error).__name__}: {error}")
-        self._silence.note(message.receiver, outcome.event)
+            text = f"Unexpected failure: {type(error).__name__}: {error}"
+            outcome = await self._postponed(message, text, {"failure": "local"})
+        self._silence.note(outcome.message.receiver, outcome.event, outcome.message.peer)
+        await self._keep(outcome)
+
+    async def _may_begin(self, message: Message) -> bool:
+        """Whether it is worked on now: not what kills its workers, and of what may, one at a time.
+
+        Whatever is not begun is recorded before anything else begins, so that the next death is not counted against it.
+        """
+        deaths = 0
+        if message.attempts > 1 and self.quarantine_after:
+            try:
+                deaths = await self.store.deaths(message)
+            except GatewayError as error:
+                log.error("its history cannot be read: %s", error, extra=_names(message))
+        if not deaths:
+            return True
+        if deaths >= self.quarantine_after:
+            event = _quarantined(message, deaths)
+            log.error("quarantined: %s", event.reason, extra=_names(message))
+        elif self._suspect is None:
+            log.warning("a worker died with it in hand, %d times so far", deaths, extra=_names(message))
+            self._suspect = message.id
+            return True
+        else:
+            reason = "A worker died with it in hand; it is taken up again by itself, apart from the others"
+            due = self.clock.now() + timedelta(seconds=random.uniform(*_ASIDE))  # noqa: S311 - spreads load
+            event = Event(name="Postponed", reason=reason, next_attempt=due, detail={DEATHS: deaths})
+        await self._keep(Outcome(message=message, event=event))
+        return False
+
+    def _unsuspect(self, message: Message) -> None:
+        if self._suspect == message.id:
+            self._suspect = None
+
+    async def _keep(self, outcome: Outcome) -> None:
+        """Record it; when even that is not possible the lease runs out, and the step is done again."""
+        message = outcome.message
         try:
             await self._record(outcome)
         except LostLease:
@@ -186,7 +238,7 @@ class Worker:
                 log.info("%s: %s", event.name, event.reason, extra={**_names(message), "state": recorded.state})
                 return
 
-    async def _postponed(self, message: Message, reason: str) -> Outcome:
+    async def _postponed(self, message: Message, reason: str, detail: Mapping[str, object] | None = None) -> Outcome:
         """Try again later, or the end of the window; what the step has noted of sent octets counts."""
         stored = message
         try:
@@ -196,12 +248,13 @@ class Worker:
             stored = replace(message, sent_octets=True) if message.direction is Direction.OUT else message
         plain = reason.encode(errors="replace").decode()
         event = self.retry.after(stored, plain, self.clock.now())
-        return Outcome(message=message, event=event)
+        return Outcome(message=message, event=replace(event, detail={**event.detail, **(detail or {})}))
 
     async def _work_and_free(self, message: Message, free: asyncio.Semaphore) -> None:
         try:
             await self.work(message)
         finally:
+            self._unsuspect(message)
             del self._in_hand[message.id]
             self._large -= _is_large(message)
             free.release()
@@ -214,6 +267,15 @@ class Worker:
                 await self.store.work.wait()
         except TimeoutError:
             pass
+
+
+def _quarantined(message: Message, deaths: int) -> Event:
+    reason = f"Quarantined: {deaths} times the gateway died while it had this document in hand"
+    remedy = "Look at the log of those times; requeue the document when what killed the gateway is mended."
+    detail: dict[str, object] = {"quarantined": True, "failure": "local", "remedy": remedy, "died": deaths}
+    if message.direction is Direction.OUT and message.sent_octets:
+        return Event(name="LostTrack", reason=f"{reason}; the receiver may have it", detail=detail)
+    return Event(name="GaveUp", reason=reason, detail=detail)
 
 
 def _is_large(message: Message) -> bool:

@@ -74,14 +74,15 @@ class Handovers:
                 os.close(lock)
         except OSError as error:
             where = error.filename or self._directory
-            raise ChannelUnavailable(f"{where}: {error.strerror or error}", remedy=_DISK) from error
+            raise ChannelUnavailable(f"{where}: {error.strerror or error}", failure="local", remedy=_DISK) from error
 
     async def forget(self, message: Message) -> None:
         """Somebody wants it handed over once more; raises ``ChannelUnavailable`` when the memory cannot be used."""
         try:
             await asyncio.to_thread(_forget, self._entry(message))
         except OSError as error:
-            raise ChannelUnavailable(f"{error.filename}: {error.strerror or error}", remedy=_DISK) from error
+            text = f"{error.filename}: {error.strerror or error}"
+            raise ChannelUnavailable(text, failure="local", remedy=_DISK) from error
 
     def begun(self, message: Message) -> Path:
         """Where a channel may note, inside ``act``, that its next step shows the parcel to the far side."""
@@ -120,7 +121,8 @@ async def _lock(path: Path) -> int:
             os.close(descriptor)
             raise
         if time.monotonic() > give_up:
-            raise ChannelUnavailable(f"Another worker is handing over the same document ({path.stem})")
+            text = f"Another worker is handing over the same document ({path.stem})"
+            raise ChannelUnavailable(text, failure="local")
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.1)
 
@@ -144,6 +146,7 @@ def _read(entry: Path) -> Handover | None:
         # It was handed over, or the file would not be here: doing it again would be the greater harm.
         raise ChannelUnavailable(
             f"{entry} cannot be read, so it is not known what became of the earlier handover",
+            failure="local",
             remedy="Find out whether the document arrived; remove the file if it did not.",
         ) from None
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal_column, or_, select
 
 from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId, DocumentId, MessageId
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
-from gateway.ports import Filter
+from gateway.ports import DEATHS, Filter
 from gateway.store import tables
 from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, evidence_name, inbound_key, kept_of
 from gateway.store.octets import Kept
@@ -43,6 +44,30 @@ _PAYLOAD: Final = Statement(
 _RECEIVED: Final = Statement(
     select(*MESSAGE_COLUMNS).where(_message.c.once_key == bindparam("once_key")), ("once_key",)
 )
+
+
+_LAST_OUTCOME: Final = Statement(
+    select(tables.event.c.attempt, tables.event.c.detail)
+    .where(tables.event.c.message == bindparam("message"), tables.event.c.event != literal_column("'Sending'"))
+    .order_by(tables.event.c.number.desc())
+    .limit(literal_column("1"))
+    .offset(literal_column("0")),
+    ("message",),
+)
+
+
+def deaths(session: Session, message: Message) -> int:
+    """How many claims of it ended without a word, besides the present one: whoever had it in hand died.
+
+    ``attempts`` counts claims and every outcome is a row with the attempt that it ended, so the database knows without
+    a statement more. An outcome that only put it aside carries the number on.
+    """
+    rows = session.fetch(_LAST_OUTCOME, (message.id,))
+    if not rows:
+        return 0
+    last, detail = rows[0]
+    silent = max(0, message.attempts - 1 - int(last))
+    return silent + int(json.loads(detail).get(DEATHS, 0))
 
 
 def get(session: Session, account: AccountId, id: DocumentId) -> Message:

@@ -132,6 +132,10 @@ class SqlStore:
         )
         return await self._writer.do(documents.claim, job)
 
+    async def deaths(self, message: Message) -> int:
+        """How often somebody has died with it in hand since its last outcome; it is claimed now."""
+        return await self._reads.look(partial(queries.deaths, message=message))
+
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
         """Let the leases that this owner still has on these documents begin anew; one that ran out is gone."""
         if ids:

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.web.auth import Keys, guard
 from gateway.web.body import Intake
 from gateway.web.contents import Contents
+from gateway.web.destinations import Destinations
 from gateway.web.documents import Documents
 from gateway.web.frame import REQUESTS, frame, harden
 from gateway.web.health import Health
@@ -44,6 +45,7 @@ def application(gateway: Gateway) -> web.Application:
         Inbox(gateway),
         Participants(gateway, intake),
         Operating(gateway),
+        Destinations(gateway),
         Health(gateway),
         Home(gateway),
     ):

@@ -21,6 +21,7 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.web.answers import answer
 from gateway.web.certificates import certificate_metrics
+from gateway.web.destinations import destination_metrics
 from gateway.web.frame import REQUESTS
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Health:
             "# TYPE gateway_http_answers_total counter",
             *(f'gateway_http_answers_total{{status="{s}"}} {n:.0f}' for s, n in sorted(answers.items())),
             *certificate_metrics(self.gateway.certificates),
+            *destination_metrics(self.gateway.outbound.breakers.standing()),
         ]
         if siblings:
             lines += ["# HELP gateway_processes Processes of this gateway.", "# TYPE gateway_processes gauge"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError
+from gateway.exchange.breakers import Breakers
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
@@ -143,6 +144,7 @@ async def exchange(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Exchange]:
         lookup, transport = ScriptedLookup(), ScriptedTransport()
         email, letters = ScriptedChannel("email"), ScriptedChannel("print")
         retry = RetryPolicy(first=timedelta(minutes=1), longest=timedelta(hours=1), window=timedelta(days=5))
+        breakers = Breakers(lambda: clock.now().timestamp())
         outbound = Outbound(
             store=store,
             lookup=lookup,
@@ -153,8 +155,15 @@ async def exchange(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Exchange]:
             pack=lambda octets: gzip.compress(octets, mtime=0),
             message_id=_ids(),
             country="SE",
+            breakers=breakers,
         )
-        inbound = Inbound(store=store, deliveries={"default": ScriptedChannel("inbox")}, clock=clock, retry=retry)
+        inbound = Inbound(
+            store=store,
+            deliveries={"default": ScriptedChannel("inbox")},
+            clock=clock,
+            retry=retry,
+            breakers=breakers,
+        )
         worker = Worker(store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry, at_once=8)
         yield Exchange(
             store=store,

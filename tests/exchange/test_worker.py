@@ -195,10 +195,12 @@ async def test_many_receivers_that_never_answer_do_not_stop_the_others(
     """Once each has been tried, the silent ones share a few places however many there are."""
     monkeypatch.setattr("gateway.exchange.worker._POLL_SECONDS", 0.05)
     silent, good = ("5560360793", "5567121388", "5567456701"), "5564300142"
+    tried: list[str] = []
 
     class Silent(ScriptedTransport):
         async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
             if endpoint is ENDPOINT:
+                tried.append(outgoing.message_id)
                 await asyncio.sleep(0.3)
                 raise PeerUnavailable("no answer in time", sent=True)
             return await ScriptedTransport.send(self, outgoing, endpoint)
@@ -210,15 +212,16 @@ async def test_many_receivers_that_never_answer_do_not_stop_the_others(
     def addressed(number: str) -> bytes:
         return NETWORK.replace(BUYER[5:].encode(), number.encode())
 
-    waiting = [await exchange.submit(addressed(number)) for number in silent for _ in range(30)]
+    for number in silent:
+        for _ in range(30):
+            await exchange.submit(addressed(number))
     async with _running(exchange):
         await asyncio.sleep(1.0)  # by now each has been silent once
         for _ in range(5):
             fresh = await exchange.submit(addressed(good))
             await _until(exchange, fresh, State.SENT)
-        # It did not wait for its turn behind them: most of theirs have not even been tried.
-        untried = [m for m in waiting if not (await exchange.now(m)).attempts]
-        assert len(untried) > 30
+    # It did not wait for its turn behind them: nearly all of theirs have been put off without being tried.
+    assert len(tried) < 20
 
 
 async def test_a_receiver_that_holds_all_its_places_is_served_again_as_soon_as_one_is_free(
@@ -267,3 +270,49 @@ async def test_large_documents_that_wait_for_their_place_do_not_stop_small_ones(
         for message in large:
             await _until(exchange, message, State.SENT)
     assert exchange.worker._large == 0
+
+
+async def test_a_dead_partner_is_left_alone_and_then_found_alive_by_one_try(exchange: Exchange) -> None:
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    exchange.transport.errors = [PeerUnavailable("no answer in time", sent=False) for _ in range(4)]
+    messages = [await exchange.submit(NETWORK) for _ in range(20)]
+    await exchange.settle()
+    assert len(exchange.transport.sent) == 3  # the others were put off without being tried
+    for message in messages:
+        now, last = await exchange.now(message), (await exchange.events(message))[-1]
+        assert (now.state, last.detail["failure"]) == (State.ACCEPTED, "remote")
+        assert now.sent_octets is False and "octets" not in last.reason
+    assert "left alone: it failed 3 times in a row" in (await exchange.events(messages[-1]))[-1].reason
+    exchange.clock.forward(minutes=2)
+    await exchange.settle()
+    assert len(exchange.transport.sent) == 4  # one probe, which failed
+    for _ in range(12):
+        exchange.clock.forward(minutes=10)
+        await exchange.settle()
+    assert [(await exchange.now(m)).state for m in messages] == [State.SENT] * 20
+    assert len({o.message_id for o in exchange.transport.sent}) == 20
+
+
+async def test_at_the_end_of_the_window_nothing_waits_for_a_dead_partner(exchange: Exchange) -> None:
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    exchange.transport.errors = [PeerUnavailable("no answer in time", sent=False) for _ in range(100_000)]
+    messages = [await exchange.submit(NETWORK) for _ in range(5)]
+    for _ in range(5 * 24):
+        await exchange.settle()
+        exchange.clock.forward(minutes=61)
+    assert [(await exchange.now(m)).state for m in messages] == [State.FAILED] * 5
+
+
+@pytest.mark.parametrize("jump", [-1.0, 24.0])
+async def test_a_jump_of_the_wall_clock_makes_no_storm_and_no_stop(exchange: Exchange, jump: float) -> None:
+    exchange.lookup.answers[BUYER] = ENDPOINT
+    exchange.transport.errors = [PeerUnavailable("no answer in time", sent=False)]
+    message = await exchange.submit(NETWORK)
+    await exchange.settle()
+    exchange.clock.forward(hours=jump)
+    for _ in range(3):
+        await exchange.settle()
+    assert len(exchange.transport.sent) <= 2  # at most one try more
+    exchange.clock.forward(hours=abs(jump) + 3)
+    await exchange.settle()
+    assert (await exchange.now(message)).state is State.SENT

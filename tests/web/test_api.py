@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.errors import StoreUnavailable
+from gateway.errors import ChannelUnavailable, StoreUnavailable
 from gateway.web.auth import Keys
 from gateway.web.frame import SECURITY_HEADERS
 from gateway.web.home import read_description
@@ -319,3 +319,20 @@ async def test_the_description_shows_the_document_object_and_a_problem_as_they_a
     assert list(document) == list(made)
     assert list(problem) == list(refused)
     assert list(problem["errors"][0]) == list(refused["errors"][0])
+
+
+async def test_who_could_not_be_reached_lately_is_shown(site: Site) -> None:
+    await site.receive()
+    breakers = site.gateway.outbound.breakers
+    for destination in ("POP000009", "delivery.of-others", "delivery.default"):
+        for _ in range(3):
+            with pytest.raises(ChannelUnavailable), breakers.trying(destination):
+                raise ChannelUnavailable("connection refused")
+    items = (await site.get("/v1/destinations")).json["items"]
+    assert [(i["destination"], i["state"], i["failures"], i["reason"]) for i in items] == [
+        ("POP000009", "open", 3, "connection refused"),
+        ("delivery.default", "open", 3, "connection refused"),
+    ]
+    metrics = (await site.get("/metrics")).body.decode()
+    assert "gateway_destinations_left_alone 3\n" in metrics
+    assert 'gateway_destination_failures{destination="POP000009"} 3\n' in metrics
