@@ -142,7 +142,8 @@ async def open_world(directory: Path, seed: int, *, extra: str = "", **environme
     fallback = _FALLBACK.format(mail=mail) + extra
     market = new_market(directory, 2, now=datetime.now(UTC), extra={1: fallback}, first_port=front + 1)
     ours, theirs = market.members
-    pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"'
+    # Whoever kills from outside kills whatever is in hand: no document is to blame.
+    pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"\nquarantine_after = 0'
     ours.config.write_text(ours.config.read_text().replace('first_retry = "5 seconds"', pauses))
     public = f'public_url = "http://{theirs.as4}/as4"'
     theirs.config.write_text(theirs.config.read_text().replace(public, f'public_url = "http://127.0.0.1:{front}/as4"'))
