@@ -10,6 +10,7 @@
     │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
     │   ├── RevocationUnknown     nobody could tell whether a certificate was revoked: it waits, believed by nobody
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
+    │   ├── RegisterUnavailable   the SML gave no answer: it may have done what it was asked, so it is asked again
     │   ├── RulesUnavailable      the document rules gave no verdict: never a reason to refuse, nor to accept
     │   └── Overloaded            too much work at once; the caller gets 503 and may try again
     ├── PermanentError            trying again gives the same result
@@ -23,6 +24,7 @@
     │   ├── InvalidAddress        an identifier that nobody could have
     │   ├── NotFound              no such document, participant or account
     │   ├── Conflict              the request contradicts an earlier one
+    │   ├── RegisterRefused       the SML says no (``code``: its number)
     │   └── ConfigurationError    config.toml cannot be used (``problems``, all at once)
     └── StateError                our own fault: a step that the lifecycle does not allow
         └── LostLease             another worker holds the message now
@@ -146,6 +148,12 @@ class StoreUnavailable(TemporaryError):
     remedy = "Check the disk and the database named in [store]; nothing is accepted until it works."
 
 
+class RegisterUnavailable(TemporaryError):
+    """The SML gave no answer that can be used; it may have done what it was asked."""
+
+    remedy = "Nothing to do: it is asked again by itself. If it lasts, compare [smp] sml_url with the SML's address."
+
+
 class RulesUnavailable(TemporaryError):
     """The document could not be judged: a rule pack gave no verdict, neither yes nor no."""
 
@@ -243,6 +251,16 @@ class NotFound(PermanentError):
 
 class Conflict(PermanentError):
     """The request contradicts an earlier one."""
+
+
+class RegisterRefused(PermanentError):
+    """The SML says no. ``code`` is the number in its text (``[ERR-106]``), 0 where there is none."""
+
+    remedy = "Read what the SML says; `gateway sml` shows what it knows of our SMP."
+
+    def __init__(self, text: str = "", *, code: int = 0, remedy: str = "") -> None:
+        super().__init__(text, remedy=remedy)
+        self.code = code
 
 
 class ConfigurationError(PermanentError):

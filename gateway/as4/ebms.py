@@ -355,6 +355,10 @@ def write_user_message(outgoing: Outgoing, *, from_party: str, to_party: str, co
     def property_of(name: str, scheme: str, value: str) -> str:
         return f'<eb:Property name="{attribute(name)}" type="{attribute(scheme)}">{text(value)}</eb:Property>'
 
+    service = f'<eb:Service type="{attribute(envelope.process.scheme)}">{text(envelope.process.value)}</eb:Service>'
+    action = text(str(envelope.document_type))
+    if outgoing.is_test:
+        service, action = f"<eb:Service>{ns.TEST_SERVICE}</eb:Service>", ns.TEST_ACTION
     return (
         f"{_OPEN}<eb:UserMessage><eb:MessageInfo><eb:Timestamp>{write_time(outgoing.timestamp)}</eb:Timestamp>"
         f"<eb:MessageId>{text(outgoing.message_id)}</eb:MessageId></eb:MessageInfo>"
@@ -363,8 +367,7 @@ def write_user_message(outgoing: Outgoing, *, from_party: str, to_party: str, co
         f'<eb:To><eb:PartyId type="{party_type}">{text(to_party)}</eb:PartyId>'
         f"<eb:Role>{text(profile.responder)}</eb:Role></eb:To></eb:PartyInfo>"
         f"<eb:CollaborationInfo><eb:AgreementRef>{text(profile.agreement)}</eb:AgreementRef>"
-        f'<eb:Service type="{attribute(envelope.process.scheme)}">{text(envelope.process.value)}</eb:Service>'
-        f"<eb:Action>{text(str(envelope.document_type))}</eb:Action>"
+        f"{service}<eb:Action>{action}</eb:Action>"
         f"<eb:ConversationId>{text(outgoing.conversation_id)}</eb:ConversationId></eb:CollaborationInfo>"
         "<eb:MessageProperties>"
         f"{property_of(profile.original_sender, envelope.sender.scheme, envelope.sender.value)}"

@@ -123,6 +123,8 @@ class Outgoing:
     envelope: Envelope
     part: Octets
     """gzip of the business envelope's octets, made once at acceptance."""
+    is_test: bool = False
+    """For the test service of ebMS (Core 3.0, 5.2.2.8): a ping that nobody delivers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

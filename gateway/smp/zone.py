@@ -88,6 +88,16 @@ def register(path: Path, participant: ParticipantId, smp_url: str, name: str = D
         _write(path, Zone(name=zone.name, participants={**zone.participants, participant: url}))
 
 
+def move(path: Path, participant: ParticipantId, smp_url: str) -> None:
+    """Let the participant point to another SMP, in one step: nobody finds neither. Raises :class:`NotFound`."""
+    url = _smp_url(smp_url)
+    with _locked(path):
+        zone = read_zone(path) if path.exists() else Zone(name=DEFAULT_ZONE)
+        if participant not in zone.participants:
+            raise NotFound(f"{participant.value} is not registered in {zone.name}")
+        _write(path, Zone(name=zone.name, participants={**zone.participants, participant: url}))
+
+
 def unregister(path: Path, participant: ParticipantId) -> None:
     """Take the participant out. Raises :class:`NotFound` when it is not in."""
     with _locked(path):
