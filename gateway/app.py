@@ -6,7 +6,6 @@ reverse order. A test can open several gateways side by side; there is no global
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import secrets
@@ -32,11 +31,13 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config, Patience
 from gateway.connecting import Guard
 from gateway.discovery import ChannelContext, open_channel, open_delivery
-from gateway.errors import ConfigurationError, NotFound
+from gateway.errors import ConfigurationError
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
+from gateway.exchange.ping import Ping
+from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import DocumentRules, Policy
 from gateway.exchange.worker import Worker
@@ -45,19 +46,20 @@ from gateway.files.room import Room
 from gateway.files.spool import AT_ONCE
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
+from gateway.model.registration import Registration, Stage
 from gateway.model.view import describe
 from gateway.pki import anchors
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
-from gateway.ports import Channel, Clock, Closable, Store
+from gateway.ports import Channel, Clock, Closable, Register, Store
 from gateway.security.keys import Identity, load_identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
-from gateway.smp import zone
 from gateway.smp.client import SmpLookup
 from gateway.smp.publisher import Publisher
+from gateway.smp.zone_register import ZoneRegister
 from gateway.store import open_store
 from gateway.ubl import large as ubl_large
 from gateway.ubl import sbdh, schema
@@ -92,6 +94,7 @@ class Gateway:
     outbound: Outbound
     inbound: Inbound
     worker: Worker
+    registrar: Registrar
     lookup: SmpLookup
     endpoint: As4Endpoint
     handing_in: Spool | None = None
@@ -110,25 +113,16 @@ class Gateway:
     first_key: str
     """The API key of the first account, when this start made it: to be shown once."""
 
-    async def publish(self, participant: Participant) -> None:
-        """Add one of our own participants: stored, then published in our SMP and registered in the private SML."""
-        await self.store.save_participant(participant)
-        if self.config.smp.zone_file:
-            await asyncio.to_thread(
-                zone.register,
-                self.config.smp.zone_file,
-                participant.id,
-                smp_url(self.config),
-                self.config.network.sml_zone,
-            )
+    async def publish(self, participant: Participant, key: str = "") -> Registration:
+        """Add one of our own participants and enter it in the register; what comes after goes on by itself.
 
-    async def unpublish(self, account: AccountId, id: ParticipantId) -> None:
-        """Take the participant off the network and out of the store, in this order: what broke off can be repeated."""
-        if id not in {participant.id for participant in await self.store.participants(account)}:
-            raise NotFound(f"{id.value} is not a participant of this account")
-        if self.config.smp.zone_file:
-            await asyncio.to_thread(zone.unregister, self.config.smp.zone_file, id)
-        await self.store.remove_participant(account, id)
+        Raises ``Conflict`` when another account or another SMP has it.
+        """
+        return await self.registrar.advance(await self.registrar.put_on(participant, key), until=Stage.REGISTERED)
+
+    async def unpublish(self, account: AccountId, id: ParticipantId) -> Registration:
+        """Take the participant off the network and out of the store, as far as that can be done now."""
+        return await self.registrar.advance(await self.registrar.take_off(account, id))
 
 
 @asynccontextmanager
@@ -212,6 +206,16 @@ async def open_gateway(
             large=large.Large(spool=receiving, unwrap=partial(ubl_large.unwrap, limit=limits.inflated)),
             door=door.refusal,
         )
+        registrar = Registrar(
+            store=store,
+            register=await stack.enter_async_context(open_register(config)),
+            outside=lookup,
+            test=Ping(transport=outbound.transport, clock=clock, pack=compress, message_id=outbound.message_id).send,
+            clock=clock,
+            smp_url=smp_url(config),
+            seat=config.operator.seat_id,
+            immediate=not config.smp.sml_url,
+        )
         publisher = parts.smp and Publisher(
             identity=parts.smp,
             smp_url=smp_url(config),
@@ -226,6 +230,7 @@ async def open_gateway(
             outbound=outbound,
             inbound=inbound,
             worker=worker,
+            registrar=registrar,
             lookup=lookup,
             endpoint=endpoint,
             handing_in=handing_in,
@@ -352,6 +357,31 @@ async def open_lookup(
                 settle=watch.settle if watch else None,
             )
         )
+
+
+@asynccontextmanager
+async def open_register(config: Config) -> AsyncIterator[Register | None]:
+    """Where our participants are entered: the SML over SOAP, else the zone file, else nowhere."""
+    smp = config.smp
+    if smp.sml_url:
+        from gateway.sml.client import open_sml
+
+        tls = client_context(config.network.tls_trust)
+        if smp.certificate and smp.key:
+            tls.load_cert_chain(smp.certificate, smp.key)  # the SML knows us by it
+        async with open_sml(smp.sml_url, smp_id=sml_id(config), smp_url=smp_url(config), tls=tls) as client:
+            yield client
+    elif smp.zone_file:
+        yield ZoneRegister(path=smp.zone_file, smp_url=smp_url(config), zone=config.network.sml_zone)
+    else:
+        yield None
+
+
+def sml_id(config: Config) -> str:
+    """The id of our SMP at the SML: as configured, else the seat of its certificate, else ours."""
+    if config.smp.sml_id or not config.smp.certificate or not config.smp.key:
+        return config.smp.sml_id or config.operator.seat_id
+    return load_identity(config.smp.certificate, config.smp.key, section="smp").common_name
 
 
 def sml_zone(config: Config) -> str:

@@ -25,6 +25,7 @@ from gateway.model.message import (
     TimelineEntry,
 )
 from gateway.model.octets import Octets
+from gateway.model.registration import Registration
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.signals import Handover, Receipt
 
@@ -62,6 +63,28 @@ class Delivery:
     soap: bytes
     """The SOAP envelope as sent."""
     milliseconds: float
+
+
+class Register(Protocol):
+    """Where the network is told which SMP knows a participant: an SML, or the zone file of a private network.
+
+    A call may have been done although it raised ``RegisterUnavailable``; each may be made again without harm.
+    """
+
+    async def enter(self, participant: ParticipantId, key: str = "") -> None:
+        """Let the network find it at our SMP; with a migration key, take it over.
+
+        Raises ``Conflict`` when another SMP has it, ``RegisterRefused``, ``RegisterUnavailable``.
+        """
+        ...
+
+    async def leave(self, participant: ParticipantId) -> None:
+        """Let the network forget it. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
+        ...
+
+    async def hand_over(self, participant: ParticipantId, key: str) -> None:
+        """Let whoever brings the key take it over. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
+        ...
 
 
 class Transport(Protocol):
@@ -339,6 +362,30 @@ class Store(Protocol):
 
     async def remove_participant(self, account: AccountId, id: ParticipantId) -> None:
         """Remove. Raises ``NotFound``."""
+        ...
+
+    async def registration(self, id: ParticipantId) -> Registration | None:
+        """Where one participant stands on its way to or from the network, or None."""
+        ...
+
+    async def registrations(self, account: AccountId | None = None) -> Sequence[Registration]:
+        """Those of one account or all."""
+        ...
+
+    async def due_registrations(self, limit: int) -> Sequence[Registration]:
+        """Those whose present stage is to be tried now, longest due first."""
+        ...
+
+    async def begin_registration(self, new: Registration, participant: Participant | None = None) -> None:
+        """Begin, in one commit with the participant where it is given. Raises ``Conflict``, ``NotFound``."""
+        ...
+
+    async def step_registration(self, before: Registration, after: Registration) -> None:
+        """Write what a stage came to. Raises ``LostLease`` when somebody else has gone on."""
+        ...
+
+    async def end_registration(self, before: Registration) -> None:
+        """Forget participant and registration in one commit. Raises ``NotFound``, ``LostLease``."""
         ...
 
     async def account_of_key(self, key_hash: str) -> AccountId | None:

@@ -32,7 +32,6 @@ from gateway.ports import Clock
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
-from gateway.serving.connection import hide_server
 from gateway.serving.site import listen, low_level, open_site, plain, with_application
 from gateway.serving.supervisor import BEAT_SECONDS, Post, Supervisor
 from gateway.smp.server import SmpServer
@@ -89,7 +88,9 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
                 aside.append(tasks.create_task(watch.run()))
-            if siblings is None or siblings.place == 1:  # one voice is enough
+            leading = siblings is None or siblings.place == 1
+            aside.append(tasks.create_task(gateway.registrar.run(leading=leading)))
+            if leading:  # one voice is enough
                 aside.append(tasks.create_task(_remind(gateway)))
             working = tasks.create_task(gateway.worker.run())
             announce(ready)
@@ -166,10 +167,7 @@ async def _keep_contact(post: Post, siblings: Siblings, stop: asyncio.Event) -> 
 
 def not_built(config: Config) -> list[str]:
     """What the configuration asks for and this version cannot do; said at the start and by ``gateway check``."""
-    asked = (
-        (config.scan is not None, "scan: nothing is read from paper or mailboxes by this version"),
-        (bool(config.smp.sml_url), "smp.sml_url: this version registers in its zone file only"),
-    )
+    asked = ((config.scan is not None, "scan: nothing is read from paper or mailboxes by this version"),)
     return [text for wanted, text in asked if wanted]
 
 
@@ -230,9 +228,8 @@ async def open_sites(
         "api": with_application(application(gateway)),
     }
     if gateway.publisher:
-        smp = SmpServer(gateway.publisher, gateway.store.participant).application()
-        smp.on_response_prepare.append(hide_server)
-        runners["smp"] = with_application(smp)
+        smp = SmpServer(gateway.publisher, gateway.store.participant, gateway.registrar.moved)
+        runners["smp"] = low_level(smp.answer)
     ready: dict[str, object] = {"ready": True}
     for section, runner in runners.items():
         tls = shown.get(section)

@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("dir", type=Path, metavar="DIR")
     new.add_argument("--gateways", type=int, default=2, metavar="N")
     new.add_argument("--tls", action="store_true", help="https between them, with an authority of their own")
+    new.add_argument("--sml", action="store_true", help="an SML with its SOAP interface, instead of a shared zone file")
     up = _add(actions, "up", "network:up", "run it until Ctrl-C", example="network")
     up.add_argument("dir", type=Path, metavar="DIR")
 
@@ -170,6 +171,19 @@ def _parser() -> argparse.ArgumentParser:
         actions, "remove", "participant:remove", "take it off the network", client=True, example="participant"
     )
     remove.add_argument("participant", metavar="PARTICIPANT")
+    migrate = _add(
+        actions,
+        "migrate",
+        "participant:migrate",
+        "hand it over to another SMP by key",
+        client=True,
+        example="participant",
+    )
+    migrate.add_argument("participant", metavar="PARTICIPANT")
+    migrate.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="until it has moved")
+    for action, seconds in ((add, 30), (remove, 30)):
+        action.add_argument("--wait", type=_seconds, default=seconds, metavar="SECONDS", help="default: %(default)s")
+    add.add_argument("--migration-key", metavar="KEY", help="take it over from the SMP whose operator gave this key")
     _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
     return parser
 

@@ -20,7 +20,7 @@ def new(arguments: argparse.Namespace) -> int:
     """Make the files."""
     from gateway.network.market import new_market
 
-    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC), tls=arguments.tls)
+    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC), tls=arguments.tls, sml=arguments.sml)
     if arguments.json:
         as_json({"directory": str(market.directory), "gateways": [m.name for m in market.members]})
     else:

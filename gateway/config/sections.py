@@ -83,6 +83,7 @@ class Smp:
     tls_certificate: Paths = Paths(())
     tls_key: Paths = Paths(())
     sml_url: str = ""
+    sml_id: str = ""
     zone_file: Path | None = None
 
 

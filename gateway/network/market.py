@@ -61,6 +61,8 @@ class Market:
     directory: Path
     dns: tuple[str, int]
     members: tuple[Member, ...]
+    sml: tuple[str, int] | None = None
+    """Where the SML's SOAP interface listens; None where all share the zone file."""
 
     @property
     def zone_file(self) -> Path:
@@ -74,9 +76,11 @@ def new_market(
     now: datetime,
     extra: Mapping[int, str] | None = None,
     tls: bool = False,
+    sml: bool = False,
     first_port: int = FIRST_PORT,
 ) -> Market:
     """Make the files of a market in an empty or new directory; with ``tls`` its gateways speak https to each other.
+    With ``sml`` they register over SOAP at an SML, without it in a zone file that all share.
 
     ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first); ports are looked for
     from ``first_port`` on. Raises
@@ -90,6 +94,7 @@ def new_market(
     new_pki(pki, now=now)
     ports = free_ports(first_port)
     dns = ("127.0.0.1", next(ports))
+    register = ("127.0.0.1", next(ports)) if sml else None
     members = []
     for number in range(1, gateways + 1):
         member = Member(
@@ -101,12 +106,13 @@ def new_market(
             smp=f"127.0.0.1:{next(ports)}",
             tls=tls,
         )
-        _make_member(member, pki, number, dns, (extra or {}).get(number, ""), now)
+        _make_member(member, pki, number, dns, (extra or {}).get(number, ""), now, register)
         members.append(member)
-    market = Market(directory=directory, dns=dns, members=tuple(members))
+    market = Market(directory=directory, dns=dns, members=tuple(members), sml=register)
     zone.create(market.zone_file, ZONE)
     described = {
         "dns": f"{dns[0]}:{dns[1]}",
+        "sml": f"{register[0]}:{register[1]}" if register else None,
         "gateways": [
             {"name": m.name, "seat": m.seat, "as4": m.as4, "api": m.api, "smp": m.smp, "tls": m.tls} for m in members
         ],
@@ -121,11 +127,13 @@ def read_market(directory: Path) -> Market:
         described = json.loads((directory / _FILE).read_text())
         host, _, port = described["dns"].rpartition(":")
         members = tuple(Member(directory=directory / g["name"], **g) for g in described["gateways"])
+        sml_host, _, sml_port = (described.get("sml") or "").rpartition(":")
+        sml = (sml_host, int(sml_port)) if sml_port else None
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigurationError(
             [(str(directory), f"is no market; make one with: gateway network new {directory}")]
         ) from None
-    return Market(directory=directory, dns=(host, int(port)), members=members)
+    return Market(directory=directory, dns=(host, int(port)), members=members, sml=sml)
 
 
 def free_ports(first: int = FIRST_PORT) -> Iterator[int]:
@@ -140,7 +148,15 @@ def free_ports(first: int = FIRST_PORT) -> Iterator[int]:
         yield port
 
 
-def _make_member(member: Member, pki: Path, number: int, dns: tuple[str, int], extra: str, now: datetime) -> None:
+def _make_member(
+    member: Member,
+    pki: Path,
+    number: int,
+    dns: tuple[str, int],
+    extra: str,
+    now: datetime,
+    sml: tuple[str, int] | None,
+) -> None:
     member.directory.mkdir(parents=True)
     smp_seat = f"PSP{number:06}"
     for role, seat in (("ap", member.seat), ("smp", smp_seat)):
@@ -154,6 +170,7 @@ def _make_member(member: Member, pki: Path, number: int, dns: tuple[str, int], e
         zone=ZONE,
         trust=_TLS_TRUST if member.tls else "",
         tls=_TLS if member.tls else "",
+        register=f'sml_url = "http://{sml[0]}:{sml[1]}"' if sml else 'zone_file = "../zone.json"',
     )
     if member.tls:
         path = issue_tls(pki, ["127.0.0.1", "localhost"], now=now)
@@ -197,7 +214,7 @@ enabled = true
 listen = "{m.smp}"
 certificate = "{smp_seat}.pem"
 key = "{smp_seat}.key.pem"
-{tls}zone_file = "../zone.json"
+{tls}{register}
 
 [store]
 database = "sqlite:var/gateway.db"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from gateway.errors import TemporaryError
-from gateway.network.market import Market, Member
+from gateway.network.market import ZONE, Market, Member
+from gateway.network.sml import Sml, serve_sml
 from gateway.smp.zone_server import serve_zone
 
 _START_SECONDS: Final = 30.0
@@ -39,6 +40,9 @@ async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
     """Everything listens inside the block; at its end each gateway drains and ends."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_zone(market.zone_file, market.dns))
+        if market.sml:
+            register = Sml(market.zone_file, market.directory / "sml.json", name=ZONE)
+            await stack.enter_async_context(serve_sml(register, market.sml))
         processes = []
         for member in market.members:
             log = stack.enter_context((member.directory / "log.jsonl").open("ab"))

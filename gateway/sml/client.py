@@ -48,7 +48,7 @@ _SECONDS: Final = 60.0
 _PHYSICAL_ADDRESS: Final = "1.1.1.1"
 """The interface demands one; nobody uses it."""
 
-SMP_NOT_FOUND, BAD_REQUEST, NO_PARTICIPANT, NO_MIGRATION, DUPLICATE, MIGRATION_PLANNED = 100, 106, 110, 111, 112, 114
+SMP_NOT_FOUND, NOT_OURS, BAD_REQUEST, NO_PARTICIPANT, NO_MIGRATION, DUPLICATE = 100, 101, 106, 110, 111, 112
 _TEMPORARY: Final = frozenset({105, 107, 109})
 """Technical error, DNS communication, bad configuration of the SML."""
 
@@ -102,7 +102,7 @@ class SmlClient:
         try:
             await self._participant("Delete", participant)
         except RegisterRefused as refused:
-            if refused.code not in (BAD_REQUEST, NO_PARTICIPANT) or await self.holds(participant):
+            if refused.code not in (NOT_OURS, BAD_REQUEST, NO_PARTICIPANT) or await self.holds(participant):
                 raise
 
     async def hand_over(self, participant: ParticipantId, key: str) -> None:

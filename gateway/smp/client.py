@@ -18,6 +18,7 @@ from gateway.errors import LookupUnavailable, RevocationUnknown, Untrusted
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Step, Unreachable
 from gateway.ports import Clock
+from gateway.security.dsig import verify_enveloped
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
 from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
@@ -101,6 +102,26 @@ class SmpLookup:
         if known is not None and self._still_believed(known):
             return known
         return await self._flights.run(question, lambda: self._search(question))
+
+    async def find_afresh(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        """Like :meth:`find`, but asked for now, whatever is remembered. Raises ``LookupUnavailable``."""
+        return await self._search((participant, document_type, process))
+
+    async def locate(self, participant: ParticipantId) -> str | Unreachable:
+        """Ask DNS for the participant's SMP: its base URL. Raises ``LookupUnavailable``."""
+        search = self._begin(participant)
+        try:
+            return await search.locate()
+        except LookupUnavailable as error:
+            raise _with_steps(error, search) from None
+
+    def signer_of(self, found: Reachable) -> str:
+        """Subject of the SMP certificate that signed the answer, as a redirect's ``CertificateUID`` names it."""
+        signed = [step.octets for step in found.steps if step.octets]
+        believed = verify_enveloped(signed[-1], self._around.trust, Role.SMP, self._clock.now())
+        return believed.signer.certificate.subject.rfc4514_string()
 
     async def document_types(self, participant: ParticipantId) -> Listing | Unreachable:
         """List what the participant takes, without asking for any of it. Raises ``LookupUnavailable``."""

@@ -204,6 +204,15 @@ def write_group(participant: ParticipantId, document_types: Sequence[DocumentTyp
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
 
 
+def write_redirect(href: str, certificate_uid: str) -> etree._Element:
+    """Write a SignedServiceMetadata, still without its signature, that points to another SMP."""
+    root = etree.Element(f"{{{SMP}}}SignedServiceMetadata", nsmap=_NSMAP)
+    redirect = _add(_add(root, SMP, "ServiceMetadata"), SMP, "Redirect")
+    redirect.set("href", href)
+    _add(redirect, SMP, "CertificateUID", certificate_uid)
+    return root
+
+
 def write_metadata(
     participant: ParticipantId,
     document_type: DocumentTypeId,

@@ -18,7 +18,7 @@ from gateway.model.message import Participant
 from gateway.model.services import services_of
 from gateway.security.dsig import sign_enveloped
 from gateway.security.keys import Identity
-from gateway.smp.metadata import ServiceEndpoint, write_group, write_metadata
+from gateway.smp.metadata import ServiceEndpoint, path, write_group, write_metadata, write_redirect
 
 _KEPT: Final = 5_000
 
@@ -60,6 +60,13 @@ class Publisher:
         while len(self._signed) > _KEPT:
             self._signed.popitem(last=False)
         return octets
+
+    def redirect(self, participant: Participant, document_type: DocumentTypeId, smp: str, signer: str) -> bytes | None:
+        """The same for a participant that has moved: signed by us, it points to the SMP that has it now."""
+        if document_type not in offered(participant):
+            return None
+        href = smp.rstrip("/") + path(participant.id, str(document_type))
+        return sign_enveloped(write_redirect(href, signer), self.identity)
 
     def _unsigned(
         self, participant: Participant, document_type: DocumentTypeId, processes: list[ProcessId]

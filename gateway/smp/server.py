@@ -1,16 +1,19 @@
-"""Our SMP over HTTP: two questions, both GET. [I/O]
+"""Our SMP over HTTP: three questions, all GET. [I/O]
 
 Source: Peppol SMP 1.4 section 5. Paths are cut at the slashes before they are decoded, so that an identifier may hold
 any character; participants are looked up without regard to case, document types exactly. The answers' octets are
-:mod:`gateway.smp.publisher`'s; who our participants are is asked of the callable.
+:mod:`gateway.smp.publisher`'s; who our participants are is asked of the callable. An answer is kept by the path that
+it was asked with, and goes out again for as long as the participant is as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -18,62 +21,132 @@ from aiohttp import web
 from gateway.errors import InvalidAddress, TemporaryError
 from gateway.model.identifiers import PARTICIPANT_SCHEME, DocumentTypeId, ParticipantId
 from gateway.model.message import Participant
+from gateway.smp.cards import has_card, write_card
 from gateway.smp.publisher import Publisher
 
 FindParticipant = Callable[[ParticipantId], Awaitable[Participant | None]]
 
 MAX_PATH: Final = 4_000
+CARD_PATH: Final = "businesscard"
+"""Stands for the business card where a document type stands; it is none itself."""
+_MOST_KEPT: Final = 10_000
 _CACHE_FOR: Final = 60
 _LARGEST_BODY: Final = 1_024
+
+
+class Home(Protocol):
+    """Where a participant is that has left us."""
+
+    @property
+    def smp(self) -> str: ...
+
+    @property
+    def signer(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer as it goes out, and what it was made of: it serves for as long as that is the same."""
+
+    participant: Participant
+    home: Home | None
+    body: bytes
+    tag: str
+    headers: dict[str, str]
 
 
 class SmpServer:
     """Answers for our participants."""
 
-    def __init__(self, publisher: Publisher, find_participant: FindParticipant) -> None:
+    def __init__(
+        self, publisher: Publisher, find_participant: FindParticipant, moved: Mapping[ParticipantId, Home] | None = None
+    ) -> None:
+        """``moved`` are those that another SMP has now; it may change while we serve."""
         self._publisher = publisher
         self._find = find_participant
+        self._moved: Mapping[ParticipantId, Home] = {} if moved is None else moved
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def application(self) -> web.Application:
         """An application of its own, which takes every path."""
         app = web.Application(client_max_size=_LARGEST_BODY)
-        app.router.add_get("/{path:.*}", self.answer)
+        app.router.add_route("*", "/{path:.*}", self.answer)
         return app
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer ``/{participant}`` or ``/{participant}/services/{document type}``."""
-        segments = read_path(request.raw_path)
-        if segments is None:
-            return _plain(404, "This is an SMP. Ask for /{participant} or /{participant}/services/{document type}.")
-        name, kind = segments
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer ``/{participant}``, ``/{participant}/services/{document type}``, ``/businesscard/{participant}``."""
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, text="An SMP is only read.\n", headers={"Allow": "GET, HEAD"})
+        raw = request.raw_path
         try:
-            octets = await self._octets(name, kind)
+            kept = await self._fresh(raw) or await self._make(raw)
         except TemporaryError:
             return _plain(503, "The list of participants cannot be read now, please try again later.", retry=True)
-        if octets is None:
-            return _plain(404, f"Not here: {name[:200]}" + (f" with {kind[:600]}" if kind else ""))
-        tag = hashlib.sha256(octets).hexdigest()
-        headers = {"ETag": f'"{tag}"', "Cache-Control": f"max-age={_CACHE_FOR}"}
-        if any(known.value == tag for known in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=octets, content_type="text/xml", charset="utf-8", headers=headers)
+        if isinstance(kept, web.Response):
+            return kept
+        known = request.headers.get("If-None-Match")
+        if known is not None and any(each.value == kept.tag for each in request.if_none_match or ()):
+            return web.Response(status=304, headers={name: kept.headers[name] for name in ("ETag", "Cache-Control")})
+        return web.Response(body=kept.body, headers=kept.headers)
 
-    async def _octets(self, name: str, kind: str) -> bytes | None:
-        try:
-            participant = read_participant(name)
-            document_type = read_document_type(kind) if kind else None
-        except InvalidAddress:
-            return None  # nobody could have it
-        found = await self._find(participant)
-        if found is None:
+    async def _fresh(self, raw: str) -> _Kept | None:
+        """The answer to this very path, if nothing that it was made of has changed."""
+        kept = self._kept.get(raw)
+        if kept is None:
             return None
+        known = kept.participant.id
+        found = await self._find(known)
+        if (found is kept.participant or found == kept.participant) and self._moved.get(known) == kept.home:
+            return kept
+        del self._kept[raw]
+        return None
+
+    async def _make(self, raw: str) -> _Kept | web.Response:
+        asked = read_path(raw)
+        if asked is None:
+            return _plain(404, "This is an SMP. Ask for /{participant} or /{participant}/services/{document type}.")
+        name, kind = asked
+        nothing = _plain(404, f"Not here: {name[:200]}" + (f" with {kind[:600]}" if kind else ""))
+        try:
+            asked_for = read_participant(name)
+            document_type = read_document_type(kind) if kind not in ("", CARD_PATH) else None
+        except InvalidAddress:
+            return nothing  # nobody could have it
+        participant = await self._find(asked_for)
+        if participant is None:
+            return nothing
+        home = self._moved.get(asked_for)
+        body = await self._octets(participant, kind, document_type, home)
+        if body is None:
+            return nothing
+        tag = hashlib.sha256(body).hexdigest()
+        headers = {
+            "Content-Type": "text/xml; charset=utf-8",
+            "ETag": f'"{tag}"',
+            "Cache-Control": f"max-age={_CACHE_FOR}",
+        }
+        kept = self._kept[raw] = _Kept(participant, home, body, tag, headers)
+        while len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return kept
+
+    async def _octets(
+        self, participant: Participant, kind: str, document_type: DocumentTypeId | None, home: Home | None
+    ) -> bytes | None:
+        if kind == CARD_PATH:
+            return write_card(participant) if has_card(participant) and home is None else None
         if document_type is None:
-            return self._publisher.group(found)
-        return await asyncio.to_thread(self._publisher.metadata, found, document_type)
+            return self._publisher.group(participant)
+        if home is not None:
+            return await asyncio.to_thread(self._publisher.redirect, participant, document_type, home.smp, home.signer)
+        return await asyncio.to_thread(self._publisher.metadata, participant, document_type)
 
 
 def read_path(raw: str) -> tuple[str, str] | None:
-    """Cut a raw request path into participant and document type (empty for the group); None for other paths."""
+    """Cut a raw request path into participant and document type; None for other paths.
+
+    Instead of a document type stands nothing for the group, and ``CARD_PATH`` for the business card.
+    """
     raw = raw.partition("?")[0]
     if len(raw) > MAX_PATH or not raw.startswith("/"):
         return None
@@ -81,6 +154,8 @@ def read_path(raw: str) -> tuple[str, str] | None:
         match [unquote(segment, errors="strict") for segment in raw[1:].split("/")]:
             case [participant] | [participant, ""] if participant:
                 return participant, ""
+            case ["businesscard", participant] if participant:
+                return participant, CARD_PATH
             case [participant, "services", document_type] if participant and document_type:
                 return participant, document_type
     except UnicodeDecodeError:

@@ -19,8 +19,9 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId, Particip
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
+from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
-from gateway.store import accounts, documents, figures, queries, steps
+from gateway.store import accounts, documents, figures, queries, registrations, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
@@ -251,6 +252,32 @@ class SqlStore:
         """Remove. Raises ``NotFound``."""
         await self._writer.do(accounts.run_errands, partial(accounts.remove_participant, account=account, id=id))
         self._forget(id)
+
+    async def registration(self, id: ParticipantId) -> Registration | None:
+        """Where one participant stands on its way to or from the network, or None."""
+        return await self._reads.read(partial(registrations.registration, id=id))
+
+    async def registrations(self, account: AccountId | None = None) -> Sequence[Registration]:
+        """Those of one account or all."""
+        return await self._reads.read(partial(registrations.registrations, account=account))
+
+    async def due_registrations(self, limit: int) -> Sequence[Registration]:
+        """Those whose present stage is to be tried now."""
+        return await self._reads.read(partial(registrations.due, now=self._clock.now(), limit=limit))
+
+    async def begin_registration(self, new: Registration, participant: Participant | None = None) -> None:
+        """Begin, in one commit with the participant where it is given. Raises ``Conflict``, ``NotFound``."""
+        await self._writer.do(accounts.run_errands, partial(registrations.begin, new=new, participant=participant))
+        self._forget(new.participant)
+
+    async def step_registration(self, before: Registration, after: Registration) -> None:
+        """Write what a stage came to. Raises ``LostLease`` when somebody else has gone on."""
+        await self._writer.do(accounts.run_errands, partial(registrations.step, before=before, after=after))
+
+    async def end_registration(self, before: Registration) -> None:
+        """Forget participant and registration in one commit. Raises ``NotFound``, ``LostLease``."""
+        await self._writer.do(accounts.run_errands, partial(registrations.end, before=before))
+        self._forget(before.participant)
 
     def _forget(self, id: ParticipantId) -> None:
         self._changes += 1

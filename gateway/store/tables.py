@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeDecorator
 
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction, PayloadKind, Route
+from gateway.model.registration import Goal
 
 SCHEMA_VERSION: Final = 1
 
@@ -190,6 +191,23 @@ participant = Table(
     _text("delivery"),
     Column("document_types", Json, nullable=False),
     Column("created", Instant, nullable=False),
+)
+
+registration = Table(
+    "registration",
+    metadata,
+    Column("participant", Text, primary_key=True),
+    _account(),
+    Column("goal", Word(Goal), nullable=False),
+    Column("done", Json, nullable=False),
+    _text("migration_key"),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt", Instant, index=True),
+    _text("problem"),
+    _text("moved_to"),
+    _text("moved_signer"),
+    Column("created", Instant, nullable=False),
+    Column("updated", Instant, nullable=False),
 )
 
 message = Table(

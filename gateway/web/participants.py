@@ -12,6 +12,8 @@ from gateway.errors import InvalidAddress, NotFound
 from gateway.model.document import Finding
 from gateway.model.identifiers import AccountId, DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Participant
+from gateway.model.migration_keys import check_key, new_key
+from gateway.model.registration import STAGES, Registration, Stage
 from gateway.model.schemes import read_own
 from gateway.model.services import services_of
 from gateway.model.view import moment
@@ -43,31 +45,36 @@ class Participants:
             web.post("/v1/participants", self.save),
             web.get("/v1/participants/{participant}", self.show),
             web.delete("/v1/participants/{participant}", self.remove),
+            web.post("/v1/participants/{participant}/migration", self.hand_over),
         ]
 
     async def find(self, request: web.Request) -> web.Response:
         """All participants of the account."""
         no_query(request)
-        return page_of([show(p) for p in await self.gateway.store.participants(account_of(request))])
+        account, store = account_of(request), self.gateway.store
+        ways = {way.participant: way for way in await store.registrations(account)}
+        return page_of([show(p, ways.get(p.id)) for p in await store.participants(account)])
 
     async def show(self, request: web.Request) -> web.Response:
         """One participant of the account."""
         no_query(request)
-        return answer(show(await self._participant(request)))
+        participant = await self._participant(request)
+        return answer(show(participant, await self.gateway.store.registration(participant.id)))
 
     async def save(self, request: web.Request) -> web.Response:
-        """Add (201) or replace (200); it is on the network when this returns."""
+        """Add (201) or replace (200): our SMP answers and the register knows it when this returns, or will."""
         no_query(request)
         table = await read_json(self.intake, request)
+        key = _key(table.pop("migration_key", None))
         participant = read(table, account_of(request), tuple(self.gateway.config.delivery))
         warnings: list[str] = []
         before = await self.gateway.store.participant(participant.id)
         if before is None:
             warnings = self._fit(participant)
-        await self.gateway.publish(participant)
+        way = await self.gateway.publish(participant, key)
         after = await self.gateway.store.participant(participant.id) or participant
         headers = {"Location": f"/v1/participants/{participant.id.value}"}
-        return answer({**show(after), "warnings": warnings}, status=200 if before else 201, headers=headers)
+        return answer({**show(after, way), "warnings": warnings}, status=200 if before else 201, headers=headers)
 
     def _fit(self, participant: Participant) -> list[str]:
         """Whether somebody new may be registered so; gives what is odd. Raises ``invalid-value``."""
@@ -86,11 +93,20 @@ class Participants:
         return list(warnings)
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Take it off the network; what it has received stays."""
+        """Take it off the network (204, or 202 while others still find it); what it has received stays."""
         no_query(request)
         participant = await self._participant(request)
-        await self.gateway.unpublish(participant.account, participant.id)
-        return web.Response(status=204)
+        way = await self.gateway.unpublish(participant.account, participant.id)
+        return web.Response(status=204) if way.complete else answer(show(participant, way), status=202)
+
+    async def hand_over(self, request: web.Request) -> web.Response:
+        """Let another SMP take it over: gives the migration key for its operator. We answer until it has moved."""
+        no_query(request)
+        participant = await self._participant(request)
+        registrar = self.gateway.registrar
+        way = await registrar.hand_over(participant.account, participant.id, new_key())
+        way = await registrar.advance(way, until=Stage.PREPARED)
+        return answer(show(participant, way))
 
     async def _participant(self, request: web.Request) -> Participant:
         try:
@@ -102,7 +118,7 @@ class Participants:
         return found
 
 
-def show(participant: Participant) -> dict[str, object]:
+def show(participant: Participant, way: Registration | None = None) -> dict[str, object]:
     """The participant object: JSON values only."""
     return {
         "id": participant.id.value,
@@ -114,6 +130,23 @@ def show(participant: Participant) -> dict[str, object]:
             for document_type, process in services_of(participant)
         ],
         "created": moment(participant.created),
+        "registration": None if way is None else show_way(way),
+    }
+
+
+def show_way(way: Registration) -> dict[str, object]:
+    """Where it stands on its way to or from the network."""
+    return {
+        "goal": str(way.goal),
+        "state": "done" if way.complete else "stopped" if way.stopped else "waiting",
+        "stages": [str(stage) for stage in STAGES[way.goal]],
+        "stage": str(way.stage) if way.stage else None,
+        "done": [{"stage": str(d.stage), "time": moment(d.time), "text": d.text} for d in way.done],
+        "problem": way.problem or None,
+        "attempts": way.attempts,
+        "next_attempt": moment(way.next_attempt),
+        "migration_key": way.key or None,
+        "moved_to": way.moved_to or None,
     }
 
 
@@ -138,6 +171,17 @@ def read(table: dict[str, object], account: AccountId, deliveries: tuple[str, ..
     return Participant(
         id=parsed, account=account, name=text["name"], country=country, delivery=delivery, document_types=types
     )
+
+
+def _key(value: object) -> str:
+    """The migration key of the operator who has the participant now; empty where there is none."""
+    if value in (None, ""):
+        return ""
+    try:
+        return check_key(value if isinstance(value, str) else "")
+    except InvalidAddress as error:
+        wrongs = [wrong("/migration_key", f"{error}. {error.remedy}")]
+        raise Problem("invalid-value", "The participant cannot be saved as it is.", errors=wrongs) from None
 
 
 def _text(table: dict[str, object], name: str, errors: list[Finding]) -> str:

@@ -21,6 +21,7 @@ from gateway.errors import (
     LostLease,
     NotFound,
     Overloaded,
+    RegisterRefused,
     TemporaryError,
 )
 from gateway.model.document import Finding, Severity
@@ -115,7 +116,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem("invalid-value", str(error), remedy=error.remedy)
         case NotFound():
             return Problem("not-found", str(error), remedy=error.remedy)
-        case Conflict() | LostLease():
+        case Conflict() | LostLease() | RegisterRefused():
             # A remedy of its own is for the caller; the general one speaks of the log, which is the operator's.
             return Problem("conflict", str(error), remedy="" if error.remedy == GatewayError.remedy else error.remedy)
         case Overloaded():

@@ -20,6 +20,7 @@ from gateway.config.values import ByteSize
 from gateway.errors import LookupUnavailable
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
+from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.worker import Worker
 from gateway.model.document import Envelope
@@ -204,8 +205,18 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
     certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)
     parts: dict[str, Any] = {"lookup": network, "endpoint": None, "publisher": None, "certificates": certificates}
+    registrar = Registrar(
+        store=store,
+        register=None,
+        outside=network,  # type: ignore[arg-type]
+        test=None,  # type: ignore[arg-type]
+        clock=clock,
+        smp_url="https://smp.example.org",
+        seat="POP000001",
+    )
     return Gateway(
         config=config,
+        registrar=registrar,
         clock=clock,
         store=store,
         outbound=outbound,

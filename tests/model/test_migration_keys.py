@@ -1,11 +1,11 @@
-"""gateway.sml.keys: our keys are good ones, and a bad one is told what is wrong."""
+"""gateway.model.migration_keys: our keys are good ones, and a bad one is told what is wrong."""
 
 from __future__ import annotations
 
 import pytest
 
 from gateway.errors import InvalidAddress
-from gateway.sml.keys import check_key, new_key
+from gateway.model.migration_keys import check_key, new_key
 
 
 def test_our_keys_follow_the_rules_and_are_never_the_same() -> None:
