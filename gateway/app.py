@@ -57,6 +57,7 @@ from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
+from gateway.serving.timekeeping import Timekeeping
 from gateway.smp.client import SmpLookup
 from gateway.smp.publisher import Publisher
 from gateway.smp.zone_register import ZoneRegister
@@ -106,6 +107,9 @@ class Gateway:
     started: datetime
     door: Door = field(default_factory=Door)
     """Whether anything new may come in."""
+    timekeeping: Timekeeping = field(default_factory=Timekeeping)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while it is about to stop: probes hear so first, so that nobody is sent here any more."""
     siblings: Siblings | None = None
     """The other processes of this gateway, when there are any."""
     limit: int = LIMITS.inflated
@@ -159,8 +163,12 @@ async def open_gateway(
         own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
         watch = await stack.enter_async_context(open_revocation(config, parts.trust, clock, own))
         lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock, watch))
+        timekeeping = Timekeeping()
         retry = RetryPolicy(
-            first=config.sending.first_retry, longest=config.sending.longest_pause, window=config.sending.retry_for
+            first=config.sending.first_retry,
+            longest=config.sending.longest_pause,
+            window=config.sending.retry_for,
+            ahead=lambda: timekeeping.ahead,
         )
         breakers = Breakers()
         outbound = Outbound(
@@ -237,6 +245,7 @@ async def open_gateway(
             handing_out=handing_out,
             limit=limits.inflated,
             door=door,
+            timekeeping=timekeeping,
             publisher=publisher or None,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),

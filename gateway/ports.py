@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
@@ -231,6 +231,14 @@ class Operation(Protocol):
 
     async def confirm(self, actor: str, detail: dict[str, object]) -> None:
         """A person has looked at the gap: work is given out again."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something and have it on the disk. Raises ``StoreUnavailable``."""
+        ...
+
+    async def bring_near(self, longest: timedelta, lease: timedelta) -> int:
+        """Let nothing wait longer than it can have been told to: the clock was set back. Gives how many were."""
         ...
 
     async def operator(self) -> AccountId | None:

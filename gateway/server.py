@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from aiohttp import web
 from gateway.app import Gateway, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError
+from gateway.exchange.worker import LEASE_SECONDS
 from gateway.ports import Clock
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
@@ -84,6 +85,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             raise
         async with asyncio.TaskGroup() as tasks:
             aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
+            aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
@@ -96,13 +98,22 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             announce(ready)
             spare_collector()
             await stop.wait()
+            gateway.draining.set()
             log.info("draining")
+            if not (siblings and siblings.alone):
+                await asyncio.sleep(config.api.notice.total_seconds())
             await sites.aclose()
             gateway.worker.stop()
             await asyncio.wait([working], timeout=_DRAIN_SECONDS)
             for task in (working, *aside):  # what is still in hand is taken up again when its lease has run out
                 task.cancel()
     log.info("stopped")
+
+
+async def _bring_near(gateway: Gateway) -> int:
+    """What waits for longer than any pause takes was told so by a clock that has been set back since."""
+    longest = max(gateway.config.sending.longest_pause * 2, timedelta(days=1))
+    return await gateway.store.operation.bring_near(longest, timedelta(seconds=LEASE_SECONDS))
 
 
 def spare_collector() -> None:
@@ -155,6 +166,7 @@ async def _keep_contact(post: Post, siblings: Siblings, stop: asyncio.Event) -> 
     def alone() -> None:
         loop.remove_reader(post.life)
         log.error("the supervisor is gone")
+        siblings.alone = True
         stop.set()
         loop.call_later(_ORPHAN_SECONDS, os._exit, 1)
 

@@ -242,6 +242,8 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.quarantine_after", "must be 0 (never) or between 2 and 100"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
+    if not 0 <= config.api.notice.total_seconds() <= 30:
+        problems.append(("api.notice", "must be between 0 and 30 seconds"))
     if not 0 <= config.store.reserve_percent <= 50:
         problems.append(("store.reserve_percent", "must be between 0 and 50"))
     if config.store.most_waiting < 1:

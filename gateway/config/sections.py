@@ -67,6 +67,7 @@ class Api:
 
     listen: Address = Address("127.0.0.1", 8081)
     key_file: Path | None = Path("var/api.key")
+    notice: timedelta = timedelta(0)
     tls_certificate: Paths = Paths(())
     tls_key: Paths = Paths(())
 

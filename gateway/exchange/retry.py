@@ -6,6 +6,7 @@ Source: AS4 reception awareness leaves number and interval to the parties; the w
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,6 +24,8 @@ class RetryPolicy:
     first: timedelta
     longest: timedelta
     window: timedelta
+    ahead: Callable[[], timedelta] = timedelta
+    """By how much the clock has jumped forward: the window is longer by that, so that nothing is given up for it."""
 
     def after(self, message: Message, reason: str, now: datetime, *, sent: bool = False, wait: float = 0.0) -> Event:
         """What follows a failed attempt: ``Postponed``, or the end of the window.
@@ -33,7 +36,7 @@ class RetryPolicy:
         """
         may_have_arrived = sent or message.sent_octets
         since = message.queued_since or message.created
-        due, end = now + self._pause(now - since), since + self.window
+        due, end = now + self._pause(now - since), since + self.window + self.ahead()
         if due <= end:
             due = max(due, min(now + timedelta(seconds=wait), end))
             return Event(name="Postponed", reason=reason, next_attempt=due, sent_octets=sent or None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,8 @@ class Worker:
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
+    claimed_last: float = field(default_factory=time.monotonic, init=False)
+    """When it last took something up, by the monotonic clock."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
     """What is in work, and for which receiver."""
@@ -129,6 +132,8 @@ class Worker:
             log.error("claim failed: %s", error)
         except Exception:
             log.exception("claim failed")
+        if claimed:
+            self.claimed_last = time.monotonic()
         ready = [message for message in claimed if await self._may_begin(message)]
         for message in ready:
             self._in_hand[message.id] = message.receiver

@@ -57,6 +57,8 @@ class Siblings:
     place: int
     sources: list[Callable[[], Values]] = field(default_factory=list)
     """Where the counters of this process are."""
+    alone: bool = field(default=False, init=False)
+    """The supervisor is gone: the end is near and must be quick."""
     _before: dict[str, float] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.model.identifiers import AccountId
 from gateway.model.lifecycle import WORKABLE
@@ -70,6 +70,18 @@ class Operation:
         await self.write(partial(_confirm, actor=actor, detail=detail, now=now))
         self._waits = False
 
+    async def probe(self) -> None:
+        """Write something and have it on the disk. Raises ``StoreUnavailable``."""
+        await self.write(partial(_put, name="probe", value=self.clock.now().isoformat()))
+
+    async def bring_near(self, longest: timedelta, lease: timedelta) -> int:
+        """Let nothing wait longer than it can have been told to: the clock was set back. Gives how many were.
+
+        A document is due within ``longest``, and a lease ends within ``lease``. Raises ``StoreUnavailable``.
+        """
+        now = self.clock.now()
+        return int(await self.write(partial(_bring_near, now=now, due=now + longest, lease=now + lease)))
+
     async def operator(self) -> AccountId | None:
         """The account of whoever runs this gateway: the first that was made."""
         if self._operator is None:
@@ -126,6 +138,21 @@ def unfinished(connection: Connection, *, limit: int) -> list[Message]:
 def _confirm(connection: Connection, *, actor: str, detail: dict[str, object], now: datetime) -> None:
     if connection.execute(delete(setting).where(setting.c.name == _RECONCILE)).rowcount:
         note(connection, now, actor, "confirmed the gap", detail=detail)
+
+
+def _put(connection: Connection, *, name: str, value: object) -> None:
+    if not connection.execute(update(setting).where(setting.c.name == name).values(value=value)).rowcount:
+        connection.execute(insert(setting).values(name=name, value=value))
+
+
+def _bring_near(connection: Connection, *, now: datetime, due: datetime, lease: datetime) -> int:
+    known = tables.message.c
+    waits = known.next_attempt.is_not(None)
+    leases = update(tables.message).where(waits, known.lease_until > lease).values(lease_until=lease)
+    connection.execute(leases)
+    return connection.execute(
+        update(tables.message).where(waits, known.next_attempt > due).values(next_attempt=now)
+    ).rowcount
 
 
 def _operator(connection: Connection) -> AccountId | None:

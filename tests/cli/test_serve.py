@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -25,9 +26,9 @@ def market(tmp_path: Path) -> Market:
     return new_market(tmp_path / "market", 1, now=datetime.now(UTC))
 
 
-def _serve(market: Market) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+def _serve(market: Market, **more: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     command = [sys.executable, "-m", "gateway", "serve", "--json", "--config", str(market.members[0].config)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY")} | more
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
@@ -54,6 +55,22 @@ def test_it_says_where_it_is_gives_the_first_key_once_and_drains(market: Market)
     again.send_signal(signal.SIGTERM)
     again.communicate(timeout=30)
     assert again.returncode == 0
+
+
+def test_probes_hear_first_that_it_stops_and_meanwhile_it_goes_on(market: Market) -> None:
+    process, ready = _serve(market, GATEWAY__API__NOTICE="3 seconds")
+    assert _call(ready, "", "/readyz")["ready"] is True
+    process.send_signal(signal.SIGTERM)
+    until, status = time.monotonic() + 20, 200
+    while status == 200 and time.monotonic() < until:
+        try:
+            _call(ready, "", "/readyz")
+        except HTTPError as error:
+            status, body = error.code, json.loads(error.read())
+    assert (status, body["checks"]["stopping"]) == (503, "it is about to stop")
+    assert _call(ready, ready["api_key"], "/v1/documents", NETWORK)["status"] == "queued"
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_what_was_accepted_is_there_after_a_kill(market: Market) -> None:

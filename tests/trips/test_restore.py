@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
+import pytest
+
 from gateway.app import FIRST_ACCOUNT, open_gateway
 from gateway.config import load
 from gateway.model.lifecycle import State
@@ -21,6 +23,7 @@ from gateway.ports import Filter
 from gateway.server import open_sites
 from gateway.smp.zone_server import serve_zone
 from gateway.upkeep import back_up_store, restore_store
+from gateway.web import health
 from tests.trips.conftest import FACTS, NETWORK, Corner
 
 
@@ -51,8 +54,9 @@ def letters(member: Member) -> int:
 
 
 async def test_after_a_restore_nothing_is_sent_until_a_person_confirms_and_then_under_the_old_ids(
-    tmp_path: Path, blueprint: Path
+    tmp_path: Path, blueprint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health, "CACHE_SECONDS", 0.0)
     market = read_market(await asyncio.to_thread(shutil.copytree, blueprint, tmp_path / "market"))
     member, other = market.members
     config, backup = load(member.config, {}), tmp_path / "backup"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.errors import ChannelUnavailable, StoreUnavailable
+from gateway.errors import ChannelUnavailable
 from gateway.web.auth import Keys
 from gateway.web.frame import SECURITY_HEADERS
 from gateway.web.home import read_description
@@ -252,44 +252,6 @@ async def test_bodies_together_may_hold_only_so_much(site: Site) -> None:
     assert intake.held == 0
     async with intake.take(request()) as octets:
         assert octets == b"x" * 500
-
-
-async def test_ready_when_the_store_answers_and_the_worker_runs(site: Site) -> None:
-    assert (await site.client.get("/livez")).status == 200
-    answer = await site.get("/readyz")
-    assert (answer.status, answer.json["ready"], answer.json["checks"]["worker"]) == (503, False, "it does not run")
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(site.gateway.worker.run())
-        await asyncio.sleep(0.05)
-        answer = await site.get("/readyz")
-        site.gateway.worker.stop()
-    assert (answer.status, answer.json) == (
-        200,
-        {"ready": True, "checks": {"store": "ok", "disk": "ok", "reconcile": "ok", "worker": "ok"}},
-    )
-
-
-async def test_not_ready_says_what_is_wrong_and_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_: str) -> None:
-        raise StoreUnavailable("The database cannot be used: /secret/path")
-
-    monkeypatch.setattr(site.gateway.store, "account_of_key", broken)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    async with site.client.get("/readyz") as answer:
-        body = await answer.json()
-    assert answer.status == 503
-    assert "600,000 octets" in body["checks"]["disk"]
-    assert body["checks"]["store"] != "ok" and "secret" not in str(body)
-
-
-async def test_metrics_are_prometheus_text(site: Site) -> None:
-    await site.get("/v1/documents")
-    async with site.client.get("/metrics") as answer:
-        text = await answer.text()
-    assert answer.headers["Content-Type"].startswith("text/plain")
-    assert 'gateway_http_answers_total{status="200"} 1' in text
-    for line in text.splitlines():
-        assert line.startswith("# ") or re.fullmatch(r"[a-z_]+(\{[a-z_]+=\"[^\"]*\"\})? [0-9.]+", line), line
 
 
 async def test_the_first_page_says_what_this_is_and_links_to_the_api(site: Site) -> None:
