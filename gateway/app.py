@@ -6,6 +6,7 @@ reverse order. A test can open several gateways side by side; there is no global
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import secrets
