@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gateway.as4.gzipped import compress
 from gateway.as4.msh import Receiving, Sending, new_message_id
+from gateway.as4.shapes import Shapes
 from gateway.model.document import Envelope
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing
@@ -132,13 +133,17 @@ def main() -> None:
     )
     endpoint = Endpoint(url="", certificate=c3.der, seat=c3.common_name, transport_profile="")
 
+    answers, requests = Shapes(), Shapes()
+
     def sending() -> Sending:
-        return Sending(message, endpoint, identity=c2, trust=trust, clock=Now())
+        return Sending(message, endpoint, identity=c2, trust=trust, clock=Now(), shapes=answers)
 
     request = sending().request()
 
     def receiving() -> Receiving:
-        return Receiving(request.content_type, request.body, identity=c3, trust=trust, now=NOW, unwrap=unwrap)
+        return Receiving(
+            request.content_type, request.body, identity=c3, trust=trust, now=NOW, unwrap=unwrap, shapes=requests
+        )
 
     read = receiving()
     read.read()

@@ -22,6 +22,7 @@ from benchmarks.codec import ENVELOPE, NOW, Now, invoice, parties
 from gateway.as4 import ebms, mime, msh, soap, usual
 from gateway.as4.gzipped import compress
 from gateway.as4.msh import Receiving, Sending, new_message_id
+from gateway.as4.shapes import Shapes
 from gateway.as4.wss import references, signature
 from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
@@ -33,7 +34,7 @@ from gateway.ubl import sbdh
 PRIVATE, PUBLIC, PARSE, C14N = "RSA private (key, receipt)", "RSA public (signature)", "XML parse", "canonical XML"
 MIME, GUNZIP, BUSINESS, FACTS = "MIME", "gunzip", "business envelope", "facts of the invoice"
 OPEN, SECURITY, HEADER, RECEIPT = "AES and digest of the part", "WS-Security", "eb:Messaging", "receipt text"
-SOAP, REST = "SOAP shape and ids", "rest"
+SOAP, SHAPE, REST = "SOAP shape and ids", "envelope of a known shape", "rest"
 STEPS: Final = (
     PRIVATE,
     PUBLIC,
@@ -41,6 +42,7 @@ STEPS: Final = (
     C14N,
     MIME,
     SOAP,
+    SHAPE,
     SECURITY,
     HEADER,
     OPEN,
@@ -95,6 +97,7 @@ def watched(steps: Steps, trust: Trust) -> Iterator[None]:
     whose: tuple[tuple[str, Any, str], ...] = (
         (PARSE, safexml, "parse"),
         (PARSE, soap, "parse"),
+        (SHAPE, msh.Receiving, "_recognised"),
         (C14N, signature, "canonical"),
         (C14N, references, "canonical"),
         (MIME, mime, "read_message"),
@@ -164,9 +167,17 @@ def main() -> None:
     endpoint = Endpoint(url="", certificate=c3.der, seat=c3.common_name, transport_profile="")
     request = Sending(message, endpoint, identity=c2, trust=trust, clock=Now()).request()
 
+    requests = Shapes()
+
     def receive(identity: Identity, unwrap: msh.Unwrap) -> bytes:
         receiving = Receiving(
-            request.content_type, request.body, identity=identity, trust=trust, now=NOW, unwrap=unwrap
+            request.content_type,
+            request.body,
+            identity=identity,
+            trust=trust,
+            now=NOW,
+            unwrap=unwrap,
+            shapes=requests,
         )
         receiving.read()
         return receiving.receipt()

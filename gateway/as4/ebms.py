@@ -82,14 +82,23 @@ class Problem:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A ds:Reference in a receipt: what it names, with the algorithm and the base64 of its digest, empty if none."""
+
+    uri: str
+    algorithm: str
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One signal message: a receipt, or errors. ``receipt`` holds the acknowledged ds:Reference elements."""
+    """One signal message: a receipt, or errors. ``receipt`` holds what it acknowledges."""
 
     message_id: str
     ref_to: str
     errors: tuple[Problem, ...]
-    receipt: tuple[etree._Element, ...] | None
+    receipt: tuple[Acknowledged, ...] | None
 
 
 def _tag(local: str) -> str:
@@ -194,7 +203,11 @@ def read_signal(messaging: etree._Element) -> Signal | None:
         message_id=next((found.text or "" for found in _named((info,), _ID)), "").strip(),
         ref_to=next((found.text or "" for found in _named((info,), _REF_TO)), "").strip(),
         errors=tuple(_problem(error) for error in _named(units, _ERROR)),
-        receipt=tuple(_named(_named(_named(receipts, _NRI), _NR_PART), _REFERENCE)) if receipts else None,
+        receipt=tuple(
+            _acknowledged(reference) for reference in _named(_named(_named(receipts, _NRI), _NR_PART), _REFERENCE)
+        )
+        if receipts
+        else None,
     )
 
 
@@ -204,6 +217,18 @@ def _named(parents: Iterable[etree._Element], tag: str) -> Iterator[etree._Eleme
         for child in nodes_of(parent):
             if child.tag == tag:
                 yield child
+
+
+def _acknowledged(reference: etree._Element) -> Acknowledged:
+    """Its method and value, in whatever namespace they are."""
+    method = value = None
+    for child in nodes_of(reference):
+        name = child.tag.rpartition("}")[2]
+        if name == "DigestMethod" and method is None:
+            method = child.get("Algorithm", "")
+        elif name == "DigestValue" and value is None:
+            value = "".join((child.text or "").split())
+    return Acknowledged(reference.get("URI", ""), method or "", value or "")
 
 
 def _problem(error: etree._Element) -> Problem:

@@ -23,11 +23,13 @@ from lxml import etree
 
 from gateway.as4 import ebms, mime, soap, usual
 from gateway.as4.gzipped import inflate
+from gateway.as4.learning import shape_of
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.namespaces import SHA256
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.rules import Payload, check_envelope, check_profile, match_parts
+from gateway.as4.shapes import Shapes
 from gateway.as4.wss.encryption import Encryption, open_parts, read_encryption
 from gateway.as4.wss.references import Demand
 from gateway.as4.wss.signature import Signed, read_header, verify
@@ -51,7 +53,6 @@ from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode, Receipt
 from gateway.ports import Clock
 from gateway.security.keys import Identity
-from gateway.security.safexml import nodes_of
 from gateway.security.trust import Role, Trust
 
 Unwrap = Callable[[bytes], Unwrapped]
@@ -102,6 +103,7 @@ class Sending:
         clock: Clock,
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
+        shapes: Shapes | None = None,
     ) -> None:
         if len(outgoing.message_id) > limits.message_id or not _PLAIN_ID.fullmatch(outgoing.message_id):
             raise StateError(f"“{outgoing.message_id[:80]}” cannot be the id of a message of ours")
@@ -112,6 +114,7 @@ class Sending:
         self._clock = clock
         self._profile = profile
         self._limits = limits
+        self._shapes = Shapes() if shapes is None else shapes
         self._content_id = f"part.{outgoing.message_id}"
 
     @cached_property
@@ -167,6 +170,10 @@ class Sending:
         ``PeerRefused``: an ebMS error. ``InvalidAnswer``: a receipt that proves nothing. ``PeerUnavailable``: no
         signal at all. The HTTP status decides nothing, since access points send signals with any.
         """
+        seen = self._shapes.read(body, (), self._demand())
+        if seen is not None and seen.signal is not None and seen.signal.receipt:
+            self._is_addressee(seen.signed)
+            return self._receipt(seen.signal, seen.signed, body)
         envelope = self._open(status, content_type, body)
         signal = None if envelope.messaging is None else ebms.read_signal(envelope.messaging)
         failures = () if signal is None else [e for e in signal.errors if e.severity != "warning"]
@@ -175,6 +182,13 @@ class Sending:
         if failures:
             self._refused(envelope, signal, failures[0], body)
         signed = self._verify(envelope)
+        receipt = self._receipt(signal, signed, body)
+        if self._shapes.wants(body):
+            shape = shape_of(body, envelope, (), signed, self._limits, signal=signal)
+            self._shapes.keep(body, shape)
+        return receipt
+
+    def _receipt(self, signal: ebms.Signal, signed: Signed, body: bytes) -> Receipt:
         self._compare(signal)
         return Receipt(
             message_id=MessageId(signal.message_id),
@@ -206,9 +220,7 @@ class Sending:
 
     def _verify(self, envelope: soap.Envelope) -> Signed:
         """Messaging and Body are signed by the addressee: its very certificate, or one of the same name."""
-        demand = Demand(
-            trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._clock.now()
-        )
+        demand = self._demand()
         try:
             header = read_header(envelope, demand)
             signed = verify(envelope, header, (), demand)
@@ -216,42 +228,34 @@ class Sending:
             raise InvalidAnswer(f"The signature of the answer is not acceptable: {error}") from None
         except RevocationUnknown as error:
             raise PeerUnavailable(f"The answer cannot be judged now: {error}", sent=True, remedy=error.remedy) from None
+        self._is_addressee(signed)
+        return signed
+
+    def _demand(self) -> Demand:
+        return Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._clock.now())
+
+    def _is_addressee(self, signed: Signed) -> None:
         if signed.signer.der != self._endpoint.certificate and signed.signer.common_name != self._endpoint.seat:
             raise InvalidAnswer(f"The answer is signed by {signed.signer.common_name}, not by {self._endpoint.seat}")
-        return signed
 
     def _compare(self, signal: ebms.Signal) -> None:
         """The receipt is about this message and repeats each of our digests; foreign additions are let be."""
         if signal.ref_to != self._outgoing.message_id:
             raise InvalidAnswer("The receipt acknowledges another message")
         acknowledged: dict[str, tuple[str, str]] = {}
-        for reference in signal.receipt or ():
-            uri = reference.get("URI", "")
-            if uri in acknowledged:
+        for named in signal.receipt or ():
+            if named.uri in acknowledged:
                 raise InvalidAnswer("The receipt names a reference twice")
-            acknowledged[uri] = _digest_of(reference)
+            acknowledged[named.uri] = (named.algorithm, named.digest)
         for uri, digest in self._signature.references:
             if acknowledged.get(uri) != (SHA256, digest):
                 raise InvalidAnswer(f"The receipt does not repeat the digest of {uri}")
-
-
-def _digest_of(reference: etree._Element) -> tuple[str, str]:
-    """Algorithm and base64 digest of a reference in a receipt, empty where there is none; in whatever namespace."""
-    method = value = None
-    for child in nodes_of(reference):
-        name = child.tag.rpartition("}")[2]
-        if name == "DigestMethod" and method is None:
-            method = child.get("Algorithm", "")
-        elif name == "DigestValue" and value is None:
-            value = "".join((child.text or "").split())
-    return method or "", value or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A request past every gate: what was verified, and what is needed to answer it."""
 
-    envelope: soap.Envelope
     parts: tuple[mime.Headed, ...]
     signed: Signed
     encryption: Encryption | None
@@ -274,6 +278,7 @@ class Receiving:
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
         in_memory: int = sys.maxsize - 1,
+        shapes: Shapes | None = None,
     ) -> None:
         self._content_type = content_type
         self._body = body
@@ -284,6 +289,7 @@ class Receiving:
         self._profile = profile
         self._limits = limits
         self._in_memory = in_memory
+        self._shapes = Shapes() if shapes is None else shapes
         self._messaging: etree._Element | None = None
         self._message_id = ""
         self._signed: Signed | None = None
@@ -297,9 +303,14 @@ class Receiving:
         """
         # (1) MIME and SOAP within their limits.
         message = self._split()
-        envelope = soap.read_envelope(message.soap, self._limits)
+        content_ids = tuple(part.content_id for part in message.parts)
+        demand = Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._now)
         # (2) Signature and trust; no private key is used before this holds.
-        opened = self._verify(envelope, message.parts)
+        opened = self._recognised(message, content_ids, demand)
+        envelope = None
+        if opened is None:
+            envelope = soap.read_envelope(message.soap, self._limits)
+            opened = self._verify(envelope, message.parts, content_ids, demand)
         # (3) Decrypt, compare with the signed digest, inflate.
         part, octets = self._open(opened)
         # (4) Profile and parties, then the business envelope.
@@ -310,6 +321,8 @@ class Receiving:
             business = self._unwrapped(octets)
             check_envelope(user, business.envelope, self._profile)
         self._signed, self._message_id = opened.signed, user.message_id
+        if envelope is not None:
+            self._learn(message.soap, envelope, content_ids, opened)
         return Received(
             message_id=MessageId(user.message_id),
             conversation_id=user.conversation_id,
@@ -355,14 +368,40 @@ class Receiving:
     def _split(self) -> mime.Related[Any]:
         return mime.read_message(self._content_type, self._body, self._limits)
 
-    def _verify(self, envelope: soap.Envelope, parts: tuple[mime.Headed, ...]) -> Opened:
+    def _recognised(self, message: mime.Related[Any], content_ids: tuple[str, ...], demand: Demand) -> Opened | None:
+        """The short way, for an envelope that looks like one that was read whole before."""
+        seen = self._shapes.read(message.soap, content_ids, demand, self._identity.der)
+        user = None if seen is None else usual.read_user_message(seen.signed.messaging, self._limits)
+        if seen is None or user is None:
+            return None
+        self._message_id = user.message_id
+        return self._opened(message.parts, content_ids, seen.signed, seen.encryption, user)
+
+    def _learn(self, octets: bytes, envelope: soap.Envelope, content_ids: tuple[str, ...], opened: Opened) -> None:
+        if self._shapes.wants(octets):
+            shape = shape_of(
+                octets,
+                envelope,
+                content_ids,
+                opened.signed,
+                self._limits,
+                encryption=opened.encryption,
+                whose=self._identity.der,
+            )
+            self._shapes.keep(octets, shape)
+
+    def _verify(
+        self,
+        envelope: soap.Envelope,
+        parts: tuple[mime.Headed, ...],
+        content_ids: tuple[str, ...],
+        demand: Demand,
+    ) -> Opened:
         if envelope.messaging is None:
             raise InvalidMessage(EbmsCode.INVALID_HEADER, "There is no eb:Messaging header")
         self._messaging = envelope.messaging
-        content_ids = tuple(part.content_id for part in parts)
         if "" in content_ids or len(set(content_ids)) != len(content_ids):
             raise InvalidMessage(EbmsCode.MIME_INCONSISTENCY, "A part has no Content-ID, or two have the same")
-        demand = Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._now)
         try:
             header = read_header(envelope, demand)
             encryption = read_encryption(
@@ -376,12 +415,20 @@ class Receiving:
         if user is None:
             _correspond(ebms.glimpse_hrefs(envelope.messaging), content_ids)
             user = ebms.read_user_message(envelope.messaging, self._limits)
-        else:
-            _correspond({unquote((part.href or "").removeprefix("cid:")) for part in user.parts}, content_ids)
         if len(envelope.body) or (envelope.body.text or "").strip():
             raise InvalidMessage(EbmsCode.VALUE_INCONSISTENT, "The SOAP Body must be empty")
-        payload = match_parts(user, content_ids, self._profile)
-        return Opened(envelope, parts, signed, encryption, user, payload)
+        return self._opened(parts, content_ids, signed, encryption, user)
+
+    def _opened(
+        self,
+        parts: tuple[mime.Headed, ...],
+        content_ids: tuple[str, ...],
+        signed: Signed,
+        encryption: Encryption | None,
+        user: ebms.UserMessage,
+    ) -> Opened:
+        _correspond({unquote((part.href or "").removeprefix("cid:")) for part in user.parts}, content_ids)
+        return Opened(parts, signed, encryption, user, match_parts(user, content_ids, self._profile))
 
     def _open(self, opened: Opened) -> tuple[Octets, Octets]:
         """The part as signed, and the business envelope's octets."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,8 +38,8 @@ from gateway.model.signals import EbmsCode
 from gateway.security.safexml import nodes_of
 from gateway.security.trust import Believed, Role
 
-_PKCS1: Final = padding.PKCS1v15()
-_SHA256: Final = hashes.SHA256()
+PKCS1: Final = padding.PKCS1v15()
+SHA256: Final = hashes.SHA256()
 
 SIGNATURE: Final = f"{{{ns.DS}}}Signature"
 ENCRYPTED_KEY: Final = f"{{{ns.XENC}}}EncryptedKey"
@@ -119,7 +120,7 @@ def verify(envelope: Envelope, header: SecurityHeader, content_ids: tuple[str, .
         references, parts = read_references(envelope, elements[2:], content_ids, demand)
     # (4) The signature value over SignedInfo.
     try:
-        signer.key.verify(base64_of(value), octets, _PKCS1, _SHA256)
+        signer.key.verify(base64_of(value), octets, PKCS1, SHA256)
     except InvalidSignature:
         raise InvalidMessage(EbmsCode.FAILED_AUTHENTICATION, "The signature is not valid") from None
     # (5) The digests of Messaging and Body.
@@ -139,15 +140,23 @@ def _signer(envelope: Envelope, key_info: etree._Element, demand: Demand) -> Bel
     (holder,) = children(key_info, STR)
     (reference,) = children(holder, TOKEN_REFERENCE)
     token = token_of(envelope, reference)
+    return believe(token.text or "", lambda: base64_of(token), demand)
 
-    def decode() -> bytes:
-        der = base64_of(token)
-        if len(der) > demand.limits.certificate:
+
+def believe(token: str, decode: Callable[[], bytes], demand: Demand) -> Believed:
+    """Whether we believe the signer whose certificate the token holds; ``decode`` is called for one not seen yet.
+
+    Raises ``InvalidMessage`` for one who is not trusted, ``RevocationUnknown`` when nobody can tell now.
+    """
+
+    def der() -> bytes:
+        octets = decode()
+        if len(octets) > demand.limits.certificate:
             noncompliant("The signing certificate is too large")
-        return der
+        return octets
 
     try:
-        return demand.trust.believe_token(token.text or "", Role.ACCESS_POINT, demand.at, decode)
+        return demand.trust.believe_token(token, Role.ACCESS_POINT, demand.at, der)
     except Untrusted as error:
         raise InvalidMessage(
             EbmsCode.FAILED_AUTHENTICATION, "The signing certificate is not trusted in this network", text=str(error)
