@@ -32,7 +32,7 @@ from gateway.security.trust import Believed, Trust
 from gateway.ubl import sbdh
 
 PRIVATE, PUBLIC, PARSE, C14N = "RSA private (key, receipt)", "RSA public (signature)", "XML parse", "canonical XML"
-MIME, GUNZIP, BUSINESS, FACTS = "MIME", "gunzip", "business envelope", "facts of the invoice"
+MIME, GUNZIP, BUSINESS, FACTS = "MIME", "gunzip", "business envelope", "plain business envelope"
 OPEN, SECURITY, HEADER, RECEIPT = "AES and digest of the part", "WS-Security", "eb:Messaging", "receipt text"
 SOAP, SHAPE, REST = "SOAP shape and ids", "envelope of a known shape", "rest"
 STEPS: Final = (
@@ -111,7 +111,7 @@ def watched(steps: Steps, trust: Trust) -> Iterator[None]:
         (HEADER, msh, "check_profile"),
         (OPEN, msh, "open_parts"),
         (GUNZIP, msh, "inflate"),
-        (FACTS, sbdh, "_facts"),
+        (FACTS, sbdh, "usual_envelope"),
         (RECEIPT, ebms, "write_receipt"),
         (RECEIPT, msh, "sign"),
         (RECEIPT, msh, "write_envelope"),

@@ -14,6 +14,7 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.msh import Request, Sending
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
+from gateway.as4.shapes import Shapes
 from gateway.model.message import Outgoing
 from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint
@@ -40,6 +41,7 @@ class As4Client:
         self._clock = clock
         self._profile = profile
         self._limits = limits
+        self._shapes = Shapes()
         self._calls = Calls() if calls is None else calls
         self._owned = calls is None
 
@@ -69,6 +71,7 @@ class As4Client:
             clock=self._clock,
             profile=self._profile,
             limits=limits,
+            shapes=self._shapes,
         )
         request: Request | LargeRequest
         if isinstance(sending, LargeSending):

@@ -24,6 +24,7 @@ from gateway.as4.msh import Receiving, Unwrap
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
+from gateway.as4.shapes import Shapes
 from gateway.as4.turns import Turns
 from gateway.config.values import neighbourhood
 from gateway.errors import (
@@ -73,6 +74,7 @@ class As4Endpoint:
         limits: Limits = LIMITS,
         large: Large | None = None,
         door: Door = lambda: None,
+        shapes: Shapes | None = None,
     ) -> None:
         self._door = door
         self._identity = identity
@@ -83,6 +85,7 @@ class As4Endpoint:
         self._accept = accept
         self._profile = profile
         self._limits = limits
+        self._shapes = Shapes() if shapes is None else shapes
         self._turns = Turns()
         self._held = 0
         """Octets of all request bodies at hand."""
@@ -166,6 +169,7 @@ class As4Endpoint:
             "unwrap": self._unwrap,
             "profile": self._profile,
             "limits": self._limits,
+            "shapes": self._shapes,
         }
         limits = self._limits
         if self._large is None or body.place is None:

@@ -290,6 +290,7 @@ class Receiving:
         self._limits = limits
         self._in_memory = in_memory
         self._shapes = Shapes() if shapes is None else shapes
+        self._demand = Demand(trust=trust, algorithms=profile.algorithms, limits=limits, at=now)
         self._messaging: etree._Element | None = None
         self._message_id = ""
         self._signed: Signed | None = None
@@ -304,7 +305,7 @@ class Receiving:
         # (1) MIME and SOAP within their limits.
         message = self._split()
         content_ids = tuple(part.content_id for part in message.parts)
-        demand = Demand(trust=self._trust, algorithms=self._profile.algorithms, limits=self._limits, at=self._now)
+        demand = self._demand
         # (2) Signature and trust; no private key is used before this holds.
         opened = self._recognised(message, content_ids, demand)
         envelope = None
@@ -332,7 +333,7 @@ class Receiving:
             is_test=user.is_test,
             envelope=business.envelope,
             document=business.document,
-            facts=business.facts,
+            summary=business.summary,
             part=part,
             compressed=opened.payload is not None and opened.payload.compressed,
             soap=message.soap,
@@ -487,6 +488,6 @@ _NOTHING: Final = Unwrapped(
         created="",
     ),
     document=b"",
-    facts=None,
+    summary=None,
 )
 """What stands in for the business envelope of a test message, which has none."""

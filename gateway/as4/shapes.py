@@ -151,6 +151,11 @@ class Shapes:
     def __init__(self) -> None:
         self._known: dict[bytes, _Known] = {}
 
+    @property
+    def known(self) -> int:
+        """How many shapes are known."""
+        return sum(len(known.shapes) for known in self._known.values())
+
     def read(
         self, octets: bytes, content_ids: tuple[str, ...], demand: Demand, whose: bytes = b""
     ) -> Recognised | None:
@@ -202,7 +207,7 @@ class Shapes:
 def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], demand: Demand) -> Recognised | None:
     signer = believe(shape.token, lambda: binascii.a2b_base64(shape.token), demand)
     signer.key.verify(
-        binascii.a2b_base64(values[shape.signature].replace(b"\n", b""), strict_mode=True),
+        _octets(values[shape.signature]),
         shape.signed_info.fill(values),
         PKCS1,
         SHA256,
@@ -227,9 +232,16 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
     signed = Signed(signer=signer, messaging=messaging, references=tuple(references), parts=parts)
     encryption = None
     if shape.key is not None:
-        wrapped = binascii.a2b_base64(values[shape.key].replace(b"\n", b""), strict_mode=True)
-        encryption = Encryption(wrapped, dict(zip(content_ids, shape.media_types, strict=True)))
+        encryption = Encryption(_octets(values[shape.key]), dict(zip(content_ids, shape.media_types, strict=True)))
     return Recognised(signed, encryption, None if shape.receipt is None else _signal(shape.receipt, values))
+
+
+def _octets(value: bytes) -> bytes:
+    """Base64, in lines or not; raises ``ValueError``."""
+    octets = binascii.a2b_base64(value.replace(b"\n", b""), strict_mode=True)
+    if not octets:
+        raise ValueError("nothing is there")
+    return octets
 
 
 def _signal(receipt: Acknowledging, values: list[bytes]) -> Signal:

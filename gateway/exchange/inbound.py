@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import JUDGED, DocumentRules, Policy, as_detail
 from gateway.exchange.step import Outcome, explained, wait_of
 from gateway.exchange.threads import in_thread_if_large
-from gateway.model.document import Facts, Verdict, bare_facts
+from gateway.model.document import Facts, Summary, Verdict, bare_facts
 from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -208,7 +208,7 @@ class Inbound:
             next_attempt=None if pulled else now,
             created=now,
             updated=now,
-            **_described(received.facts),
+            **_described(received.summary),
         )
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
         entry = TimelineEntry(
@@ -238,19 +238,12 @@ def _explained(event: Event, delivery: str, error: GatewayError) -> Event:
     return replace(event, detail={**event.detail, "delivery": delivery, **explained(error)})
 
 
-def _described(facts: Facts | None) -> dict[str, Any]:
+def _described(summary: Summary | None) -> dict[str, Any]:
     """What the message tells of the document; nothing where we do not understand it."""
-    if facts is None:
-        return {}
-    return {
-        "number": facts.number,
-        "issue_date": facts.issue_date,
-        "due_date": facts.due_date,
-        "amount": facts.amount,
-        "currency": facts.currency,
-        "seller_name": facts.seller.shown_name,
-        "buyer_name": facts.buyer.shown_name,
-    }
+    return {} if summary is None else {name: getattr(summary, name) for name in _SUMMARY}
+
+
+_SUMMARY: Final = tuple(field.name for field in fields(Summary))
 
 
 def _used_before(received: Received) -> InvalidMessage:

@@ -110,6 +110,20 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What lists show of an invoice or credit note."""
+
+    number: str
+    issue_date: date | None
+    due_date: date | None
+    currency: str
+    amount: Decimal | None
+    """Amount due for payment (BT-115)."""
+    seller_name: str
+    buyer_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The facts of one invoice or credit note that routing, envelope and lists need."""
 
@@ -128,6 +142,18 @@ class Facts:
     def kind(self) -> str:
         """``Invoice`` or ``CreditNote``."""
         return self.document_type.name
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(
+            number=self.number,
+            issue_date=self.issue_date,
+            due_date=self.due_date,
+            currency=self.currency,
+            amount=self.amount,
+            seller_name=self.seller.shown_name,
+            buyer_name=self.buyer.shown_name,
+        )
 
     @property
     def self_billed(self) -> bool:
@@ -166,11 +192,11 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unwrapped:
-    """An opened business envelope: its header, the octets of the document in it, and the document's facts."""
+    """An opened business envelope: its header, the octets of the document in it, and what lists show of it."""
 
     envelope: Envelope
     document: Octets
-    facts: Facts | None
+    summary: Summary | None
     """None where the document is no invoice or credit note that we understand; it is carried all the same."""
 
 

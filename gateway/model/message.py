@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from gateway.model.document import Envelope, Facts
+from gateway.model.document import Envelope, Facts, Summary
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import State
 from gateway.model.octets import Octets
@@ -163,7 +163,7 @@ class Received:
     envelope: Envelope
     document: Octets
     """The business document's octets."""
-    facts: Facts | None
+    summary: Summary | None
     """What was read of it together with the envelope; None for a document that we do not understand."""
     part: Octets
     """The part as signed: gzip when the sender compressed it."""

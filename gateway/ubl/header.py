@@ -218,6 +218,18 @@ def _scopes(header: _Section) -> Scopes:
     return _mandatory(found)
 
 
+def fits(envelope: Envelope, namespace: str, name: str) -> None:
+    """The header describes the document with that root; raises ``InvalidMessage``."""
+    for what, said, found in (
+        ("Standard", envelope.standard, namespace),
+        ("Type", envelope.type, name),
+        ("TypeVersion", envelope.type_version, envelope.document_type.version),
+        ("DOCUMENTID", envelope.document_type.syntax, f"{namespace}::{name}"),
+    ):
+        if said != found:
+            raise refuse(f"{what} says “{said[:200]}”, but the document is “{found[:200]}”")
+
+
 # --- the values ------------------------------------------------------------------------------------------------------
 
 

@@ -103,10 +103,10 @@ def unwrap(octets: Spooled, target: Path, *, limit: int) -> Unwrapped:
     """
     envelope, document = _open(octets, target, limit=limit)
     try:
-        facts = read_facts(document) if is_invoice(document) else None
+        summary = read_facts(document).summary if is_invoice(document) else None
     except InvalidDocument:
-        facts = None
-    return Unwrapped(envelope=envelope, document=document, facts=facts)
+        summary = None
+    return Unwrapped(envelope=envelope, document=document, summary=summary)
 
 
 def _open(octets: Spooled, target: Path, *, limit: int) -> tuple[Envelope, Spooled]:

@@ -12,12 +12,13 @@ from typing import Final
 from lxml import etree
 
 from gateway.errors import InvalidDocument
-from gateway.model.document import Envelope, Facts, Finding, Unwrapped
+from gateway.model.document import Envelope, Finding, Summary, Unwrapped
 from gateway.model.identifiers import PARTICIPANT_SCHEME
 from gateway.security import safexml
-from gateway.ubl.header import SPACE, read_header, refuse, tag, usual_header
+from gateway.ubl.header import SPACE, fits, read_header, refuse, tag, usual_header
 from gateway.ubl.invoice import facts_of
 from gateway.ubl.names import MAX_DOCUMENT, SBDH, WRAPPED, is_invoice
+from gateway.ubl.plain import usual_envelope
 
 MAX_HEADER: Final = 64_000
 """Octets before the document; other gateways look for the header in the first 64 KiB only."""
@@ -58,6 +59,8 @@ def unwrap(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Unwrapped:
     """
     if len(octets) > limit:
         raise refuse(f"the business envelope has {len(octets)} octets, at most {limit} are taken here")
+    if (plain_one := usual_envelope(octets)) is not None:
+        return plain_one
     # (1) Well-formed, a StandardBusinessDocument, its header first, and exactly one document after it.
     try:
         root = safexml.parse(octets, huge=True)
@@ -86,17 +89,17 @@ def unwrap(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Unwrapped:
     envelope, end = found or (read_header(header), 0)
     # (3) The header describes the document; a wrapper of something that is not XML describes itself.
     if namespace != WRAPPED:
-        _fits(envelope, namespace, name)
+        fits(envelope, namespace, name)
     # (4) The document by itself.
     piece = _slice(octets, header, end) if plain else b""
     if not piece or not _stands_alone(piece, payload, declared):
         piece = etree.tostring(payload, encoding="UTF-8", xml_declaration=False, with_tail=False)
-    return Unwrapped(envelope=envelope, document=piece, facts=_facts(payload))
+    return Unwrapped(envelope=envelope, document=piece, summary=_summary(payload))
 
 
-def _facts(payload: etree._Element) -> Facts | None:
+def _summary(payload: etree._Element) -> Summary | None:
     try:
-        return facts_of(payload) if is_invoice(payload) else None
+        return facts_of(payload).summary if is_invoice(payload) else None
     except InvalidDocument:
         return None
 
@@ -162,17 +165,6 @@ def _payload_octets(document: bytes) -> bytes:
     except safexml.UnsafeXml as error:
         finding = Finding(rule="XML", location=f"line {error.line}", message=f"{error}.")
         raise InvalidDocument(finding.message, findings=[finding]) from None
-
-
-def _fits(envelope: Envelope, namespace: str, name: str) -> None:
-    for what, said, found in (
-        ("Standard", envelope.standard, namespace),
-        ("Type", envelope.type, name),
-        ("TypeVersion", envelope.type_version, envelope.document_type.version),
-        ("DOCUMENTID", envelope.document_type.syntax, f"{namespace}::{name}"),
-    ):
-        if said != found:
-            raise refuse(f"{what} says “{said[:200]}”, but the document is “{found[:200]}”")
 
 
 def _slice(octets: bytes, header: etree._Element, header_end: int) -> bytes:

@@ -21,6 +21,7 @@ from gateway.as4 import mime, soap
 from gateway.as4.gzipped import compress
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.msh import Receiving, Request, Sending
+from gateway.as4.shapes import Shapes
 from gateway.model.document import Envelope
 from gateway.model.identifiers import DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing, Received
@@ -31,7 +32,7 @@ from gateway.security.safexml import parse
 from gateway.security.standing import Revocations
 from gateway.security.trust import Trust
 from gateway.ubl.sbdh import unwrap, wrap
-from tests.as4.doors import receiving_of
+from tests.as4.doors import DOOR, receiving_of
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared"
 CORPUS = SHARED / "corpus" / "as4"
@@ -77,8 +78,18 @@ class World:
         return Sending(message or outgoing(), facts.pop("endpoint", self.endpoint()), **facts)
 
     def receiving(self, content_type: str, body: bytes, **changes: Any) -> Receiving:
-        facts: dict[str, Any] = {"identity": self.c3, "trust": self.trust, "now": NOW, "unwrap": unwrap} | changes
-        return receiving_of(content_type, body, **facts)
+        facts: dict[str, Any] = {"identity": self.c3, "trust": self.trust, "now": NOW, "unwrap": unwrap}
+        if DOOR.shapes is not None:
+            self.teach(DOOR.shapes)
+        return receiving_of(content_type, body, **(facts | changes))
+
+    def teach(self, shapes: Shapes) -> None:
+        """Let an honest message of C2 be known, where none is yet."""
+        if not shapes.known:
+            honest = self.sending().request()
+            facts: dict[str, Any] = {"identity": self.c3, "trust": self.trust, "now": NOW, "unwrap": unwrap}
+            Receiving(honest.content_type, honest.body, shapes=shapes, **facts).read()
+            assert shapes.known
 
     def read(self, request: Request, **changes: Any) -> Received:
         return self.receiving(request.content_type, request.body, **changes).read()

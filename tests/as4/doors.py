@@ -1,6 +1,7 @@
-"""The two ways into the gateway for one message: in memory, and from file to file as the large ones go.
+"""The ways into the gateway for one message: in memory, from file to file as the large ones go, and in memory where an
+honest message of the same sender has taught its shape.
 
-``DOOR.file`` chooses. The tests that take the fixture ``door`` run through both, so that neither is the weaker one.
+``DOOR`` chooses. The tests that take the fixture ``door`` run through all, so that none is the weaker one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from gateway.as4.large import LargeReceiving, UnwrapLarge
 from gateway.as4.limits import LIMITS
 from gateway.as4.msh import Receiving, Unwrap
+from gateway.as4.shapes import Shapes
 from gateway.files.spool import Place, in_memory, write_all
 from gateway.model.document import Envelope
 from gateway.model.message import Received
@@ -27,6 +29,7 @@ from gateway.ubl import large, sbdh
 @dataclass
 class _Door:
     file: bool = False
+    shapes: Shapes | None = None
 
 
 DOOR = _Door()
@@ -60,12 +63,15 @@ def _unwrap_large(unwrap: Unwrap) -> UnwrapLarge:
 
 def receiving_of(content_type: str, body: bytes, **facts: Any) -> Receiving:
     """A message on its way in, through the door that is open."""
+    if DOOR.shapes is not None:
+        facts.setdefault("shapes", DOOR.shapes)
     return (_FromFile if DOOR.file else Receiving)(content_type, bytes(body), **facts)
 
 
-@pytest.fixture(params=["in memory", "from file to file"])
+@pytest.fixture(params=["in memory", "from file to file", "of a known shape"])
 def door(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Runs a test through both doors."""
+    """Runs a test through every door."""
     DOOR.file = request.param == "from file to file"
+    DOOR.shapes = Shapes() if request.param == "of a known shape" else None
     yield
-    DOOR.file = False
+    DOOR.file, DOOR.shapes = False, None

@@ -57,6 +57,8 @@ async def _open_site(kit: Kit, limits: Limits, stack: ExitStack) -> AsyncIterato
     spool.open()
     stack.callback(spool.close)
     unwrap_large = partial(large.unwrap, limit=limits.inflated)
+    if DOOR.shapes is not None:
+        kit.world.teach(DOOR.shapes)
     endpoint = As4Endpoint(
         identity=kit.c3,
         trust=kit.world.trust,
@@ -65,6 +67,7 @@ async def _open_site(kit: Kit, limits: Limits, stack: ExitStack) -> AsyncIterato
         accept=site.accept,
         limits=replace(limits, in_memory=0) if DOOR.file else limits,
         large=Large(spool=spool, unwrap=unwrap_large) if DOOR.file else None,
+        shapes=DOOR.shapes,
     )
     runner = serving.low_level(partial(endpoint.answer, "/as4"))
     async with serving.open_site(runner, serving.listen(Address("127.0.0.1", 0)), limits=limits) as opened:

@@ -43,7 +43,7 @@ def came(
             created="2026-11-25T12:00:00Z",
         ),
         document=sample("network"),
-        facts=None,
+        summary=None,
         part=gzip.compress(part, mtime=0),
         compressed=True,
         soap=b"<soap/>",

@@ -49,7 +49,7 @@ def _received(clock: object, *, id: str = "a@b", part: bytes = b"one", seat: str
         is_test=False,
         envelope=envelope,
         document=DOCUMENT,
-        facts=invoice.read(DOCUMENT),
+        summary=invoice.read(DOCUMENT).summary,
         part=gzip.compress(part, mtime=0),
         compressed=True,
         soap=b"<soap/>",

@@ -62,7 +62,7 @@ def _agree_on_envelope(octets: bytes, limit: int, folder: Path, unwrap: object) 
         assert other.value.code == refusal.code
         return
     found = large.unwrap(file, folder / "document", limit=limit)
-    assert (found.envelope, found.facts) == (small.envelope, small.facts)
+    assert (found.envelope, found.summary) == (small.envelope, small.summary)
     document = in_memory(found.document)
     assert document == small.document or _meaning(document) == _meaning(small.document)
 

@@ -267,7 +267,7 @@ class Site:
             is_test=False,
             envelope=around,
             document=document,
-            facts=ubl_invoice.read(document),
+            summary=ubl_invoice.read(document).summary,
             part=gzip.compress(sbd, mtime=0),
             compressed=True,
             soap=b"<soap/>",

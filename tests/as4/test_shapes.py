@@ -1,0 +1,232 @@
+"""Envelopes of a known shape: read the short way, they say what the whole reading says, and nothing else is let in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from gateway.as4 import mime, soap
+from gateway.as4.limits import LIMITS
+from gateway.as4.msh import Receiving, Request
+from gateway.as4.shapes import Shape, Shapes
+from gateway.errors import GatewayError, InvalidMessage, UnreadableRequest
+from gateway.model.message import Received
+from gateway.model.signals import Receipt
+from gateway.ubl.sbdh import unwrap
+from tests.as4.as4_parts import (
+    CORPUS,
+    NOW,
+    Recorded,
+    World,
+    outgoing,
+    peer_identity,
+    peer_trust,
+    recorded,
+    vectors,
+)
+from tests.as4.test_vectors import RECEIVER
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("the envelope was read whole")
+
+
+def reading(world: World, request: Request, shapes: Shapes | None) -> Receiving:
+    return Receiving(
+        request.content_type,
+        request.body,
+        identity=world.c3,
+        trust=world.trust,
+        now=NOW,
+        unwrap=unwrap,
+        shapes=shapes,
+    )
+
+
+def outcome(read: Callable[[], Received]) -> object:
+    """What came out: the message, or the error in the words that the peer gets."""
+    try:
+        return read()
+    except InvalidMessage as error:
+        return error.code, error.detail
+    except UnreadableRequest as error:
+        return error.status, str(error)
+    except GatewayError as error:
+        return type(error), str(error)
+
+
+@pytest.fixture
+def taught(world: World) -> Shapes:
+    shapes = Shapes()
+    world.teach(shapes)
+    return shapes
+
+
+def another(world: World) -> Request:
+    """A second message of the same peer, in which everything differs that may."""
+    message = outgoing(message_id="c5a9e3d0-0001-4f0e-9a24-6d0a3b5f2c11@pop000001.as4", conversation_id="another")
+    return world.sending(message).request()
+
+
+def test_the_second_message_is_read_by_its_values_and_says_the_same(world: World, taught: Shapes) -> None:
+    request = another(world)
+    whole = reading(world, request, None)
+    expected = whole.read()
+    with mock.patch.object(soap, "read_envelope", never):
+        short = reading(world, request, taught)
+        assert short.read() == expected
+    assert short._signed is not None and whole._signed is not None
+    assert [r.text for r in short._signed.references] == [r.text for r in whole._signed.references]
+    assert taught.known == 1
+
+
+def test_a_receipt_is_read_by_its_values_too(world: World, request_of_c2: Request) -> None:
+    answers = Shapes()
+    for number in range(2):
+        sending = world.sending(outgoing(message_id=f"message-{number}@pop000001.as4"), shapes=answers)
+        request = sending.request()
+        receiving = reading(world, request, None)
+        receiving.read()
+        answer = receiving.receipt()
+        if not number:
+            sending.close(200, "application/soap+xml", answer)
+        else:
+            with mock.patch.object(soap, "read_envelope", never):
+                receipt = sending.close(200, "application/soap+xml", answer)
+            assert isinstance(receipt, Receipt) and receipt.ref_to == "message-1@pop000001.as4"
+            assert receipt.message_id.encode() in answer and receipt.signer == world.c3.common_name
+            other = world.sending(outgoing(message_id="message-2@pop000001.as4"), shapes=answers)
+            with pytest.raises(GatewayError, match="another message"):
+                other.close(200, "application/soap+xml", answer)
+    assert answers.known == 1
+
+
+def _recorded(folder: str, message: Recorded, shapes: Shapes | None) -> Receiving:
+    return Receiving(
+        message.content_type,
+        message.body,
+        identity=peer_identity(RECEIVER[folder]),
+        trust=peer_trust(),
+        now=NOW,
+        unwrap=unwrap,
+        shapes=shapes,
+    )
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the recorded messages (../shared/corpus/as4) are absent")
+@pytest.mark.parametrize("folder", sorted(RECEIVER))
+def test_what_foreign_access_points_send_has_a_shape_and_is_read_by_it(folder: str) -> None:
+    read, unlike = 0, []
+    for entry in vectors(folder):
+        message, shapes = recorded(folder, entry["name"]), Shapes()
+        expected = outcome(_recorded(folder, message, shapes).read)
+        if not isinstance(expected, Received):
+            assert not shapes.known
+            continue
+        read += 1
+        if not shapes.known:
+            unlike.append(entry["name"])
+            continue
+        with mock.patch.object(soap, "read_envelope", never):
+            assert outcome(_recorded(folder, message, shapes).read) == expected
+    assert read and unlike in ([], ["comment-in-messageid"]), unlike
+
+
+def _pieces(request: Request) -> tuple[int, int, bytes]:
+    at = request.body.index(request.soap)
+    return at, at + len(request.soap), request.soap
+
+
+def _changed(request: Request, envelope: bytes) -> Request:
+    start, end, _ = _pieces(request)
+    return Request(
+        content_type=request.content_type,
+        body=request.body[:start] + envelope + request.body[end:],
+        soap=envelope,
+    )
+
+
+def agree(world: World, taught: Shapes, envelope: bytes, request: Request) -> object:
+    """The short and the whole reading come to the same end; gives it."""
+    changed = _changed(request, envelope)
+    found = outcome(reading(world, changed, taught).read)
+    assert found == outcome(reading(world, changed, None).read)
+    return found
+
+
+def test_one_octet_changed_or_put_in_anywhere_ends_as_in_the_whole_reading(world: World, taught: Shapes) -> None:
+    request = another(world)
+    envelope = request.soap
+    chance = random.Random(5)
+    good = 0
+    for at in sorted(chance.sample(range(len(envelope)), 400)):
+        octet = chance.choice(
+            (b"<", b"&", b">", b'"', b"'", b"\n", b"\r", b" ", b"x", b"=", b"\x00", b"\xc3", b"/", b"#")
+        )
+        after = at + chance.randrange(2)
+        good += isinstance(agree(world, taught, envelope[:at] + octet + envelope[after:], request), Received)
+    assert good < 40  # blanks in the markup and what is not signed
+
+
+def _slots(taught: Shapes, envelope: bytes) -> tuple[Shape, list[bytes]]:
+    (known,) = taught._known.values()
+    (shape,) = known.shapes
+    values = shape.match(envelope)
+    assert values is not None
+    return shape, values
+
+
+def _written(shape: Shape, values: list[bytes]) -> bytes:
+    return b"".join(literal + value for (literal, _), value in zip(shape.steps, values, strict=True)) + shape.tail
+
+
+def test_values_in_each_others_place_end_as_in_the_whole_reading(world: World, taught: Shapes) -> None:
+    request = another(world)
+    shape, values = _slots(taught, request.soap)
+    assert _written(shape, values) == request.soap
+    for one in range(len(values)):
+        for other in range(len(values)):
+            if values[one] != values[other]:
+                swapped = list(values)
+                swapped[one] = values[other]
+                agree(world, taught, _written(shape, swapped), request)
+
+
+@pytest.mark.parametrize("value", [b"", b" ", b"\n", b"a&#x41;b", b"<x/>", b"\xc3\xa5", b"a>b", b"%23", b"cid:", b"#"])
+def test_strange_values_end_as_in_the_whole_reading(world: World, taught: Shapes, value: bytes) -> None:
+    request = another(world)
+    shape, values = _slots(taught, request.soap)
+    for place in range(len(values)):
+        for strange in (value, values[place] + value, value + values[place]):
+            agree(world, taught, _written(shape, [*values[:place], strange, *values[place + 1 :]]), request)
+
+
+def test_a_message_for_another_certificate_of_ours_is_not_recognised(world: World, taught: Shapes) -> None:
+    request = another(world)
+    message = mime.read_message(request.content_type, request.body, LIMITS)
+    content_ids = tuple(part.content_id for part in message.parts)
+    receiving = reading(world, request, taught)
+    assert taught.read(message.soap, content_ids, receiving._demand, world.c3.der) is not None
+    assert taught.read(message.soap, content_ids, receiving._demand, world.c2.der) is None
+    assert taught.read(message.soap, (content_ids[0] + "x",), receiving._demand, world.c3.der) is None
+    assert taught.read(message.soap, (), receiving._demand, world.c3.der) is None
+
+
+def test_a_refused_message_teaches_nothing(world: World) -> None:
+    shapes = Shapes()
+    request = another(world)
+    spoiled = Request(content_type=request.content_type, body=request.body[:-60] + b"x" + request.body[-59:], soap=b"")
+    assert isinstance(outcome(reading(world, spoiled, shapes).read), tuple)
+    assert shapes.known == 0
+
+
+def test_a_peer_whose_envelopes_are_never_alike_is_studied_no_longer(world: World) -> None:
+    shapes = Shapes()
+    request = another(world)
+    for _ in range(16):
+        assert shapes.wants(request.soap)
+    assert not shapes.wants(request.soap)

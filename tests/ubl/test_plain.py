@@ -1,0 +1,160 @@
+"""Plain business envelopes: read from their text, they say what the tree says, and what is not plain is left to it."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import GatewayError, InvalidDocument
+from gateway.model.document import Envelope, Unwrapped
+from gateway.ubl import invoice, sbdh
+from gateway.ubl.plain import usual_envelope
+from tests.ubl.ubl_parts import example
+
+CORPUS = Path(__file__).resolve().parents[2] / ".." / "shared" / "corpus" / "invoices"
+DOCUMENT = example("network")
+
+
+def envelope_of(document: bytes) -> Envelope:
+    facts = invoice.read(document)
+    seller, buyer = facts.seller.endpoint, facts.buyer.endpoint
+    return Envelope(
+        sender=seller or buyer or invoice.read(DOCUMENT).seller.endpoint,  # type: ignore[arg-type]
+        receiver=buyer or seller or invoice.read(DOCUMENT).buyer.endpoint,  # type: ignore[arg-type]
+        document_type=facts.document_type,
+        process=facts.process,
+        country_c1="SE",
+        instance_id="7f6f2c2e-6a58-4b57-9f1c-2d7c7c6f7a10",
+        created="2026-11-25T10:15:30Z",
+        standard=facts.document_type.namespace,
+        type_version=facts.document_type.version,
+        type=facts.document_type.name,
+    )
+
+
+@pytest.fixture
+def by_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sbdh, "usual_envelope", lambda octets: None)
+
+
+def tree(octets: bytes) -> Unwrapped | None:
+    """What the tree says; None where it refuses."""
+    try:
+        return sbdh.unwrap(octets)
+    except GatewayError:
+        return None
+
+
+WRAPPED = sbdh.wrap(DOCUMENT, envelope_of(DOCUMENT))
+
+
+@pytest.mark.usefixtures("by_the_tree")
+def test_our_own_envelope_is_plain() -> None:
+    found = usual_envelope(WRAPPED)
+    assert found is not None and found == tree(WRAPPED)
+    assert found.summary is not None and found.summary.number == invoice.read(DOCUMENT).number
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus (../shared/corpus/invoices) is absent")
+@pytest.mark.usefixtures("by_the_tree")
+def test_the_text_says_what_the_tree_says_of_every_document_of_the_corpus() -> None:
+    plain = others = 0
+    for file in sorted(CORPUS.rglob("*.xml")):
+        try:
+            document = re.sub(b"<!--.*?-->", b"", file.read_bytes(), flags=re.DOTALL)
+            octets = sbdh.wrap(document, envelope_of(document))
+        except InvalidDocument:
+            continue
+        found = usual_envelope(octets)
+        if found is None:
+            others += 1
+            continue
+        plain += 1
+        assert found == tree(octets), file
+    assert plain > 300, (plain, others)
+
+
+@pytest.mark.usefixtures("by_the_tree")
+def test_one_octet_changed_or_put_in_anywhere_is_read_as_the_tree_reads_it_or_not_at_all() -> None:
+    chance = random.Random(3)
+    plain = 0
+    for _ in range(3000):
+        at = chance.randrange(len(WRAPPED))
+        octet = chance.choice(
+            (b"<", b">", b"&", b'"', b"/", b"\r", b"\n", b" ", b"x", b":", b"=", b"!", b"?", b"\x00", b"\xff")
+        )
+        changed = WRAPPED[:at] + octet + WRAPPED[at + chance.randrange(2) :]
+        found = usual_envelope(changed)
+        if found is not None:
+            plain += 1
+            assert found == tree(changed), (at, octet)
+    assert 300 < plain < 2900
+
+
+def _inside(old: str, new: str) -> bytes:
+    assert old.encode() in WRAPPED, old
+    return WRAPPED.replace(old.encode(), new.encode(), 1)
+
+
+TOTAL = "<cac:LegalMonetaryTotal>"
+NAME = "<cac:PartyName><cbc:Name>A</cbc:Name></cac:PartyName>"
+DEEP = b"<a>" * 3000 + b"</a>" * 3000 + TOTAL.encode()
+NOT_PLAIN = {
+    "comment": _inside("<cbc:ID>", "<!-- <cbc:ID>other</cbc:ID> --><cbc:ID>"),
+    "CDATA": _inside(TOTAL, f"<cbc:Note><![CDATA[{TOTAL}]]></cbc:Note>{TOTAL}"),
+    "processing instruction": _inside("<cac:LegalMonetaryTotal>", "<?a b?><cac:LegalMonetaryTotal>"),
+    "document type": b"<!DOCTYPE StandardBusinessDocument>" + WRAPPED,
+    "two documents": WRAPPED.replace(b"</StandardBusinessDocument>", b"<a/></StandardBusinessDocument>"),
+    "text beside": WRAPPED.replace(b"</StandardBusinessDocument>", b"text</StandardBusinessDocument>"),
+    "a namespace lent by the envelope": WRAPPED.replace(b' xmlns:cac="', b' xmlns:cac2="', 1).replace(
+        b"<StandardBusinessDocument ", b'<StandardBusinessDocument xmlns:cac="urn:x" '
+    ),
+    "names declared again below": _inside("<cac:LegalMonetaryTotal>", '<cac:LegalMonetaryTotal xmlns:cbc="urn:x">'),
+    "an agent before the name": _inside("<cac:PartyName>", f"<cac:AgentParty>{NAME}</cac:AgentParty><cac:PartyName>"),
+    "unbound prefix": _inside("<cac:LegalMonetaryTotal>", "<foo:bar/><cac:LegalMonetaryTotal>"),
+    "deep": WRAPPED.replace(TOTAL.encode(), DEEP),
+    "cut": WRAPPED[:-40],
+    "another document than the header says": WRAPPED.replace(b"<Type>Invoice<", b"<Type>CreditNote<"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_PLAIN)
+def test_what_is_not_plain_is_left_to_the_tree(name: str) -> None:
+    assert NOT_PLAIN[name] != WRAPPED
+    assert usual_envelope(NOT_PLAIN[name]) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<cbc:ID>", "<cbc:ID >"),
+        ("<cbc:ID>", "<cbc:ID>  "),
+        ("<cbc:IssueDate>", "<cbc:IssueDate>x"),
+        ("<cbc:CustomizationID>", "<cbc:CustomizationID>a b"),
+        ("<cac:PartyName>", "<cac:PartyName><cbc:Name></cbc:Name></cac:PartyName><cac:PartyName>"),
+        ("<cac:PartyName>", "<cac:PartyIdentification></cac:PartyIdentification><cac:PartyName>"),
+        ("<cbc:PayableAmount", "<cbc:PayableAmount>1e3</cbc:PayableAmount><cbc:PayableAmount"),
+        ("<cac:LegalMonetaryTotal>", "<cac:LegalMonetaryTotal></cac:LegalMonetaryTotal><cac:LegalMonetaryTotal>"),
+        ("</cac:AccountingSupplierParty>", "</cac:AccountingSupplierParty><cbc:ID>late</cbc:ID>"),
+        ("<cac:AccountingSupplierParty>", "<cac:BillingReference/><cac:AccountingSupplierParty>"),
+    ],
+)
+@pytest.mark.usefixtures("by_the_tree")
+def test_odd_values_are_read_as_the_tree_reads_them_or_not_at_all(old: str, new: str) -> None:
+    changed = _inside(old, new)
+    found = usual_envelope(changed)
+    assert found is None or found == tree(changed)
+
+
+@pytest.mark.usefixtures("by_the_tree")
+def test_a_document_that_is_no_invoice_is_carried_without_a_summary() -> None:
+    order = b'<Order xmlns="urn:oasis:names:specification:ubl:schema:xsd:Order-2"><a/></Order>'
+    envelope = envelope_of(DOCUMENT)
+    kind = envelope.document_type.parse(str(envelope.document_type).replace("Invoice-2::Invoice", "Order-2::Order"))
+    octets = sbdh.wrap(order, replace(envelope, document_type=kind, standard="", type=""))
+    found = usual_envelope(octets)
+    assert found is not None and found.summary is None and found == tree(octets)
