@@ -11,7 +11,7 @@ import gateway.fallback
 from gateway.discovery import ChannelContext, find_kinds, open_channel
 from gateway.errors import ConfigurationError
 
-DELIVERIES = ("folder", "inbox", "webhook")
+DELIVERIES = ("folder", "inbox", "s3", "sftp", "webhook")
 
 
 class Clock:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from channel_parts import mail_server, make_context, make_page, make_parcel
+from far_sides import S3Server, s3_server, sftp_server
 from webhook_receiver import SECRET, webhook_receiver
 
 import gateway.delivery
@@ -85,11 +86,53 @@ async def webhook(base: Path) -> AsyncIterator[Rig]:
         yield Rig(table, lambda: got + [headers["webhook-id"] for headers, _ in receiver.got], take_away)
 
 
+@asynccontextmanager
+async def sftp(base: Path) -> AsyncIterator[Rig]:
+    async with sftp_server(base / "server") as server:
+        got: list[str] = []
+        target = base / "server/in/peppol"
+
+        def take_away() -> None:
+            got.extend(path.name for path in target.glob("*.json"))
+            shutil.rmtree(target, ignore_errors=True)
+
+        yield Rig(server.table(base / "server"), lambda: got + [p.name for p in target.glob("*.json")], take_away)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bucket() -> Iterator[None]:
+    with s3_server() as server:
+        BUCKET.append(server)
+        yield
+    BUCKET.clear()
+
+
+BUCKET: list[S3Server] = []
+
+
+@asynccontextmanager
+async def s3(base: Path) -> AsyncIterator[Rig]:
+    (server,) = BUCKET
+    server.empty()
+    got: list[str] = []
+
+    def arrived() -> list[str]:
+        return got + [key for key in server.keys() if key.endswith(".json")]  # noqa: SIM118 - no mapping
+
+    def take_away() -> None:
+        got[:] = arrived()
+        server.empty()
+
+    yield Rig(server.table(), arrived, take_away)
+
+
 RIGS: dict[str, Any] = {
     "email": email,
     "print": lambda base: files(base, {}, "*/*.pdf"),
     "folder": lambda base: files(base, {"kind": "folder"}, "*.json"),
     "inbox": inbox,
+    "s3": s3,
+    "sftp": sftp,
     "webhook": webhook,
 }
 WRITES_NOTHING = {"inbox"}
