@@ -336,6 +336,16 @@ class Store(Protocol):
         """Everything that happened to one document, oldest first."""
         ...
 
+    async def happened(
+        self, account: AccountId, after: int, limit: int
+    ) -> tuple[Sequence[tuple[int, Message, TimelineEntry]], int]:
+        """What happened after that number, oldest first: (number, document as it is now, row); and where to go on."""
+        ...
+
+    async def latest(self) -> int:
+        """The number of what happened last."""
+        ...
+
     async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
         """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""
         ...

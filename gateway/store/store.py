@@ -21,7 +21,7 @@ from gateway.model.message import Evidence, Message, Participant, PayloadKind, T
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
-from gateway.store import accounts, documents, figures, queries, registrations, steps
+from gateway.store import accounts, documents, figures, happened, queries, registrations, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
@@ -195,6 +195,17 @@ class SqlStore:
     async def timeline(self, account: AccountId, id: DocumentId) -> Sequence[TimelineEntry]:
         """Everything that happened to one document, oldest first. Raises ``NotFound``."""
         return await self._reads.read(partial(queries.timeline, account=account, id=id))
+
+    async def happened(
+        self, account: AccountId, after: int, limit: int
+    ) -> tuple[Sequence[tuple[int, Message, TimelineEntry]], int]:
+        """What happened in the account after that number, oldest first, and the number to go on from."""
+        ask = partial(happened.happened, account=account, after=after, limit=limit, now=self._clock.now())
+        return await self._reads.read(ask)
+
+    async def latest(self) -> int:
+        """The number of what happened last."""
+        return await self._reads.read(happened.latest)
 
     async def payload(self, id: DocumentId, kind: PayloadKind) -> bytes:
         """The octets, compared with their digest. Raises ``NotFound`` or ``StateError`` when they differ."""

@@ -16,6 +16,7 @@ from gateway.web.body import Intake
 from gateway.web.contents import Contents
 from gateway.web.destinations import Destinations
 from gateway.web.documents import Documents
+from gateway.web.events import Events
 from gateway.web.frame import REQUESTS, frame, harden
 from gateway.web.health import Health
 from gateway.web.home import Home
@@ -46,6 +47,7 @@ def application(gateway: Gateway) -> web.Application:
         Participants(gateway, intake),
         Operating(gateway),
         Destinations(gateway),
+        Events(gateway),
         Health(gateway),
         Home(gateway),
     ):
