@@ -55,7 +55,7 @@ def filled(*paths: str) -> Check:
 
     def check(node: Node, document: Document) -> Fault | None:
         for path in paths:
-            if node.normal(path):
+            if node.filled(path):
                 return None
         return Fault(node, kind="missing", words={"element": paths})
 
@@ -133,7 +133,11 @@ def day(node: Node) -> int:
 
 def any_double(node: Node, path: str, test: Callable[[float], bool]) -> bool:
     """XPath's comparison of a path with a number: true when one of its values, as ``xs:double``, passes."""
-    found = node.all(path)
+    return any_of(node.all(path), test)
+
+
+def any_of(found: list[Node], test: Callable[[float], bool]) -> bool:
+    """The same of elements at hand."""
     try:
         return any(test(double_of(one.text)) for one in found)
     except NotANumber:

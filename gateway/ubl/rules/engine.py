@@ -1,23 +1,26 @@
 """One walk over the document, then the checks that its elements call for.
 
 A :class:`Program` is made from packs and learns as it goes: for each absolute path it keeps what the packs have to
-say about it (:class:`_State`), so that a second invoice of the same shape costs one dictionary look-up an element.
-What Schematron calls patterns is kept: of the contexts of one pattern only the first that fits an element is used.
+say about it, for each shape of an element which checks can still find something (``plans``, ``shapes``, ``sieve``).
+So a second line, or a second invoice, costs what its values cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import localcontext
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 from lxml import etree
 
-from gateway.ubl.names import short_name
+from gateway.security.safexml import nodes_of
 from gateway.ubl.rules.numbers import EXACT
-from gateway.ubl.rules.pack import Check, Choice, Condition, Context, Fault, Pack, Pattern
+from gateway.ubl.rules.pack import Fault, Given, Pack
+from gateway.ubl.rules.plans import Checks, Planner
+from gateway.ubl.rules.shapes import MAX_KIDS, Attributes, Entry, Path, Shape
+from gateway.ubl.rules.sieve import LINES, Choosing, Sieved, sift, whole
 from gateway.ubl.rules.tree import WHITE, Document, Node, Stopped
 
 ANYWHERE: Final = frozenset(
@@ -40,14 +43,13 @@ ANYWHERE: Final = frozenset(
     }
 )
 """Names of elements that rules look for in the whole document."""
-_MAX_STATES: Final = 20_000
-"""Paths that a program remembers; a sender of ever new ones gets no more of the memory."""
+_MAX_PATHS: Final = 20_000
+_MAX_ENTRIES: Final = 8_000
+_MAX_CODE: Final = 8
+"""What a program remembers: paths, entries, the signs of a code; a sender of ever new ones gets no more memory."""
+_NOTHING: Final[Sieved] = ((), ())
 
-_Checks = tuple[tuple[str, Check], ...]
-_Candidate = tuple[Condition | None, Choice | None, _Checks, dict[str, _Checks]]
-_Candidates = tuple[tuple[_Candidate, ...], ...]
-_Plan = tuple[_Checks, _Candidates]
-"""The checks that an element has in any case, and the patterns in which it depends."""
+K = TypeVar("K")
 
 
 @dataclass(slots=True)
@@ -60,142 +62,211 @@ class Outcome:
     """Set when the rule set ended with an error: then there are no other faults, and the document is refused."""
 
 
-class _State:
-    """Everything the packs say about one absolute path."""
-
-    __slots__ = ("attributes", "collect", "name", "next", "not_used", "path", "plain", "plans")
-
-    def __init__(self, path: tuple[str, ...]) -> None:
-        self.path = path
-        self.name = path[-1] if path else ""
-        self.next: dict[str, _State] = {}
-        self.collect = self.name in ANYWHERE
-        self.not_used: tuple[str, ...] = ()
-        self.attributes: dict[str, tuple[str, ...]] = {}
-        self.plain = False
-        """Nobody looks for the element by name, and no table speaks of it."""
-        self.plans: tuple[tuple[int, _Plan], ...] = ()
-        """By pack (its place): what to check; packs that have nothing to say are left out."""
-
-
 class Program:
     """Packs, ready to judge documents together in one walk. Safe to use from several threads."""
 
     def __init__(self, packs: Sequence[Pack]) -> None:
         self.packs = tuple(packs)
-        self._tables = [
-            (path, attribute, rule)
-            for pack in packs
-            for rule, row in pack.not_used.items()
-            for path, attribute in _rows(row)
-        ]
-        self._start = _State(())
-        self._states = 0
+        self._planner = Planner(packs, ANYWHERE)
+        self._givens = self._planner.givens
+        self._start = Path(())
+        self._paths: list[Path] = []
+        self._entries = 0
 
     def judge(self, root: etree._Element) -> list[Outcome]:
         """The outcome of each pack. The document has passed its schema; the tree is not changed."""
-        document, work = self._walk(root)
+        document, busy = self._walk(root)
+        work, blank = self._note(document, busy)
         with localcontext(EXACT):
-            return [self._run(pack, document, todo) for pack, todo in zip(self.packs, work, strict=True)]
+            givens = {given: _true(given, document) for given in self._givens}
+            outcomes = [self._run(number, document, todo, blank, givens) for number, todo in enumerate(work)]
+        document.memo.clear()  # what rules keep there may hold nodes, and they the document
+        return outcomes
 
-    def _walk(self, root: etree._Element) -> tuple[Document, list[list[tuple[Node, _Plan]]]]:
-        """Build the nodes, apply the tables, and list which elements have checks to run."""
-        state = self._start.next.get(root.tag) or self._learn(self._start, root.tag)
-        work: list[list[tuple[Node, _Plan]]] = [[] for _ in self.packs]
-        top = Node(state.name, None, _attributes(root), root.text or "")
-        document = Document(top)
-        self._note(document, work, top, state)
-        stack: list[tuple[Iterator[etree._Element], Node, _State]] = [(iter(root), top, state)]
-        named, noted, empty = document.named, document.noted, document.empty
-        while stack:
-            children, parent, above = stack[-1]
-            follow = above.next
-            kids = parent.kids
+    def _walk(self, root: etree._Element) -> tuple[Document, list[int]]:
+        """Build the document, and list the elements that somebody wants to look at."""
+        document, busy = Document(), []
+        entries, texts, parents = document.entries, document.texts, document.parents
+        here, path = 0, self._start.next.get(root.tag) or self._learn(self._start, root.tag)
+        attributes: list[tuple[str, str]] = root.items()  # type: ignore[assignment]  # the stubs say bytes too
+        children, follow = iter(nodes_of(root)), path.next
+        kids: list[Shape] = []
+        stack = []
+        entries.append(_OPEN)
+        texts.append(root.text or "")
+        parents.append(0)
+        place = 1
+        while True:
             for element in children:
                 tag = element.tag
-                if tag.__class__ is not str:  # a comment or processing instruction divides the text
-                    _join(parent, element)
-                    continue
-                state = follow.get(tag) or self._learn(above, tag)
-                name = state.name
-                items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]  # the stubs say bytes too
+                below = follow.get(tag)
+                if below is None:
+                    if tag.__class__ is not str:  # a comment or processing instruction divides the text
+                        _join(document, here, element)
+                        continue
+                    below = self._learn(path, tag)
                 text = element.text or ""
-                node = Node(name, parent, dict(items) if items else _NO_ATTRIBUTES, text)
-                if name in kids:
-                    kids[name].append(node)
-                elif kids:
-                    kids[name] = [node]
-                else:
-                    kids = parent.kids = {name: [node]}
-                if not state.plain:
-                    if state.collect:
-                        named.setdefault(name, []).append(node)
-                    for rule in state.not_used:
-                        noted.setdefault(rule, []).append(node)
-                    if items:
-                        _note_attributes(noted, node, state)
-                for place, plan in state.plans:
-                    work[place].append((node, plan))
-                if len(element):
-                    stack.append((iter(element), node, state))
+                items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]
+                nodes = nodes_of(element)
+                texts.append(text)
+                parents.append(here)
+                if nodes:
+                    entries.append(_OPEN)
+                    stack.append((children, here, path, kids, attributes))
+                    children, here, path, kids, attributes = iter(nodes), place, below, [], items
+                    follow = below.next
+                    place += 1
                     break
-                if not text or not text.strip(WHITE):
-                    empty.append(node)
+                if below.coded and text in below.codes:
+                    known = below.codes[text]
+                else:
+                    known = below.filled if text.strip(WHITE) else below.blank
+                entry = known.get(tuple(items) if items else ()) or self._leaf(below, text, items)
+                entries.append(entry)
+                kids.append(entry.shape)
+                if entry.busy:
+                    busy.append(place)
+                place += 1
             else:
-                stack.pop()
-                if not parent.kids and not parent.text.strip(WHITE):
-                    empty.append(parent)
-        return document, work
+                if not stack:
+                    break
+                entry = self._body(path, kids, texts[here], attributes)
+                entries[here] = entry
+                if entry.busy:
+                    busy.append(here)
+                children, here, path, kids, attributes = stack.pop()
+                follow = path.next
+                kids.append(entry.shape)
+        place = 1
+        for shape in kids:
+            document.top.setdefault(shape.name, []).append(place)
+            place += shape.size
+        found = [name for name in LINES if name in document.top]
+        others = [shape for shape in kids if shape.name not in LINES] if found else kids
+        entries[0] = self._body(path, others, texts[0], attributes, tuple(found))
+        busy.append(0)
+        busy.sort()
+        return document, busy
 
-    def _note(self, document: Document, work: list[list[tuple[Node, _Plan]]], root: Node, state: _State) -> None:
-        """What the walk does for every element, for the root."""
-        for rule in state.not_used:
-            document.noted.setdefault(rule, []).append(root)
-        _note_attributes(document.noted, root, state)
-        for place, plan in state.plans:
-            work[place].append((root, plan))
+    def _body(
+        self, path: Path, kids: list[Shape], text: str, items: list[tuple[str, str]], lines: tuple[str, ...] = ()
+    ) -> Entry:
+        """The entry of an element with children; ``lines`` are names of children that are not counted."""
+        inside = tuple(kids)
+        filled = bool(text.strip(WHITE)) or bool(lines)
+        key = (inside, filled, tuple(items), lines) if filled or items or lines else inside
+        known = path.bodies.get(key)
+        if known is None:
+            kept = len(kids) <= MAX_KIDS
+            shape = path.shape(inside, filled, tuple([name for name, _ in items]))
+            known = self._remember(Entry(path, shape, tuple(items), kept=kept), path.bodies, key)
+        return known
 
-    def _run(self, pack: Pack, document: Document, work: list[tuple[Node, _Plan]]) -> Outcome:
+    def _leaf(self, path: Path, text: str, items: list[tuple[str, str]]) -> Entry:
+        """The entry of an element without children that is met for the first time."""
+        filled = bool(text.strip(WHITE))
+        known: dict[Attributes, Entry] = path.filled if filled else path.blank
+        code = text if path.coded and len(text) <= _MAX_CODE else None
+        if code is not None:
+            known = path.codes.setdefault(code, {})
+        shape = path.shape((), filled, tuple([name for name, _ in items]), code)
+        return self._remember(Entry(path, shape, tuple(items), kept=True), known, tuple(items))
+
+    def _remember(self, entry: Entry, known: dict[K, Entry], key: K) -> Entry:
+        if entry.kept:
+            if self._entries >= _MAX_ENTRIES:
+                self._forget()
+            self._entries += 1
+            known[key] = entry
+        return entry
+
+    def _forget(self) -> None:
+        """Begin anew with the shapes; documents in hand have what they need."""
+        for path in self._paths:
+            path.forget()
+        self._entries = 0
+
+    def _learn(self, above: Path, tag: str) -> Path:
+        """Work out what the packs say about a path that is met for the first time."""
+        path = self._planner.path(above, tag)
+        if len(self._paths) < _MAX_PATHS:
+            self._paths.append(path)
+            above.next[tag] = path
+        return path
+
+    def _note(self, document: Document, busy: list[int]) -> tuple[list[list[int]], list[int]]:
+        """Note what rules will look for; give the elements to check, by pack, and those without content."""
+        entries, named, noted = document.entries, document.named, document.noted_places
+        work: list[list[int]] = [[] for _ in self.packs]
+        blank: list[int] = []
+        for place in busy:
+            entry = entries[place]
+            if entry.special:
+                if entry.collect:
+                    named.setdefault(entry.path.name, []).append(place)
+                for rule in entry.noted:
+                    noted.setdefault(rule, []).append(place)
+                if entry.blank:
+                    blank.append(place)
+            for number in entry.places:
+                work[number].append(place)
+        return work, blank
+
+    def _run(
+        self, number: int, document: Document, todo: list[int], blank: list[int], givens: Mapping[Given, bool]
+    ) -> Outcome:
+        pack, entries = self.packs[number], document.entries
+        key = sum([answer << place for place, answer in enumerate(givens.values())]) * len(self.packs) + number
         faults: list[tuple[str, Fault]] = [
-            (rule, _unused(document.noted[rule][0], pack.not_used[rule]))
-            for rule in document.noted.keys() & pack.not_used.keys() & pack.rules.keys()
+            (rule, _unused(document.noted(rule)[0], pack.not_used[rule]))
+            for rule in document.noted_places
+            if rule in pack.not_used and rule in pack.rules
         ]
         if pack.empty_rule:
-            faults += [(pack.empty_rule, Fault(node, kind="empty")) for node in document.empty]
+            faults += [(pack.empty_rule, Fault(Node(document, place), kind="empty")) for place in blank]
         rule = ""
         try:
-            for node, (checks, patterns) in work:
+            for place in todo:
+                entry = entries[place]
+                sieved = entry.sieved.get(key)
+                if sieved is None:
+                    sieved = self._sieved(number, key, givens, Node(document, place))
+                if sieved is _NOTHING:
+                    continue
+                checks, rows = sieved
+                node = Node(document, place)
                 for rule, check in checks:  # names the rule that stopped
                     fault = check(node, document)
                     if fault is not None:
                         faults.append((rule, fault))
-                for candidates in patterns:
-                    for rule, check in _first(candidates, node, document):
+                for row in rows:
+                    for rule, check in _first(row, node):
                         fault = check(node, document)
                         if fault is not None:
                             faults.append((rule, fault))
         except Stopped as stopped:
-            stopped.rule = rule
+            stopped.rule = stopped.rule or rule
             return Outcome(pack, [], stopped)
         return Outcome(pack, faults)
 
-    def _learn(self, above: _State, tag: str) -> _State:
-        """Work out what the packs say about a path that is met for the first time."""
-        state = _State((*above.path, short_name(tag)))
-        path = state.path
-        for steps, attribute, rule in self._tables:
-            if steps == ("",) or _fits(path, steps):
-                if attribute:
-                    state.attributes[attribute] = (*state.attributes.get(attribute, ()), rule)
-                else:
-                    state.not_used = (*state.not_used, rule)
-        plans = ((place, _plan(pack, path)) for place, pack in enumerate(self.packs))
-        state.plans = tuple((place, plan) for place, plan in plans if plan != ((), ()))
-        state.plain = not (state.collect or state.not_used or state.attributes)
-        if self._states < _MAX_STATES:
-            self._states += 1
-            above.next[tag] = state
-        return state
+    def _sieved(self, number: int, key: int, givens: Mapping[Given, bool], node: Node) -> Sieved:
+        """What is to be checked on this element."""
+        entry = node.document.entries[node.place]
+        plan = entry.path.plans[number]
+        assert plan is not None  # else the element would not be among those of the pack
+        if not entry.kept:
+            return whole(plan, givens)
+        if key not in entry.sieved:
+            entry.sieved[key] = None  # seen once; shapes that never come again are not worth more
+            return whole(plan, givens)
+        self._entries += 1
+        sieved = sift(plan, givens, node)
+        if sieved == _NOTHING:
+            sieved = _NOTHING
+            if not plan.varies:
+                entry.spare(number)
+        entry.sieved[key] = sieved
+        return sieved
 
 
 @cache
@@ -204,7 +275,16 @@ def program(*packs: Pack) -> Program:
     return Program(packs)
 
 
-_NO_ATTRIBUTES: Final[dict[str, str]] = {}
+_OPEN: Final = Entry(Path(()), Shape("", (), True, (), None), (), kept=False)
+"""Stands for an element whose end is not reached."""
+
+
+def _true(given: Given, document: Document) -> bool:
+    """An error in the question means no."""
+    try:
+        return given(document)
+    except Stopped:
+        return False
 
 
 def _unused(node: Node, row: str) -> Fault:
@@ -214,97 +294,29 @@ def _unused(node: Node, row: str) -> Fault:
     return Fault(node, value, {"attribute": attribute}, "unused")
 
 
-def _attributes(element: etree._Element) -> dict[str, str]:
-    return {str(name): str(value) for name, value in element.items()}
-
-
-def _join(parent: Node, divider: etree._Element) -> None:
-    """The text after a comment belongs to the parent's value, but is a text node of its own."""
+def _join(document: Document, place: int, divider: etree._Element) -> None:
+    """The text after a comment belongs to the element's value, but is a text node of its own."""
     if divider.tail:
-        parent.text += divider.tail
-        parent.pieces += 1
+        if document.texts[place]:
+            document.divided.add(place)
+        document.texts[place] += divider.tail
 
 
-def _note_attributes(noted: dict[str, list[Node]], node: Node, state: _State) -> None:
-    for name, rules in state.attributes.items():
-        if name in node.attributes:
-            for rule in rules:
-                noted.setdefault(rule, []).append(node)
-
-
-def _first(candidates: tuple[_Candidate, ...], node: Node, document: Document) -> _Checks:
-    """The checks of the first context that fits. An error in a condition means that it does not fit."""
-    for when, choose, checks, cases in candidates:
+def _first(row: tuple[Choosing, ...], node: Node) -> Checks:
+    """The checks of the first context that fits."""
+    document = node.document
+    for choosing in row:
+        candidate = choosing.candidate
+        case = None
         try:
-            if when is not None and not when(node, document):
+            if candidate.when is not None and not candidate.when(node, document):
                 continue
-            if choose is None:
-                return checks
-            case = choose(node, document)
+            if candidate.choose is not None:
+                case = candidate.choose(node, document)
+                if case is None or case not in candidate.cases:
+                    continue
         except Stopped:
             continue
-        if case is not None and case in cases:
-            return cases[case]
+        checks = choosing.known.get(case)
+        return choosing.checks(case, node) if checks is None else checks
     return ()
-
-
-def _plan(pack: Pack, path: tuple[str, ...]) -> _Plan:
-    """What to check at this path. By pattern: the contexts that may fit, up to the first that fits in any case."""
-    fixed: _Checks = ()
-    patterns = []
-    for pattern in pack.patterns:
-        row = tuple(_possible(pack, pattern, path))
-        if row and row[0][0] is None and row[0][1] is None:
-            fixed += row[0][2]
-        elif any(checks or cases for _, _, checks, cases in row):
-            patterns.append(row)
-    return fixed, tuple(patterns)
-
-
-def _possible(pack: Pack, pattern: Pattern, path: tuple[str, ...]) -> Iterator[_Candidate]:
-    for context in pattern:
-        if any(_fits(path, steps) for steps in _alternatives(context)):
-            cases = {case: _active(pack, checks) for case, checks in context.cases.items()}
-            yield context.when, context.choose, _active(pack, context.checks), cases
-            if context.when is None and context.choose is None:
-                return
-
-
-def _active(pack: Pack, checks: Mapping[str, Check]) -> _Checks:
-    """The checks whose rules belong to the release."""
-    return tuple((rule, check) for rule, check in checks.items() if rule in pack.rules)
-
-
-def _alternatives(context: Context) -> list[tuple[str, ...]]:
-    return [tuple(path.strip().split("/")) for path in context.paths.split("|")]
-
-
-def _rows(row: str) -> list[tuple[tuple[str, ...], str]]:
-    """A path of the table as (steps, attribute), for both kinds of lines where it says ``*line``."""
-    path, _, attribute = row.partition("@")
-    path = path.rstrip("/")
-    if not path:
-        return [(("",), attribute)]  # //@attribute: on every element
-    anywhere = path.startswith("//")
-    steps = path.removeprefix("//").split("/")
-    kinds = [steps]
-    if steps[0] == "*line":
-        kinds = [["cac:InvoiceLine", *steps[1:]], ["cac:CreditNoteLine", *steps[1:]]]
-    return [((*(() if anywhere else ("", "*")), *kind), attribute) for kind in kinds]
-
-
-def _fits(path: tuple[str, ...], steps: tuple[str, ...]) -> bool:
-    """Tell whether an absolute path ends in these steps.
-
-    An empty first step ties them to the root; ``*`` is any name, ``*Amount`` each that ends so."""
-    if steps[0] == "":
-        steps = steps[1:]
-        if len(path) != len(steps):
-            return False
-    elif len(path) < len(steps):
-        return False
-    return all(_matches(step, name) for step, name in zip(steps, path[len(path) - len(steps) :], strict=True))
-
-
-def _matches(step: str, name: str) -> bool:
-    return step == name or (step.startswith("*") and name.endswith(step[1:]))

@@ -39,6 +39,8 @@ Check = Callable[[Node, Document], Fault | None]
 """Judges one element: None when all is well."""
 Condition = Callable[[Node, Document], bool]
 Choice = Callable[[Node, Document], str | None]
+Given = Callable[[Document], bool]
+"""Asks the document, whatever the element. Raising :class:`Stopped` means no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Context:
     """Alternatives parted by ``|``: ``cac:TaxTotal/cac:TaxSubtotal`` anywhere, ``/Invoice/cbc:Note`` from the root."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     """By rule id, in order."""
+    given: Given | None = None
+    """What must be true of the document; most often where seller and buyer are."""
     when: Condition | None = None
     """What else must be true of the element. An error in it means no."""
     choose: Choice | None = None

@@ -3,6 +3,9 @@
 The questions copy XPath 2.0 where it matters to a verdict: a function that takes one value stops the rule set when
 there are two (:class:`Stopped`), no value is not the same as an empty one, and white space is only the four signs
 that XML knows. Source: XPath and XQuery Functions and Operators (W3C), 5.4.5 normalize-space, 17 casting.
+
+The elements stand in flat lists in document order; a :class:`Node` is a number and looks there. What lies inside an
+element is told by its :class:`~gateway.ubl.rules.shapes.Shape`, which many elements share.
 """
 
 from __future__ import annotations
@@ -13,17 +16,16 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from gateway.ubl.rules.numbers import NotANumber, boolean_of, decimal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
+
+    from gateway.ubl.rules.shapes import Entry
 
 T = TypeVar("T")
 
 WHITE: Final = " \t\r\n"
 _RUN: Final = re.compile(r"[ \t\r\n]+")
-_NONE: Final[list[Node]] = []
-_LEAF: Final[dict[str, list[Node]]] = {}
-_STEPS: Final[dict[str, tuple[str, ...]]] = {}
-"""The paths of the rules, cut into steps; rules are the only ones that ask, so there are some hundred."""
+_NONE: Final[Sequence[int]] = ()
 
 
 class Stopped(Exception):  # it is the rule set that stops
@@ -39,62 +41,101 @@ class Stopped(Exception):  # it is the rule set that stops
 
 
 class Node:
-    """One element. Its children stand by name; the order among different names is never asked for."""
+    """One element. The order of children with different names is never asked for."""
 
-    __slots__ = ("attributes", "kids", "name", "parent", "pieces", "text")
+    __slots__ = ("document", "place")
 
-    def __init__(self, name: str, parent: Node | None, attributes: dict[str, str], text: str) -> None:
-        self.name = name
+    def __init__(self, document: Document, place: int) -> None:
+        self.document = document
+        self.place = place
+        """Which element of the document it is, counted from the root, 0."""
+
+    @property
+    def name(self) -> str:
         """``cbc:ID``, ``Invoice``, or ``{namespace}name`` of a stranger."""
-        self.parent = parent
-        self.attributes = attributes
-        self.text = text
+        return self.document.entries[self.place].shape.name
+
+    @property
+    def parent(self) -> Node | None:
+        """The element around it; None for the root."""
+        return Node(self.document, self.document.parents[self.place]) if self.place else None
+
+    @property
+    def on_top(self) -> bool:
+        """It stands directly in the root."""
+        return self.document.parents[self.place] == 0
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        return self.document.entries[self.place].attributes
+
+    def has_attribute(self, name: str) -> bool:
+        """Tell whether it has an attribute of this name."""
+        return name in self.document.entries[self.place].shape.names
+
+    def within(self, name: str) -> bool:
+        """Tell whether it stands somewhere inside an element of this name."""
+        return name in self.document.entries[self.place].path.steps[:-1]
+
+    @property
+    def text(self) -> str:
         """The string value: all text inside, as written."""
-        self.pieces = 1 if text else 0
-        """How many text nodes there are; more than one when a comment or element divides the text."""
-        self.kids: dict[str, list[Node]] = _LEAF
+        return self.document.texts[self.place]
+
+    @property
+    def has_children(self) -> bool:
+        """There are elements inside."""
+        return self.document.entries[self.place].shape.size > 1
+
+    def places(self, path: str) -> Sequence[int]:
+        """Every element at a path of child steps, in document order, by its place."""
+        place = self.place
+        if not place:
+            return self.document.below_root(path)
+        shape = self.document.entries[place].shape
+        found = shape.found.get(path)
+        if found is None:
+            found = shape.find(path)
+        if len(found) == 1:
+            return (place + found[0],)
+        return [place + one for one in found] if found else _NONE
 
     def all(self, path: str) -> list[Node]:
         """Every element at a path of child steps, in document order."""
-        found = self.kids.get(path)
-        if found is not None or "/" not in path:
-            return found or _NONE
-        found = [self]
-        for step in _STEPS.get(path) or _steps(path):
-            if len(found) == 1:
-                found = found[0].kids.get(step)
-                if found is None:
-                    return _NONE
-            else:
-                found = [child for node in found for child in node.kids.get(step, _NONE)]
-        return found
+        return [Node(self.document, place) for place in self.places(path)]
 
     def has(self, path: str) -> bool:
         """Tell whether there is an element at the path."""
-        return path in self.kids or ("/" in path and bool(self.all(path)))
+        return bool(self.places(path))
+
+    def the_place(self, path: str) -> int:
+        """The place of the only element at the path, or 0. Raises :class:`Stopped` when there are more."""
+        found = self.places(path)
+        if not found:
+            return 0
+        if len(found) > 1:
+            raise Stopped(Node(self.document, found[1]), "several", path)
+        return found[0]
 
     def one(self, path: str) -> Node | None:
         """The only element at the path, or None. Raises :class:`Stopped` when there are more."""
-        found = self.kids.get(path)
-        if found is None:
-            if "/" not in path:
-                return None
-            found = self.all(path)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise Stopped(found[1], "several", path)
-        return None
+        place = self.the_place(path)
+        return Node(self.document, place) if place else None
+
+    def filled(self, path: str) -> bool:
+        """``normalize-space(path) != ''``; as :meth:`one`."""
+        place = self.the_place(path)
+        return bool(place) and self.document.entries[place].shape.filled
 
     def string(self, path: str) -> str:
         """The text at the path, empty when there is none; as :meth:`one`."""
-        node = self.one(path)
-        return node.text if node is not None else ""
+        place = self.the_place(path)
+        return self.document.texts[place] if place else ""
 
     def normal(self, path: str) -> str:
         """``normalize-space`` of the path; as :meth:`one`."""
-        node = self.one(path)
-        return normal(node.text) if node is not None else ""
+        place = self.the_place(path)
+        return normal(self.document.texts[place]) if place else ""
 
     def words(self, path: str) -> str:
         """``normalize-space(path/text())``: two text nodes stop it, also those that a comment in a value makes."""
@@ -102,22 +143,27 @@ class Node:
 
     def piece(self, path: str) -> str:
         """The only text node at the path, as written; empty when there is none. Two raise :class:`Stopped`."""
-        found = [node for node in self.all(path) if node.pieces]
-        if len(found) > 1 or (found and found[0].pieces > 1):
-            raise Stopped(found[-1], "divided", path)
-        return found[0].text if found else ""
+        document = self.document
+        found = [place for place in self.places(path) if document.texts[place]]
+        if len(found) > 1 or (found and document.divided and found[0] in document.divided):
+            raise Stopped(Node(document, found[-1]), "divided", path)
+        return document.texts[found[0]] if found else ""
 
     @property
     def own(self) -> str:
         """The only text node of this element, as written; see :meth:`piece`."""
-        if self.pieces > 1:
+        if self.place in self.document.divided:
             raise Stopped(self, "divided", self.text)
         return self.text
 
     def decimal(self, path: str) -> Decimal | None:
         """``xs:decimal`` of the path, or None when there is nothing; as :meth:`one`."""
-        node = self.one(path)
-        return decimal(node) if node is not None else None
+        place = self.the_place(path)
+        if not place:
+            return None
+        document = self.document
+        known = document.numbers.get(document.texts[place])
+        return known if known is not None else decimal(Node(document, place))
 
     def decimals(self, path: str, of: str) -> list[Decimal]:
         """The amounts ``of`` each element at the path, in a row; elements without one are left out."""
@@ -130,38 +176,67 @@ class Node:
         steps: list[str] = []
         node: Node | None = self
         while node is not None:
-            step = node.name
-            if node.parent is not None:
-                twins = node.parent.kids[node.name]
+            step, above = node.name, node.parent
+            if above is not None:
+                twins = above.places(step)
                 if len(twins) > 1:
-                    step += f"[{twins.index(node) + 1}]"
+                    step += f"[{twins.index(node.place) + 1}]"
             steps.append(step)
-            node = node.parent
+            node = above
         return "/" + "/".join(reversed(steps))
 
 
 class Document:
     """The whole tree, and what was noted on the walk that built it."""
 
-    __slots__ = ("empty", "memo", "named", "noted", "root")
+    __slots__ = ("divided", "entries", "memo", "named", "noted_places", "numbers", "parents", "texts", "top")
 
-    def __init__(self, root: Node) -> None:
-        self.root = root
-        self.named: dict[str, list[Node]] = {}
-        """Elements that rules look for anywhere (``//cac:TaxCategory``), in document order."""
-        self.noted: dict[str, list[Node]] = {}
-        """By rule: the elements that carry what the rule's table does not allow."""
-        self.empty: list[Node] = []
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.texts: list[str] = []
+        self.parents: list[int] = []
+        self.top: dict[str, list[int]] = {}
+        """What stands directly in the root, by name."""
+        self.divided: set[int] = set()
+        """Elements whose text a comment divides: then there are several text nodes."""
+        self.named: dict[str, list[int]] = {}
+        self.noted_places: dict[str, list[int]] = {}
+        self.numbers: dict[str, Decimal] = {}
+        """Texts that were read as numbers before."""
         self.memo: dict[object, object] = {}
         """What several rules need and one of them has worked out."""
 
     @property
+    def root(self) -> Node:
+        return Node(self, 0)
+
+    @property
     def is_invoice(self) -> bool:
-        return self.root.name == "Invoice"
+        return self.entries[0].shape.name == "Invoice"
+
+    def below_root(self, path: str) -> Sequence[int]:
+        """Every element at a path of child steps from the root."""
+        found = self.top.get(path)
+        if found is not None:
+            return found
+        first, sign, rest = path.partition("/")
+        if not sign:
+            return _NONE
+        entries, places = self.entries, []
+        for place in self.top.get(first, ()):
+            shape = entries[place].shape
+            for step in shape.found.get(rest) or shape.find(rest):
+                places.append(place + step)
+        self.top[path] = places
+        return places
 
     def anywhere(self, name: str) -> list[Node]:
-        """Every element of this name; only for the names in ``engine.ANYWHERE``."""
-        return self.named.get(name, _NONE)
+        """Every element of this name, in document order; only for the names in ``engine.ANYWHERE``."""
+        return [Node(self, place) for place in self.named.get(name, _NONE)]
+
+    def noted(self, rule: str) -> list[Node]:
+        """The elements that carry what the rule's table does not allow."""
+        return [Node(self, place) for place in self.noted_places.get(rule, _NONE)]
 
     def once(self, work: Callable[[Document], T]) -> T:
         """The result of ``work``, done the first time and remembered."""
@@ -178,10 +253,14 @@ def normal(text: str) -> str:
 
 def decimal(node: Node) -> Decimal:
     """``xs:decimal`` of an element. Raises :class:`Stopped` when it is none."""
-    try:
-        return decimal_of(node.text)
-    except NotANumber as error:
-        raise Stopped(node, str(error), node.text) from None
+    text, numbers = node.text, node.document.numbers
+    known = numbers.get(text)
+    if known is None:
+        try:
+            known = numbers[text] = decimal_of(text)
+        except NotANumber as error:
+            raise Stopped(node, str(error), text) from None
+    return known
 
 
 def truth(node: Node) -> bool:
@@ -190,8 +269,3 @@ def truth(node: Node) -> bool:
     if answer is None:
         raise Stopped(node, "boolean", node.text)
     return answer
-
-
-def _steps(path: str) -> tuple[str, ...]:
-    steps = _STEPS[path] = tuple(path.split("/"))
-    return steps

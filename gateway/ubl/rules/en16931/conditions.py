@@ -39,7 +39,7 @@ def one_tax_point(invoice: Node, document: Document) -> Fault | None:
 def unit_of_quantity(line: Node, document: Document) -> Fault | None:
     """BR-23: the quantity says its unit (BT-130)."""
     found = line.all("cbc:InvoicedQuantity") + line.all("cbc:CreditedQuantity")
-    if any("unitCode" in quantity.attributes for quantity in found):
+    if any(quantity.has_attribute("unitCode") for quantity in found):
         return None
     return Fault(found[0], found[0].text) if found else Fault(line)
 

@@ -70,7 +70,7 @@ def bare_object(path: str) -> Check:
 
 def names_of_payment_means_only(invoice: Node, document: Document) -> Fault | None:
     """UBL-DT-18: the attribute name stands at PaymentMeansCode only."""
-    found = document.noted.get("@name", [])
+    found = document.noted("@name")
     strange = [node for node in found if node.name != "cbc:PaymentMeansCode"]
     if not strange:
         return None
@@ -97,8 +97,10 @@ def amount_decimals(amount: Node, document: Document) -> Fault | None:
 
 def is_amount(node: Node, document: Document) -> bool:
     """The element is an amount that is no price, and not in a price that has an allowance."""
-    if not node.name.endswith("Amount") or node.name.endswith("PriceAmount"):
+    if node.name.endswith("PriceAmount"):
         return False
+    if not node.within("cac:Price"):
+        return True
     above = node.parent
     while above is not None:
         if above.name == "cac:Price" and above.has("cac:AllowanceCharge"):

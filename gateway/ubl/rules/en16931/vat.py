@@ -337,7 +337,7 @@ def delivery_date_or_period(invoice: Node, document: Document) -> Fault | None:
         return None
     if len(invoice.string("cac:Delivery/cbc:ActualDeliveryDate")) > 1:
         return None
-    if any(period.kids for period in invoice.all("cac:InvoicePeriod")):
+    if any(period.has_children for period in invoice.all("cac:InvoicePeriod")):
         return None
     return Fault(invoice)
 

@@ -85,7 +85,7 @@ def _note_allowance(found: Categories, row: Node, document: Document) -> None:
         if not is_vat(node):
             continue
         found.both.add(code)
-        whole_document = row.parent is document.root
+        whole_document = row.on_top
         if indicator(row, False):
             found.allowances.add(code)
             if whole_document:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from gateway.ubl.rules.checks import any_double, at_most, exists, never, says
+from gateway.ubl.rules.checks import any_of, at_most, exists, never, says
 from gateway.ubl.rules.en16931.codes import AMOUNTS
 from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, date_of, divide, not_negative
-from gateway.ubl.rules.pack import Check, Context, Fault, Pack, Pattern
+from gateway.ubl.rules.pack import Check, Context, Fault, Given, Pack, Pattern
 from gateway.ubl.rules.peppol import identifiers
 from gateway.ubl.rules.peppol.parties import both_german
 from gateway.ubl.rules.tree import Document, Node, Stopped, decimal, normal
@@ -83,13 +83,11 @@ def same_sign(invoice: Node, document: Document) -> Fault | None:
     if not invoice.has("cbc:TaxCurrencyCode"):
         return None
     tax, own = invoice.normal("cbc:TaxCurrencyCode"), invoice.normal("cbc:DocumentCurrencyCode")
-    sides = [Node("", None, {}, "") for _ in (tax, own)]
-    for side, currency in zip(sides, (tax, own), strict=True):
-        amounts = invoice.all("cac:TaxTotal/cbc:TaxAmount")
-        side.kids = {"amount": [a for a in amounts if a.attributes.get("currencyID") == currency]}
-    if all(any_double(side, "amount", lambda value: value <= 0) for side in sides):
+    amounts = invoice.all("cac:TaxTotal/cbc:TaxAmount")
+    sides = [[one for one in amounts if one.attributes.get("currencyID") == currency] for currency in (tax, own)]
+    if all(any_of(side, lambda value: value <= 0) for side in sides):
         return None
-    if all(any_double(side, "amount", not_negative) for side in sides):
+    if all(any_of(side, not_negative) for side in sides):
         return None
     return Fault(invoice, words={"currency": tax})
 
@@ -137,10 +135,15 @@ def is_direct_debit(means: Node, document: Document) -> bool:
 def invoice_currency(amount: Node, document: Document) -> Fault | None:
     """PEPPOL-EN16931-R051: every amount is in the invoice currency."""
     written = amount.attributes.get("currencyID")
-    codes = document.root.all("cbc:DocumentCurrencyCode")
-    if written is not None and any(code.text == written for code in codes):
+    codes = document.once(currencies)
+    if written in codes:
         return None
-    return Fault(amount, written or "", {"expected": codes[0].text if codes else None})
+    return Fault(amount, written or "", {"expected": codes[0] if codes else None})
+
+
+def currencies(document: Document) -> tuple[str, ...]:
+    """The invoice currency, as often as it stands there."""
+    return tuple(code.text for code in document.root.all("cbc:DocumentCurrencyCode"))
 
 
 def of_total_with_breakdown(amount: Node, document: Document) -> bool:
@@ -329,11 +332,16 @@ def pattern(pack: Pack) -> Pattern:
     )
 
 
+def period_has(name: str) -> Given:
+    """The period of the document has such a date."""
+    return lambda document: document.root.has(f"cac:InvoicePeriod/{name}")
+
+
 def _periods(*lines: str) -> Pattern:
     return tuple(
         Context(
             paths=" | ".join(f"{line}/cac:InvoicePeriod/{name}" for line in lines),
-            when=lambda node, document: document.root.has(f"cac:InvoicePeriod/{node.name}"),
+            given=period_has(name),
             checks={rule: in_period(name)},
         )
         for rule, name in (("PEPPOL-EN16931-R110", "cbc:StartDate"), ("PEPPOL-EN16931-R111", "cbc:EndDate"))

@@ -19,14 +19,14 @@ _UNSPSC: Final = ("19.05.01", "19.0501", "26.08.01", "26.0801")
 """Releases of UNSPSC, both ways of writing them."""
 
 
-def seller_danish(node: Node, document: Document) -> bool:
+def seller_danish(document: Document) -> bool:
     """The seller's address is in Denmark."""
     return written_country(document, SELLER) == "DK"
 
 
-def both_danish(node: Node, document: Document) -> bool:
+def both_danish(document: Document) -> bool:
     """The addresses of seller and buyer are in Denmark."""
-    return seller_danish(node, document) and written_country(document, BUYER) == "DK"
+    return seller_danish(document) and written_country(document, BUYER) == "DK"
 
 
 def legal_identifier(invoice: Node, document: Document) -> Fault | None:
@@ -165,17 +165,17 @@ def patterns(pack: Pack) -> tuple[Pattern, ...]:
         (
             Context(
                 paths="/CreditNote | /Invoice",
-                when=seller_danish,
+                given=seller_danish,
                 checks={
                     "DK-R-002": legal_identifier,
                     "DK-R-014": identifier_is_cvr(f"{SELLER}/{_LEGAL}"),
                     "DK-R-016": credit_not_negative,
                 },
             ),
-            Context(paths=identifications, when=both_danish, checks={"DK-R-013": scheme_of_identifier}),
+            Context(paths=identifications, given=both_danish, checks={"DK-R-013": scheme_of_identifier}),
             Context(
                 paths="/Invoice/cac:PaymentMeans",
-                when=both_danish,
+                given=both_danish,
                 checks={
                     "DK-R-005": means_known(means),
                     "DK-R-006": bank_transfer,
@@ -188,14 +188,14 @@ def patterns(pack: Pack) -> tuple[Pattern, ...]:
             ),
             Context(
                 paths=f"/CreditNote/{BUYER} | /Invoice/{BUYER}",
-                when=both_danish,
+                given=both_danish,
                 checks={"DK-R-017": identifier_is_cvr(_LEGAL)},
             ),
             Context(
                 paths="/CreditNote/cac:CreditNoteLine | /Invoice/cac:InvoiceLine",
-                when=both_danish,
+                given=both_danish,
                 checks={"DK-R-003": unspsc_release},
             ),
-            Context(paths="cac:AllowanceCharge", when=both_danish, checks={"DK-R-004": reason_of_charge}),
+            Context(paths="cac:AllowanceCharge", given=both_danish, checks={"DK-R-004": reason_of_charge}),
         ),
     )

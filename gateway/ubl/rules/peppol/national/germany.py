@@ -26,16 +26,11 @@ _DIGITS: Final = re.compile(r"[0-9]")
 _REFERENCES: Final = "cac:AdditionalDocumentReference"
 
 
-def applies(node: Node, document: Document) -> bool:
-    """Seller and buyer are in Germany."""
-    return document.once(both_german)
-
-
 def paid_by(*codes: str) -> Condition:
-    """Between two German parties, payment means of one of these codes."""
+    """Payment means of one of these codes."""
 
     def when(means: Node, document: Document) -> bool:
-        return applies(means, document) and means.normal("cbc:PaymentMeansCode") in codes
+        return means.normal("cbc:PaymentMeansCode") in codes
 
     return when
 
@@ -173,7 +168,7 @@ _PAYER: Final = "cac:PaymentMandate/cac:PayerFinancialAccount/cbc:ID"
 PATTERN: Final[Pattern] = (
     Context(
         paths="/Invoice | /CreditNote",
-        when=applies,
+        given=both_german,
         checks={
             "DE-R-001": exists("cac:PaymentMeans"),
             "DE-R-015": not_blank("cbc:BuyerReference"),
@@ -188,22 +183,22 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_everywhere(f"{_REFERENCES}/cac:Attachment/cac:ExternalReference"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-T02": absolute_url},
     ),
     Context(
         paths=_everywhere("cac:AccountingSupplierParty"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-002": exists("cac:Party/cac:Contact")},
     ),
     Context(
         paths=_everywhere(f"{SELLER}/cac:PostalAddress"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-003": not_blank("cbc:CityName"), "DE-R-004": not_blank("cbc:PostalZone")},
     ),
     Context(
         paths=_everywhere(f"{SELLER}/cac:Contact"),
-        when=applies,
+        given=both_german,
         checks={
             "DE-R-005": not_blank("cbc:Name"),
             "DE-R-006": not_blank("cbc:Telephone"),
@@ -214,16 +209,17 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_everywhere(f"{BUYER}/cac:PostalAddress"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-008": not_blank("cbc:CityName"), "DE-R-009": not_blank("cbc:PostalZone")},
     ),
     Context(
         paths=_everywhere("cac:Delivery/cac:DeliveryLocation/cac:Address"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-010": not_blank("cbc:CityName"), "DE-R-011": not_blank("cbc:PostalZone")},
     ),
     Context(
         paths=_MEANS,
+        given=both_german,
         when=paid_by("30", "58"),
         checks={
             "DE-R-019": iban("58", "cac:PayeeFinancialAccount/cbc:ID"),
@@ -233,6 +229,7 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_MEANS,
+        given=both_german,
         when=paid_by("48", "54", "55"),
         checks={
             "DE-R-024-1": exists("cac:CardAccount"),
@@ -241,6 +238,7 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_MEANS,
+        given=both_german,
         when=paid_by("59"),
         checks={
             "DE-R-020": iban("59", _PAYER),
@@ -250,7 +248,7 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_everywhere("cac:TaxTotal/cac:TaxSubtotal"),
-        when=applies,
+        given=both_german,
         checks={"DE-R-014": not_blank("cac:TaxCategory/cbc:Percent")},
     ),
 )

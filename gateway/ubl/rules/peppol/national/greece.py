@@ -34,35 +34,35 @@ _INTEGER: Final = re.compile(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*")
 _ADDITIONAL: Final = "cac:AdditionalDocumentReference"
 
 
-def seller_greek(node: Node, document: Document) -> bool:
+def seller_greek(document: Document) -> bool:
     """The seller is in Greece."""
     return document.once(supplier_country) in _GREEK
 
 
-def own_seller_greek(node: Node, document: Document) -> bool:
+def own_seller_greek(document: Document) -> bool:
     """The seller itself is in Greece, whoever represents it."""
     return document.once(own_supplier_country) in _GREEK
 
 
-def both_greek(node: Node, document: Document) -> bool:
+def both_greek(document: Document) -> bool:
     """Seller and buyer are in Greece."""
-    return seller_greek(node, document) and document.once(customer_country) in _GREEK
+    return seller_greek(document) and document.once(customer_country) in _GREEK
 
 
-def in_greece(node: Node, document: Document) -> bool:
+def in_greece(document: Document) -> bool:
     """The seller is in Greece, by its tax number and by its address."""
-    return seller_greek(node, document) and says(document.root, f"{SELLER}/{COUNTRY}", "GR")
+    return seller_greek(document) and says(document.root, f"{SELLER}/{COUNTRY}", "GR")
 
 
 def is_mark(number_: Node, document: Document) -> bool:
     """For GR-R-004-2: the reference to the mark of myDATA."""
     above = number_.parent
-    return above is not None and in_greece(number_, document) and says(above, "cbc:DocumentDescription", _MARK)
+    return above is not None and says(above, "cbc:DocumentDescription", _MARK)
 
 
 def is_url(reference: Node, document: Document) -> bool:
     """For GR-R-008-3: the reference to the invoice at the provider."""
-    return seller_greek(reference, document) and says(reference, "cbc:DocumentDescription", _URL)
+    return says(reference, "cbc:DocumentDescription", _URL)
 
 
 def _parts(value: str, divider: str) -> list[str]:
@@ -149,9 +149,9 @@ def greek_number(node: Node, document: Document) -> Fault | None:
 
 
 def is_vat_number(node: Node, document: Document) -> bool:
-    """For GR-R-003: a VAT number of a seller in Greece."""
+    """For GR-R-003: a VAT number."""
     above = node.parent
-    return above is not None and seller_greek(node, document) and above.normal("cac:TaxScheme/cbc:ID") == "VAT"
+    return above is not None and above.normal("cac:TaxScheme/cbc:ID") == "VAT"
 
 
 def greek_address(endpoint: Node, document: Document) -> Fault | None:
@@ -189,7 +189,7 @@ def patterns(pack: Pack) -> tuple[Pattern, ...]:
     sellers: Pattern = (
         Context(
             paths="/Invoice/cbc:ID | /CreditNote/cbc:ID",
-            when=seller_greek,
+            given=seller_greek,
             checks={
                 "GR-R-001-1": six_parts,
                 "GR-R-001-2": part(1, _is_seller),
@@ -200,26 +200,29 @@ def patterns(pack: Pack) -> tuple[Pattern, ...]:
                 "GR-R-001-7": part(6, _is_there),
             },
         ),
-        Context(paths=SELLER, when=seller_greek, checks={"GR-R-002": party_name, "GR-S-011": one_greek_number}),
+        Context(paths=SELLER, given=seller_greek, checks={"GR-R-002": party_name, "GR-S-011": one_greek_number}),
         Context(
-            paths=f"{SELLER}/cac:PartyTaxScheme/cbc:CompanyID", when=is_vat_number, checks={"GR-R-003": greek_number}
+            paths=f"{SELLER}/cac:PartyTaxScheme/cbc:CompanyID",
+            given=seller_greek,
+            when=is_vat_number,
+            checks={"GR-R-003": greek_number},
         ),
         Context(
             paths="/Invoice | /CreditNote",
-            when=in_greece,
+            given=in_greece,
             checks={
                 "GR-R-004-1": references(_MARK, 1),
                 "GR-S-008-1": references(_URL, 1),
                 "GR-R-008-2": references(_URL, 0, 1),
             },
         ),
-        Context(paths=f"{_ADDITIONAL}/cbc:ID", when=is_mark, checks={"GR-R-004-2": mark_is_number}),
-        Context(paths=_ADDITIONAL, when=is_url, checks={"GR-R-008-3": url_given}),
-        Context(paths=BUYER, when=seller_greek, checks={"GR-R-005": party_name}),
-        Context(paths=f"{SELLER}/cbc:EndpointID", when=own_seller_greek, checks={"GR-R-009": greek_address}),
+        Context(paths=f"{_ADDITIONAL}/cbc:ID", given=in_greece, when=is_mark, checks={"GR-R-004-2": mark_is_number}),
+        Context(paths=_ADDITIONAL, given=seller_greek, when=is_url, checks={"GR-R-008-3": url_given}),
+        Context(paths=BUYER, given=seller_greek, checks={"GR-R-005": party_name}),
+        Context(paths=f"{SELLER}/cbc:EndpointID", given=own_seller_greek, checks={"GR-R-009": greek_address}),
     )
     buyers: Pattern = (
-        Context(paths=BUYER, when=both_greek, checks={"GR-R-006": one_greek_number}),
-        Context(paths=f"{BUYER}/cbc:EndpointID", when=both_greek, checks={"GR-R-010": greek_address}),
+        Context(paths=BUYER, given=both_greek, checks={"GR-R-006": one_greek_number}),
+        Context(paths=f"{BUYER}/cbc:EndpointID", given=both_greek, checks={"GR-R-010": greek_address}),
     )
     return sellers, buyers

@@ -15,14 +15,14 @@ _FINAL_DATE: Final = "EINDAGI"
 _TYPES: Final = ("380", "381")
 
 
-def seller_icelandic(node: Node, document: Document) -> bool:
+def seller_icelandic(document: Document) -> bool:
     """The seller's address is in Iceland."""
     return written_country(document, SELLER) == "IS"
 
 
-def both_icelandic(node: Node, document: Document) -> bool:
+def both_icelandic(document: Document) -> bool:
     """The addresses of seller and buyer are in Iceland."""
-    return seller_icelandic(node, document) and written_country(document, BUYER) == "IS"
+    return seller_icelandic(document) and written_country(document, BUYER) == "IS"
 
 
 def type_380_or_381(invoice: Node, document: Document) -> Fault | None:
@@ -103,7 +103,7 @@ def _address(path: str) -> Check:
 PATTERN: Final[Pattern] = (
     Context(
         paths="/CreditNote | /Invoice",
-        when=seller_icelandic,
+        given=seller_icelandic,
         checks={
             "IS-R-001": type_380_or_381,
             "IS-R-002": kennitala(SELLER),
@@ -117,7 +117,7 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths="/CreditNote/cac:AccountingCustomerParty | /Invoice/cac:AccountingCustomerParty",
-        when=both_icelandic,
+        given=both_icelandic,
         checks={"IS-R-004": kennitala("cac:Party"), "IS-R-005": _address("cac:Party")},
     ),
 )

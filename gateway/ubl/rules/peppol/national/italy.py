@@ -13,14 +13,14 @@ from gateway.ubl.rules.tree import Document, Node
 _CODICE_FISCALE: Final = shaped(r"[A-Z0-9]{11,16}")
 
 
-def applies(node: Node, document: Document) -> bool:
+def applies(document: Document) -> bool:
     """The seller is in Italy."""
     return document.once(supplier_country) == "IT"
 
 
 def other_registration(scheme: Node, document: Document) -> bool:
-    """The seller is in Italy, and this is its registration for another tax than VAT."""
-    return applies(scheme, document) and scheme.normal("cac:TaxScheme/cbc:ID") != "VAT"
+    """This is a registration for another tax than VAT."""
+    return scheme.normal("cac:TaxScheme/cbc:ID") != "VAT"
 
 
 def codice_fiscale(scheme: Node, document: Document) -> Fault | None:
@@ -30,10 +30,15 @@ def codice_fiscale(scheme: Node, document: Document) -> Fault | None:
 
 
 PATTERN: Final[Pattern] = (
-    Context(paths=f"{SELLER}/cac:PartyTaxScheme", when=other_registration, checks={"IT-R-001": codice_fiscale}),
+    Context(
+        paths=f"{SELLER}/cac:PartyTaxScheme",
+        given=applies,
+        when=other_registration,
+        checks={"IT-R-001": codice_fiscale},
+    ),
     Context(
         paths=SELLER,
-        when=applies,
+        given=applies,
         checks={
             "IT-R-002": exists("cac:PostalAddress/cbc:StreetName"),
             "IT-R-003": exists("cac:PostalAddress/cbc:CityName"),

@@ -15,19 +15,19 @@ _MEANS: Final = ("30", "48", "49", "57", "58", "59")
 _REPRESENTATIVE: Final = "cac:TaxRepresentativeParty"
 
 
-def seller_dutch(node: Node, document: Document) -> bool:
+def seller_dutch(document: Document) -> bool:
     """The seller's address is in the Netherlands."""
     return address_country(document, SELLER) == "NL"
 
 
-def both_dutch(node: Node, document: Document) -> bool:
+def both_dutch(document: Document) -> bool:
     """The addresses of seller and buyer are in the Netherlands."""
-    return seller_dutch(node, document) and address_country(document, BUYER) == "NL"
+    return seller_dutch(document) and address_country(document, BUYER) == "NL"
 
 
-def representative_dutch(node: Node, document: Document) -> bool:
+def representative_dutch(document: Document) -> bool:
     """The addresses of seller and tax representative are in the Netherlands."""
-    return seller_dutch(node, document) and address_country(document, _REPRESENTATIVE) == "NL"
+    return seller_dutch(document) and address_country(document, _REPRESENTATIVE) == "NL"
 
 
 def refers_to_invoice(code: Node, document: Document) -> Fault | None:
@@ -66,13 +66,13 @@ def order_named(line: Node, document: Document) -> Fault | None:
 _ADDRESS: Final = all_of("cbc:StreetName", "cbc:CityName", "cbc:PostalZone")
 _LEGAL: Final = "cac:PartyLegalEntity/cbc:CompanyID"
 PATTERN: Final[Pattern] = (
-    Context(paths="cbc:CreditNoteTypeCode", when=seller_dutch, checks={"NL-R-001": refers_to_invoice}),
-    Context(paths=f"{SELLER}/cac:PostalAddress", when=seller_dutch, checks={"NL-R-002": _ADDRESS}),
-    Context(paths=f"{SELLER}/{_LEGAL}", when=seller_dutch, checks={"NL-R-003": legal_identifier}),
-    Context(paths=f"{BUYER}/cac:PostalAddress", when=both_dutch, checks={"NL-R-004": _ADDRESS}),
-    Context(paths=f"{BUYER}/{_LEGAL}", when=both_dutch, checks={"NL-R-005": legal_identifier}),
-    Context(paths=f"{_REPRESENTATIVE}/cac:PostalAddress", when=representative_dutch, checks={"NL-R-006": _ADDRESS}),
-    Context(paths="cac:LegalMonetaryTotal", when=seller_dutch, checks={"NL-R-007": means_of_payment}),
-    Context(paths="cac:PaymentMeans", when=both_dutch, checks={"NL-R-008": dutch_means}),
-    Context(paths="cac:OrderLineReference/cbc:LineID", when=seller_dutch, checks={"NL-R-009": order_named}),
+    Context(paths="cbc:CreditNoteTypeCode", given=seller_dutch, checks={"NL-R-001": refers_to_invoice}),
+    Context(paths=f"{SELLER}/cac:PostalAddress", given=seller_dutch, checks={"NL-R-002": _ADDRESS}),
+    Context(paths=f"{SELLER}/{_LEGAL}", given=seller_dutch, checks={"NL-R-003": legal_identifier}),
+    Context(paths=f"{BUYER}/cac:PostalAddress", given=both_dutch, checks={"NL-R-004": _ADDRESS}),
+    Context(paths=f"{BUYER}/{_LEGAL}", given=both_dutch, checks={"NL-R-005": legal_identifier}),
+    Context(paths=f"{_REPRESENTATIVE}/cac:PostalAddress", given=representative_dutch, checks={"NL-R-006": _ADDRESS}),
+    Context(paths="cac:LegalMonetaryTotal", given=seller_dutch, checks={"NL-R-007": means_of_payment}),
+    Context(paths="cac:PaymentMeans", given=both_dutch, checks={"NL-R-008": dutch_means}),
+    Context(paths="cac:OrderLineReference/cbc:LineID", given=seller_dutch, checks={"NL-R-009": order_named}),
 )

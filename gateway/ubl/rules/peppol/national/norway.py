@@ -14,7 +14,7 @@ _REGISTERED: Final = "Foretaksregisteret"
 _NUMBER: Final = re.compile(r"[0-9]{9}MVA")
 
 
-def applies(node: Node, document: Document) -> bool:
+def applies(document: Document) -> bool:
     """The seller is in Norway."""
     return document.once(supplier_country) == "NO"
 
@@ -43,5 +43,5 @@ def vat_number(seller: Node, document: Document) -> Fault | None:
 
 
 PATTERN: Final[Pattern] = (
-    Context(paths=SELLER, when=applies, checks={"NO-R-002": registered, "NO-R-001": vat_number}),
+    Context(paths=SELLER, given=applies, checks={"NO-R-002": registered, "NO-R-001": vat_number}),
 )

@@ -41,6 +41,11 @@ def buyer_swedish(document: Document) -> bool:
     return any(_swedish(party) for party in _parties(document, BUYER))
 
 
+def both_swedish(document: Document) -> bool:
+    """A seller's and a buyer's address are in Sweden."""
+    return seller_swedish(document) and buyer_swedish(document)
+
+
 def seller_swedish_vat(document: Document) -> bool:
     """A seller in Sweden has a Swedish VAT number."""
     return any(_swedish_vat(party) for party in _parties(document, SELLER))
@@ -66,8 +71,8 @@ def is_other_registration(registration: Node, document: Document) -> bool:
 
 
 def is_standard_rate(category: Node, document: Document) -> bool:
-    """For SE-R-006: a standard rate of a seller in Sweden."""
-    return says(category, "cbc:ID", "S") and document.once(seller_swedish_vat)
+    """For SE-R-006: a standard rate."""
+    return says(category, "cbc:ID", "S")
 
 
 def giro(branch: str) -> Condition:
@@ -75,7 +80,7 @@ def giro(branch: str) -> Condition:
 
     def when(account: Node, document: Document) -> bool:
         means = account.parent.parent if account.parent is not None else None
-        if means is None or not document.once(seller_swedish) or means.normal("cbc:PaymentMeansCode") != "30":
+        if means is None or means.normal("cbc:PaymentMeansCode") != "30":
             return False
         return means.normal("cac:PayeeFinancialAccount/cac:FinancialInstitutionBranch/cbc:ID") == branch
 
@@ -149,41 +154,53 @@ def account_length(fewest: int, most: int) -> Check:
 
 
 def old_giro(means: Node, document: Document) -> bool:
-    """For SE-R-011: payment means 50 and 56 of a seller in Sweden."""
-    return says(means, "cbc:PaymentMeansCode", "50", "56") and document.once(seller_swedish)
+    """For SE-R-011: payment means 50 and 56."""
+    return says(means, "cbc:PaymentMeansCode", "50", "56")
 
 
 def domestic_debit_transfer(means: Node, document: Document) -> bool:
-    """For SE-R-012: payment means 31 between two Swedish parties."""
-    if not says(means, "cbc:PaymentMeansCode", "31"):
-        return False
-    return document.once(seller_swedish) and document.once(buyer_swedish)
+    """For SE-R-012: payment means 31."""
+    return says(means, "cbc:PaymentMeansCode", "31")
 
 
 _ACCOUNT: Final = "cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID"
 PATTERN: Final[Pattern] = (
-    Context(paths=SELLER, when=has_swedish_vat, checks={"SE-R-001": vat_length, "SE-R-002": vat_digits}),
+    Context(
+        paths=SELLER,
+        given=seller_swedish,
+        when=has_swedish_vat,
+        checks={"SE-R-001": vat_length, "SE-R-002": vat_digits},
+    ),
     Context(
         paths=f"{SELLER}/cac:PartyLegalEntity",
+        given=seller_swedish,
         when=has_legal_identifier,
         checks={"SE-R-003": legal_digits, "SE-R-004": legal_length, "SE-R-013": legal_check_digit},
     ),
-    Context(paths=f"{SELLER}/cac:PartyTaxScheme/cbc:CompanyID", when=is_other_registration, checks={"SE-R-005": f_tax}),
+    Context(
+        paths=f"{SELLER}/cac:PartyTaxScheme/cbc:CompanyID",
+        given=seller_swedish,
+        when=is_other_registration,
+        checks={"SE-R-005": f_tax},
+    ),
     Context(
         paths="cac:TaxCategory | cac:ClassifiedTaxCategory",
+        given=seller_swedish_vat,
         when=is_standard_rate,
         checks={"SE-R-006": swedish_rate},
     ),
     Context(
         paths=_ACCOUNT,
+        given=seller_swedish,
         when=giro("SE:PLUSGIRO"),
         checks={"SE-R-007": account_digits, "SE-R-010": account_length(2, 8)},
     ),
     Context(
         paths=_ACCOUNT,
+        given=seller_swedish,
         when=giro("SE:BANKGIRO"),
         checks={"SE-R-008": account_digits, "SE-R-009": account_length(7, 8)},
     ),
-    Context(paths="cac:PaymentMeans", when=old_giro, checks={"SE-R-011": never()}),
-    Context(paths="cac:PaymentMeans", when=domestic_debit_transfer, checks={"SE-R-012": never()}),
+    Context(paths="cac:PaymentMeans", given=seller_swedish, when=old_giro, checks={"SE-R-011": never()}),
+    Context(paths="cac:PaymentMeans", given=both_swedish, when=domestic_debit_transfer, checks={"SE-R-012": never()}),
 )

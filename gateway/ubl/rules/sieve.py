@@ -1,0 +1,199 @@
+"""Which checks need to look at an element again: those whose answer does not follow from its shape alone.
+
+A check is run once on watched nodes. If it finds no fault and has asked for nothing beyond shape and attributes of
+the element, it cannot find one in any element of the same entry, and is dropped for that entry. Checks are functions
+of element and document and nothing else; that is all that this rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, TypeVar, cast
+
+from gateway.ubl.rules.pack import Given
+from gateway.ubl.rules.plans import Candidate, Checks, Plan
+from gateway.ubl.rules.tree import Document, Node, Stopped
+
+T = TypeVar("T")
+
+LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
+"""Children of the root that its shape does not count."""
+
+
+class Watch:
+    """Whether a check has asked for more than the shape says."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+class WatchedNode(Node):
+    """A node that tells when it is asked for more than the shape says."""
+
+    __slots__ = ("inner", "watch")
+
+    def __init__(self, document: Document, place: int, watch: Watch, *, inner: bool) -> None:
+        super().__init__(document, place)
+        self.watch = watch
+        self.inner = inner
+        """It stands inside the element that is judged: then the values of its attributes are no part of the entry."""
+
+    @property
+    def parent(self) -> Node | None:
+        self.watch.asked = True
+        return super().parent
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        self.watch.asked |= self.inner
+        return super().attributes
+
+    @property
+    def text(self) -> str:
+        self._read(self.place)
+        return super().text
+
+    @property
+    def own(self) -> str:
+        self.watch.asked = True
+        return super().own
+
+    def places(self, path: str) -> Sequence[int]:
+        if not self.place and path.startswith(LINES):
+            self.watch.asked = True
+        return super().places(path)
+
+    def has(self, path: str) -> bool:
+        if not self.place and path in LINES:
+            return bool(super().places(path))
+        return super().has(path)
+
+    def all(self, path: str) -> list[Node]:
+        return [WatchedNode(self.document, place, self.watch, inner=True) for place in self.places(path)]
+
+    def one(self, path: str) -> Node | None:
+        place = self.the_place(path)
+        return WatchedNode(self.document, place, self.watch, inner=True) if place else None
+
+    def string(self, path: str) -> str:
+        self._read(*self.places(path))
+        return super().string(path)
+
+    def normal(self, path: str) -> str:
+        self._read(*self.places(path))
+        return super().normal(path)
+
+    def piece(self, path: str) -> str:
+        self.watch.asked |= self.has(path)
+        return super().piece(path)
+
+    def decimal(self, path: str) -> Decimal | None:
+        self._read(*self.places(path))
+        return super().decimal(path)
+
+    def _read(self, *places: int) -> None:
+        entries = self.document.entries
+        self.watch.asked |= any(entries[place].shape.code is None for place in places)
+
+
+class WatchedDocument:
+    """A document that tells when it is asked."""
+
+    __slots__ = ("_document", "_watch")
+
+    def __init__(self, document: Document, watch: Watch) -> None:
+        self._document = document
+        self._watch = watch
+
+    @property
+    def is_invoice(self) -> bool:
+        return self._document.is_invoice  # the path says so
+
+    def __getattr__(self, name: str) -> object:
+        self._watch.asked = True
+        return getattr(self._document, name)
+
+
+def watched(work: Callable[[Node, Document], T], node: Node) -> tuple[T | Stopped, bool]:
+    """The answer to a question, or how it stopped, and whether it was taken from the shape alone."""
+    watch = Watch()
+    seen = WatchedNode(node.document, node.place, watch, inner=False)
+    try:
+        answer: T | Stopped = work(seen, cast(Document, WatchedDocument(node.document, watch)))
+    except Stopped as stopped:
+        answer = stopped
+    return answer, not watch.asked
+
+
+@dataclass(slots=True)
+class Choosing:
+    """A candidate whose fit is not known from the shape, and its checks as far as it was ever chosen."""
+
+    candidate: Candidate
+    known: dict[str | None, Checks] = field(default_factory=dict)
+    """By case (None for the candidate's own checks)."""
+    sorts: bool = True
+    """False where it stands for elements of different shapes."""
+
+    def checks(self, case: str | None, node: Node) -> Checks:
+        """What is to be checked when it fits."""
+        checks = self.known.get(case)
+        if checks is None:
+            checks = self.candidate.checks if case is None else self.candidate.cases[case]
+            checks = self.known[case] = open_checks(checks, node) if self.sorts else checks
+        return checks
+
+
+Rows = tuple[tuple[Choosing, ...], ...]
+Sieved = tuple[Checks, Rows]
+"""What is left to check on the elements of an entry: checks that always apply, and patterns where one is chosen."""
+
+
+def whole(plan: Plan, givens: Mapping[Given, bool]) -> Sieved:
+    """A plan as it is, for elements of any shape in a document of which these givens are true."""
+    rows = tuple(tuple(Choosing(one, sorts=False) for one in row if one.applies(givens)) for row in plan.patterns)
+    return plan.checks, rows
+
+
+def sift(plan: Plan, givens: Mapping[Given, bool], node: Node) -> Sieved:
+    """What is left of a plan for elements such as this one, in a document of which these givens are true."""
+    checks, patterns = plan.checks, []
+    for pattern in plan.patterns:
+        row = tuple(_possible([one for one in pattern if one.applies(givens)], node))
+        if row and row[0].candidate.certain:
+            checks += row[0].candidate.checks
+        elif row:
+            patterns.append(row)
+    return open_checks(checks, node), tuple(patterns)
+
+
+def open_checks(checks: Checks, node: Node) -> Checks:
+    """Those checks whose answer is still open for other elements of the entry, or a fault in all of them."""
+    answers = [(rule, check, watched(check, node)) for rule, check in checks]
+    return tuple((rule, check) for rule, check, (answer, settled) in answers if answer is not None or not settled)
+
+
+def _possible(pattern: list[Candidate], node: Node) -> Iterator[Choosing]:
+    """The candidates that may still fit; those that fit for certain are written so, and end the row."""
+    for candidate in pattern:
+        when, choose, checks = candidate.when, candidate.choose, candidate.checks
+        if when is not None:
+            answer, settled = watched(when, node)
+            if settled:
+                if answer is not True:
+                    continue
+                when = None
+        if when is None and choose is not None:
+            case, settled = watched(choose, node)
+            if settled:
+                if not isinstance(case, str) or case not in candidate.cases:
+                    continue
+                choose, checks = None, candidate.cases[case]
+        found = Candidate(None, when, choose, checks, candidate.cases)
+        yield Choosing(found)
+        if found.certain:
+            return
