@@ -99,6 +99,8 @@ def two_decimals(path: str) -> Check:
 
 def decimals_of(node: Node) -> Fault | None:
     """At most two digits after the point, in this element."""
+    if node.in_cents:
+        return None
     count = len(node.text.partition(".")[2])
     return Fault(node, node.text, kind="decimals", words={"count": count}) if count > DECIMALS else None
 

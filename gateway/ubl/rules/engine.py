@@ -7,17 +7,18 @@ So a second line, or a second invoice, costs what its values cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import localcontext
 from functools import cache
+from itertools import count
 from typing import Final, TypeVar
 
 from lxml import etree
 
 from gateway.security.safexml import nodes_of
 from gateway.ubl.rules.numbers import EXACT
-from gateway.ubl.rules.pack import Fault, Given, Pack
+from gateway.ubl.rules.pack import Fault, Pack
 from gateway.ubl.rules.plans import Checks, Planner
 from gateway.ubl.rules.shapes import MAX_KIDS, Attributes, Entry, Path, Shape
 from gateway.ubl.rules.sieve import LINES, Choosing, Sieved, sift, whole
@@ -68,7 +69,9 @@ class Program:
     def __init__(self, packs: Sequence[Pack]) -> None:
         self.packs = tuple(packs)
         self._planner = Planner(packs, ANYWHERE)
-        self._givens = self._planner.givens
+        self._questions = self._planner.facts
+        self._cases: dict[tuple[object, ...], int] = {}
+        self._numbers = count()
         self._start = Path(())
         self._paths: list[Path] = []
         self._entries = 0
@@ -78,8 +81,8 @@ class Program:
         document, busy = self._walk(root)
         work, blank = self._note(document, busy)
         with localcontext(EXACT):
-            givens = {given: _true(given, document) for given in self._givens}
-            outcomes = [self._run(number, document, todo, blank, givens) for number, todo in enumerate(work)]
+            case = self._facts(document)
+            outcomes = [self._run(number, case, document, todo, blank) for number, todo in enumerate(work)]
         document.memo.clear()  # what rules keep there may hold nodes, and they the document
         return outcomes
 
@@ -119,6 +122,8 @@ class Program:
                     break
                 if below.coded and text in below.codes:
                     known = below.codes[text]
+                elif below.amount and _in_cents(text):
+                    known = below.cents
                 else:
                     known = below.filled if text.strip(WHITE) else below.blank
                 entry = known.get(tuple(items) if items else ()) or self._leaf(below, text, items)
@@ -167,9 +172,12 @@ class Program:
         filled = bool(text.strip(WHITE))
         known: dict[Attributes, Entry] = path.filled if filled else path.blank
         code = text if path.coded and len(text) <= _MAX_CODE else None
+        cents = path.amount and _in_cents(text)
         if code is not None:
             known = path.codes.setdefault(code, {})
-        shape = path.shape((), filled, tuple([name for name, _ in items]), code)
+        elif cents:
+            known = path.cents
+        shape = path.shape((), filled, tuple([name for name, _ in items]), code, cents)
         return self._remember(Entry(path, shape, tuple(items), kept=True), known, tuple(items))
 
     def _remember(self, entry: Entry, known: dict[K, Entry], key: K) -> Entry:
@@ -184,6 +192,7 @@ class Program:
         """Begin anew with the shapes; documents in hand have what they need."""
         for path in self._paths:
             path.forget()
+        self._cases = {}
         self._entries = 0
 
     def _learn(self, above: Path, tag: str) -> Path:
@@ -212,11 +221,25 @@ class Program:
                 work[number].append(place)
         return work, blank
 
-    def _run(
-        self, number: int, document: Document, todo: list[int], blank: list[int], givens: Mapping[Given, bool]
-    ) -> Outcome:
+    def _facts(self, document: Document) -> int:
+        """Ask the document for its facts; give the number of these answers."""
+        answers = document.facts
+        for question in self._questions:
+            try:
+                answers[question] = question(document)
+            except Stopped as stopped:
+                answers[question] = stopped
+        key = tuple([None if isinstance(answer, Stopped) else answer for answer in answers.values()])
+        case = self._cases.get(key)
+        if case is None:
+            if len(self._cases) >= _MAX_ENTRIES:
+                self._forget()
+            case = self._cases[key] = next(self._numbers)
+        return case
+
+    def _run(self, number: int, case: int, document: Document, todo: list[int], blank: list[int]) -> Outcome:
         pack, entries = self.packs[number], document.entries
-        key = sum([answer << place for place, answer in enumerate(givens.values())]) * len(self.packs) + number
+        key = case * len(self.packs) + number
         faults: list[tuple[str, Fault]] = [
             (rule, _unused(document.noted(rule)[0], pack.not_used[rule]))
             for rule in document.noted_places
@@ -230,7 +253,7 @@ class Program:
                 entry = entries[place]
                 sieved = entry.sieved.get(key)
                 if sieved is None:
-                    sieved = self._sieved(number, key, givens, Node(document, place))
+                    sieved = self._sieved(number, key, Node(document, place))
                 if sieved is _NOTHING:
                     continue
                 checks, rows = sieved
@@ -249,22 +272,20 @@ class Program:
             return Outcome(pack, [], stopped)
         return Outcome(pack, faults)
 
-    def _sieved(self, number: int, key: int, givens: Mapping[Given, bool], node: Node) -> Sieved:
+    def _sieved(self, number: int, key: int, node: Node) -> Sieved:
         """What is to be checked on this element."""
-        entry = node.document.entries[node.place]
+        entry, facts = node.document.entries[node.place], node.document.facts
         plan = entry.path.plans[number]
         assert plan is not None  # else the element would not be among those of the pack
         if not entry.kept:
-            return whole(plan, givens)
+            return whole(plan, facts)
         if key not in entry.sieved:
             entry.sieved[key] = None  # seen once; shapes that never come again are not worth more
-            return whole(plan, givens)
+            return whole(plan, facts)
         self._entries += 1
-        sieved = sift(plan, givens, node)
+        sieved = sift(plan, facts, node)
         if sieved == _NOTHING:
             sieved = _NOTHING
-            if not plan.varies:
-                entry.spare(number)
         entry.sieved[key] = sieved
         return sieved
 
@@ -275,16 +296,14 @@ def program(*packs: Pack) -> Program:
     return Program(packs)
 
 
-_OPEN: Final = Entry(Path(()), Shape("", (), True, (), None), (), kept=False)
+_OPEN: Final = Entry(Path(()), Shape("", (), True, (), None, False), (), kept=False)
 """Stands for an element whose end is not reached."""
 
 
-def _true(given: Given, document: Document) -> bool:
-    """An error in the question means no."""
-    try:
-        return given(document)
-    except Stopped:
-        return False
+def _in_cents(text: str) -> bool:
+    """A text is there and has at most two signs after the first point."""
+    point = text.find(".")
+    return (point < 0 or len(text) - point <= 3) and bool(text.strip(WHITE))
 
 
 def _unused(node: Node, row: str) -> Fault:

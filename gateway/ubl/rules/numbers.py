@@ -22,6 +22,8 @@ ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
 _HALF: Final = Decimal("0.5")
 _DECIMAL: Final = re.compile(r"[ \t\r\n]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))[ \t\r\n]*")
+PLAIN: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+"""A number that is certainly not negative."""
 _DOUBLE: Final = re.compile(
     r"[ \t\r\n]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?INF|NaN)[ \t\r\n]*"
 )
@@ -37,6 +39,8 @@ class NotANumber(ValueError):
 
 def decimal_of(text: str) -> Decimal:
     """An ``xs:decimal``. Raises :class:`NotANumber`."""
+    if len(text) <= MAX_DIGITS and text.isascii() and text.replace(".", "", 1).isdigit():
+        return Decimal(text)  # most are written so
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise NotANumber("number")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -39,8 +39,10 @@ Check = Callable[[Node, Document], Fault | None]
 """Judges one element: None when all is well."""
 Condition = Callable[[Node, Document], bool]
 Choice = Callable[[Node, Document], str | None]
+Fact = Callable[[Document], Hashable]
+"""Asks the document, whatever the element; see :meth:`Document.fact`."""
 Given = Callable[[Document], bool]
-"""Asks the document, whatever the element. Raising :class:`Stopped` means no."""
+"""A fact that decides whether a context is there. Raising :class:`Stopped` means no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ class Pack:
     lists: Mapping[str, CodeList]
     terms: Mapping[str, tuple[str, ...]]
     patterns: tuple[Pattern, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    """What its checks ask by :meth:`Document.fact`. The answers are few, short and often the same."""
     empty_rule: str = ""
     """The rule that forbids elements without content, if there is one."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.ubl.names import short_name
-from gateway.ubl.rules.pack import Check, Choice, Condition, Context, Given, Pack, Pattern
+from gateway.ubl.rules.pack import Check, Choice, Condition, Context, Fact, Given, Pack, Pattern
 from gateway.ubl.rules.shapes import Path
 
 Checks = tuple[tuple[str, Check], ...]
@@ -48,9 +48,9 @@ class Candidate:
         """It fits in any case."""
         return self.given is None and self.when is None and self.choose is None
 
-    def applies(self, givens: Mapping[Given, bool]) -> bool:
-        """It may fit in a document of which these givens are true."""
-        return self.given is None or givens[self.given]
+    def applies(self, facts: Mapping[object, object]) -> bool:
+        """It may fit in a document with these facts."""
+        return self.given is None or facts[self.given] is True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,11 +59,6 @@ class Plan:
 
     checks: Checks
     patterns: tuple[tuple[Candidate, ...], ...]
-
-    @property
-    def varies(self) -> bool:
-        """It depends on what is given in the document."""
-        return any(candidate.given is not None for row in self.patterns for candidate in row)
 
 
 class Planner:
@@ -81,10 +76,11 @@ class Planner:
                     self._tables.setdefault(last, []).append((steps, attribute, rule))
 
     @property
-    def givens(self) -> tuple[Given, ...]:
-        """Every question to a document that decides which contexts are there."""
-        found = [context.given for pack in self._packs for pattern in pack.patterns for context in pattern]
-        return tuple(dict.fromkeys(given for given in found if given is not None))
+    def facts(self) -> tuple[Fact, ...]:
+        """Every question to a document that decides which contexts are there, or that checks ask."""
+        given = [context.given for pack in self._packs for pattern in pack.patterns for context in pattern]
+        asked = [fact for pack in self._packs for fact in pack.facts]
+        return tuple(dict.fromkeys([*(one for one in given if one is not None), *asked]))
 
     def path(self, above: Path, tag: str) -> Path:
         """What the packs say about the elements ``tag`` below a path."""
@@ -95,6 +91,7 @@ class Planner:
                     path.attributes[attribute] = (*path.attributes.get(attribute, ()), rule)
                 else:
                     path.noted = (*path.noted, rule)
+        path.amount = path.name.endswith("Amount")
         path.coded = path.name in _CODES or path.steps[-2:] in _IDENTIFIERS
         path.collect = path.name in self._anywhere
         plans = [_plan(pack, contexts, path.steps) for pack, contexts in zip(self._packs, self._contexts, strict=True)]

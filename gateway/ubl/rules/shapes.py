@@ -24,9 +24,11 @@ class Path:
     """Everything the packs say about one absolute path."""
 
     __slots__ = (
+        "amount",
         "attributes",
         "blank",
         "bodies",
+        "cents",
         "coded",
         "codes",
         "collect",
@@ -59,6 +61,10 @@ class Path:
         """Elements without children that hold a text, by their attributes."""
         self.blank: dict[Attributes, Entry] = {}
         """Elements that hold nothing."""
+        self.amount = False
+        """Whether it has more than two decimals belongs to the shape."""
+        self.cents: dict[Attributes, Entry] = {}
+        """Amounts of at most two decimals."""
         self.coded = False
         """Its short values belong to the shape."""
         self.codes: dict[str, dict[Attributes, Entry]] = {}
@@ -69,14 +75,22 @@ class Path:
 
     def forget(self) -> None:
         """Begin anew with shapes and entries."""
-        self.filled, self.blank, self.codes, self.bodies, self.shapes = {}, {}, {}, {}, {}
+        self.filled, self.blank, self.cents, self.codes, self.bodies, self.shapes = {}, {}, {}, {}, {}, {}
 
-    def shape(self, kids: tuple[Shape, ...], filled: bool, names: tuple[str, ...], code: str | None = None) -> Shape:
+    def shape(
+        self,
+        kids: tuple[Shape, ...],
+        filled: bool,
+        names: tuple[str, ...],
+        code: str | None = None,
+        cents: bool = False,
+    ) -> Shape:
         """The shape of an element here; one and the same for the same parts."""
-        key = (kids, filled, names, code)
+        key = (kids, filled, names, code, cents)
         known = self.shapes.get(key)
         if known is None:
-            known = Shape(self.name, kids, filled, names, code)
+            known = Shape(self.name, kids, filled, names, code, cents)
+            known.open_code |= self.coded and code is None
             if len(kids) <= MAX_KIDS:
                 self.shapes[key] = known
         return known
@@ -85,10 +99,10 @@ class Path:
 class Shape:
     """What lies inside an element: names, order, which elements hold text, a few codes. Other values are not in it."""
 
-    __slots__ = ("code", "filled", "found", "kids", "name", "names", "size")
+    __slots__ = ("code", "filled", "found", "in_cents", "kids", "memo", "name", "names", "open_code", "size")
 
     def __init__(
-        self, name: str, kids: tuple[Shape, ...], filled: bool, names: tuple[str, ...], code: str | None
+        self, name: str, kids: tuple[Shape, ...], filled: bool, names: tuple[str, ...], code: str | None, cents: bool
     ) -> None:
         self.name = name
         self.kids = kids
@@ -98,8 +112,13 @@ class Shape:
         """Which attributes it has."""
         self.code = code
         """Its text, where that is short and much depends on it; else None."""
+        self.in_cents = cents
+        self.open_code: bool = any(kid.open_code for kid in kids)
+        """There is a code inside that is too long to be told by the shape."""
         self.size: int = 1 + sum([kid.size for kid in kids])
         """How many elements it is, with all that is inside."""
+        self.memo: dict[object, object] = {}
+        """What somebody has worked out from the shape."""
         self.found: dict[str, tuple[int, ...]] = {}
         """What :meth:`find` found."""
 
@@ -148,8 +167,3 @@ class Entry:
     def blank(self) -> bool:
         """There is nothing in it at all."""
         return self.shape.size == 1 and not self.shape.filled
-
-    def spare(self, place: int) -> None:
-        """A pack has nothing to check here, whatever the values."""
-        self.places = tuple(one for one in self.places if one != place)
-        self.busy = self.special or bool(self.places)

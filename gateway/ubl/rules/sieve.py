@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, TypeVar, cast
 
-from gateway.ubl.rules.pack import Given
 from gateway.ubl.rules.plans import Candidate, Checks, Plan
 from gateway.ubl.rules.tree import Document, Node, Stopped
 
@@ -113,6 +112,9 @@ class WatchedDocument:
     def is_invoice(self) -> bool:
         return self._document.is_invoice  # the path says so
 
+    def fact(self, question: Callable[[Document], T]) -> T:
+        return self._document.fact(question)
+
     def __getattr__(self, name: str) -> object:
         self._watch.asked = True
         return getattr(self._document, name)
@@ -153,17 +155,17 @@ Sieved = tuple[Checks, Rows]
 """What is left to check on the elements of an entry: checks that always apply, and patterns where one is chosen."""
 
 
-def whole(plan: Plan, givens: Mapping[Given, bool]) -> Sieved:
-    """A plan as it is, for elements of any shape in a document of which these givens are true."""
-    rows = tuple(tuple(Choosing(one, sorts=False) for one in row if one.applies(givens)) for row in plan.patterns)
+def whole(plan: Plan, facts: Mapping[object, object]) -> Sieved:
+    """A plan as it is, for elements of any shape in a document with these facts."""
+    rows = tuple(tuple(Choosing(one, sorts=False) for one in row if one.applies(facts)) for row in plan.patterns)
     return plan.checks, rows
 
 
-def sift(plan: Plan, givens: Mapping[Given, bool], node: Node) -> Sieved:
-    """What is left of a plan for elements such as this one, in a document of which these givens are true."""
+def sift(plan: Plan, facts: Mapping[object, object], node: Node) -> Sieved:
+    """What is left of a plan for elements such as this one, in a document with these facts."""
     checks, patterns = plan.checks, []
     for pattern in plan.patterns:
-        row = tuple(_possible([one for one in pattern if one.applies(givens)], node))
+        row = tuple(_possible([one for one in pattern if one.applies(facts)], node))
         if row and row[0].candidate.certain:
             checks += row[0].candidate.checks
         elif row:

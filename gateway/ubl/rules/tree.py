@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
-    from gateway.ubl.rules.shapes import Entry
+    from gateway.ubl.rules.shapes import Entry, Shape
 
 T = TypeVar("T")
 
@@ -73,6 +73,11 @@ class Node:
         """Tell whether it has an attribute of this name."""
         return name in self.document.entries[self.place].shape.names
 
+    @property
+    def in_cents(self) -> bool:
+        """It is an amount whose text has at most two signs after the first point."""
+        return self.document.entries[self.place].shape.in_cents
+
     def within(self, name: str) -> bool:
         """Tell whether it stands somewhere inside an element of this name."""
         return name in self.document.entries[self.place].path.steps[:-1]
@@ -81,6 +86,11 @@ class Node:
     def text(self) -> str:
         """The string value: all text inside, as written."""
         return self.document.texts[self.place]
+
+    @property
+    def shape(self) -> Shape:
+        """What lies inside it, without the values."""
+        return self.document.entries[self.place].shape
 
     @property
     def has_children(self) -> bool:
@@ -189,7 +199,7 @@ class Node:
 class Document:
     """The whole tree, and what was noted on the walk that built it."""
 
-    __slots__ = ("divided", "entries", "memo", "named", "noted_places", "numbers", "parents", "texts", "top")
+    __slots__ = ("divided", "entries", "facts", "memo", "named", "noted_places", "numbers", "parents", "texts", "top")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -203,6 +213,8 @@ class Document:
         self.noted_places: dict[str, list[int]] = {}
         self.numbers: dict[str, Decimal] = {}
         """Texts that were read as numbers before."""
+        self.facts: dict[object, object] = {}
+        """The answers to the facts of the packs; :class:`Stopped` where the question stopped."""
         self.memo: dict[object, object] = {}
         """What several rules need and one of them has worked out."""
 
@@ -234,9 +246,21 @@ class Document:
         """Every element of this name, in document order; only for the names in ``engine.ANYWHERE``."""
         return [Node(self, place) for place in self.named.get(name, _NONE)]
 
+    def shapes(self, *names: str) -> frozenset[Shape]:
+        """The shapes of all elements of these names; as :meth:`anywhere`."""
+        entries = self.entries
+        return frozenset([entries[place].shape for name in names for place in self.named.get(name, _NONE)])
+
     def noted(self, rule: str) -> list[Node]:
         """The elements that carry what the rule's table does not allow."""
         return [Node(self, place) for place in self.noted_places.get(rule, _NONE)]
+
+    def fact(self, question: Callable[[Document], T]) -> T:
+        """The answer to one of the packs' facts. Checks are sorted by these answers too, so asking costs nothing."""
+        answer = self.facts[question]
+        if isinstance(answer, Stopped):
+            raise Stopped(answer.node, answer.reason, answer.value)
+        return cast(T, answer)
 
     def once(self, work: Callable[[Document], T]) -> T:
         """The result of ``work``, done the first time and remembered."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.ubl.rules.en16931 import codes, core, syntax
+from gateway.ubl.rules.en16931.vat_categories import usual_categories
 from gateway.ubl.rules.pack import Pack
 
 
 def complete(table: Pack) -> Pack:
     """Add the functions of this family to a release."""
-    return replace(table, patterns=(core.pattern(table), syntax.PATTERN, codes.pattern(table)))
+    return replace(
+        table, facts=(usual_categories,), patterns=(core.pattern(table), syntax.PATTERN, codes.pattern(table))
+    )

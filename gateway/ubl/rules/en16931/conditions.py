@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.ubl.rules.checks import any_double
 from gateway.ubl.rules.en16931.vat_categories import is_vat
-from gateway.ubl.rules.numbers import not_negative
+from gateway.ubl.rules.numbers import PLAIN, not_negative
 from gateway.ubl.rules.pack import Check, CodeList, Fault
 from gateway.ubl.rules.tree import Document, Node, normal
 
@@ -47,6 +47,9 @@ def unit_of_quantity(line: Node, document: Document) -> Fault | None:
 def price_not_negative(line: Node, document: Document) -> Fault | None:
     """BR-27: the net price (BT-146) is not negative."""
     path = "cac:Price/cbc:PriceAmount"
+    places = line.places(path)
+    if len(places) == 1 and PLAIN.fullmatch(document.texts[places[0]]):
+        return None
     if any_double(line, path, not_negative):
         return None
     found = line.all(path)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, cast
 
 from gateway.ubl.rules.checks import any_double, indicator
-from gateway.ubl.rules.en16931.vat_categories import LINES, VAT_CATEGORIES, categories, category_of, is_vat
+from gateway.ubl.rules.en16931.vat_categories import LINES, VAT_CATEGORIES, category_of, distinct, found_in, is_vat
 from gateway.ubl.rules.numbers import ONE, ZERO, NotANumber, cents, double_of, not_negative, of_double
 from gateway.ubl.rules.pack import Check, Fault
 from gateway.ubl.rules.tree import Document, Node, Stopped, decimal
@@ -28,10 +28,10 @@ def once_in_breakdown(code: str) -> Check:
     """A category that is used stands exactly once in the VAT breakdown."""
 
     def check(invoice: Node, document: Document) -> Fault | None:
-        found = document.once(categories)
-        if code not in found.used or found.breakdown[code] == 1:
+        found = found_in(document)
+        if code not in found.used or found.count(code) == 1:
             return None
-        return Fault(invoice, words={"category": code, "count": found.breakdown[code]})
+        return Fault(invoice, words={"category": code, "count": found.count(code)})
 
     return check
 
@@ -40,7 +40,7 @@ def in_breakdown_when_used(code: str) -> Check:
     """A category stands in the VAT breakdown when it is used elsewhere, and only then."""
 
     def check(invoice: Node, document: Document) -> Fault | None:
-        found = document.once(categories)
+        found = found_in(document)
         if code == "S":
             elsewhere = code in found.lines_any or code in found.both_any
             fine = elsewhere == (code in found.breakdown_any)
@@ -116,7 +116,7 @@ def identified(code: str, where: str) -> Check:
     answer = _PARTIES.get(code, _seller_any)
 
     def check(invoice: Node, document: Document) -> Fault | None:
-        found = document.once(categories)
+        found = found_in(document)
         if code not in getattr(found, where):
             return None
         if code == "S" and where == "lines_any" and code not in found.lines:
@@ -234,6 +234,7 @@ def _above(category: Node) -> Node:
 
 
 _Sums = dict[tuple[str, Decimal | None], Decimal]
+_Keys = frozenset[tuple[str, Decimal | None]]
 
 
 def _sums(document: Document, kind: str, rated: str = "") -> _Sums:
@@ -242,28 +243,39 @@ def _sums(document: Document, kind: str, rated: str = "") -> _Sums:
     if key not in document.memo:
         sums: _Sums = {}
         for line in document.root.all(kind):
-            _add(sums, line, line.all("cac:Item/cac:ClassifiedTaxCategory"), "cbc:LineExtensionAmount", 1, rated)
+            _add(sums, line, "cac:Item/cac:ClassifiedTaxCategory", "cbc:LineExtensionAmount", 1, rated)
         for row in document.root.all("cac:AllowanceCharge"):
             for sign, charge in ((1, True), (-1, False)):
                 if indicator(row, charge):
-                    _add(sums, row, row.all("cac:TaxCategory"), "cbc:Amount", sign, rated)
+                    _add(sums, row, "cac:TaxCategory", "cbc:Amount", sign, rated)
         document.memo[key] = sums
     result = document.memo[key]
     assert isinstance(result, dict)
     return result
 
 
-def _add(sums: _Sums, row: Node, found: list[Node], path: str, sign: int, rated: str) -> None:
-    codes = {node.normal("cbc:ID") for node in found}
-    keys: set[tuple[str, Decimal | None]] = {(code, None) for code in codes}
-    if rated and rated in codes:
-        keys |= {(rated, rate) for node in found if (rate := node.decimal("cbc:Percent")) is not None}
-    elif rated:
-        return
+def _add(sums: _Sums, row: Node, categories: str, path: str, sign: int, rated: str) -> None:
+    keys = _keys(row, categories, rated)
     amount = row.decimal(path) if keys else None
     if amount is not None:
         for key in keys:
-            sums[key] = sums.get(key, ZERO) + sign * amount
+            sums[key] = sums.get(key, ZERO) + (amount if sign > 0 else -amount)
+
+
+def _keys(row: Node, path: str, rated: str) -> _Keys:
+    """To which sums a line, charge or allowance belongs; worked out once for a shape."""
+    shape, question = row.shape, (path, rated)
+    known = shape.memo.get(question)
+    if known is not None:
+        return cast(_Keys, known)
+    found = row.all(path)
+    codes = {node.normal("cbc:ID") for node in found}
+    keys: set[tuple[str, Decimal | None]] = {(code, None) for code in codes} if rated in codes or not rated else set()
+    if rated and rated in codes:
+        keys |= {(rated, rate) for node in found if (rate := node.decimal("cbc:Percent")) is not None}
+    if not shape.open_code:
+        shape.memo[question] = frozenset(keys)
+    return frozenset(keys)
 
 
 def _rates_anywhere(document: Document, kind: str) -> set[Decimal]:
@@ -272,7 +284,7 @@ def _rates_anywhere(document: Document, kind: str) -> set[Decimal]:
     if key not in document.memo:
         path = "cac:Item/cac:ClassifiedTaxCategory" if kind else "cac:TaxCategory"
         rates: set[Decimal] = set()
-        for row in document.anywhere(kind or "cac:AllowanceCharge"):
+        for row in distinct(document.anywhere(kind or "cac:AllowanceCharge")):
             found = row.all(path)
             if any(node.normal("cbc:ID") == "S" for node in found):
                 rates |= {rate for node in found if (rate := node.decimal("cbc:Percent")) is not None}
@@ -333,7 +345,7 @@ def no_reason(category: Node, document: Document) -> Fault | None:
 
 def delivery_date_or_period(invoice: Node, document: Document) -> Fault | None:
     """BR-IC-11: an intra-community supply says when it was delivered, or the invoicing period."""
-    if not document.once(categories).breakdown["K"]:
+    if not found_in(document).count("K"):
         return None
     if len(invoice.string("cac:Delivery/cbc:ActualDeliveryDate")) > 1:
         return None
@@ -344,7 +356,7 @@ def delivery_date_or_period(invoice: Node, document: Document) -> Fault | None:
 
 def delivery_country(invoice: Node, document: Document) -> Fault | None:
     """BR-IC-12: an intra-community supply says to which country it was delivered."""
-    if not document.once(categories).breakdown["K"]:
+    if not found_in(document).count("K"):
         return None
     path = "cac:Delivery/cac:DeliveryLocation/cac:Address/cac:Country/cbc:IdentificationCode"
     return None if len(invoice.string(path)) > 1 else Fault(invoice)
@@ -354,9 +366,9 @@ def nothing_else(where: str) -> Check:
     """BR-O-11 to 14: beside “not subject to VAT” there is no other category in this place."""
 
     def check(invoice: Node, document: Document) -> Fault | None:
-        found = document.once(categories)
+        found = found_in(document)
         others = getattr(found, where) - {"O"}
-        if not found.breakdown["O"] or not others:
+        if not found.count("O") or not others:
             return None
         return Fault(invoice, words={"others": ", ".join(sorted(others))})
 
@@ -365,8 +377,7 @@ def nothing_else(where: str) -> Check:
 
 def split_payment_in_italy(invoice: Node, document: Document) -> Fault | None:
     """BR-B-01: split payment (B) only where every country code is IT."""
-    nodes = document.anywhere("cac:TaxCategory") + document.anywhere("cac:ClassifiedTaxCategory")
-    if not any(one.text == "B" for node in nodes for one in node.all("cbc:ID")):
+    if "B" not in found_in(document).mentioned:
         return None
     abroad = [code for code in document.anywhere("cbc:IdentificationCode") if code.text != "IT"]
     return Fault(abroad[0], abroad[0].text) if abroad else None
@@ -374,6 +385,8 @@ def split_payment_in_italy(invoice: Node, document: Document) -> Fault | None:
 
 def split_payment_alone(invoice: Node, document: Document) -> Fault | None:
     """BR-B-02: split payment (B) and standard rate (S) do not stand in one document."""
+    if not {"B", "S"} <= found_in(document).mentioned:
+        return None
     nodes = (
         invoice.all("cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory")
         + invoice.all("cac:AllowanceCharge/cac:TaxCategory")

@@ -20,6 +20,7 @@ def complete(table: Pack) -> Pack:
     everyone = (billing.projects(), billing.pattern(table))
     return replace(
         table,
+        facts=(billing.short_currencies,),
         patterns=(*everyone, *patterns(table), codes.pattern(table)),
         empty_rule=EMPTY if EMPTY in table.rules else "",
     )

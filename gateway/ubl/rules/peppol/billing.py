@@ -135,7 +135,7 @@ def is_direct_debit(means: Node, document: Document) -> bool:
 def invoice_currency(amount: Node, document: Document) -> Fault | None:
     """PEPPOL-EN16931-R051: every amount is in the invoice currency."""
     written = amount.attributes.get("currencyID")
-    codes = document.once(currencies)
+    codes = document.fact(short_currencies) or currencies(document)
     if written in codes:
         return None
     return Fault(amount, written or "", {"expected": codes[0] if codes else None})
@@ -144,6 +144,12 @@ def invoice_currency(amount: Node, document: Document) -> Fault | None:
 def currencies(document: Document) -> tuple[str, ...]:
     """The invoice currency, as often as it stands there."""
     return tuple(code.text for code in document.root.all("cbc:DocumentCurrencyCode"))
+
+
+def short_currencies(document: Document) -> tuple[str, ...]:
+    """The same, or nothing if a document makes it long."""
+    found = currencies(document)
+    return found if len(found) == 1 and len(found[0]) <= 8 else ()
 
 
 def of_total_with_breakdown(amount: Node, document: Document) -> bool:
@@ -179,7 +185,9 @@ def line_amount(line: Node, document: Document) -> Fault | None:
     quantity = _or(line, "cbc:InvoicedQuantity" if document.is_invoice else "cbc:CreditedQuantity", ONE)
     price = _or(line, "cac:Price/cbc:PriceAmount", ZERO)
     base = _or(line, "cac:Price/cbc:BaseQuantity", ONE) or ONE
-    charges, allowances = _sum(line, "true"), _sum(line, "false")
+    charges = allowances = ZERO
+    if line.has("cac:AllowanceCharge"):
+        charges, allowances = _sum(line, "true"), _sum(line, "false")
     unit = price if base == ONE else divide(price, base)
     expected = quantity * unit + charges - allowances
     if stated + SLACK >= expected >= stated - SLACK:

@@ -36,6 +36,11 @@ def seller_swedish(document: Document) -> bool:
     return any(_swedish(party) for party in _parties(document, SELLER))
 
 
+def seller_is_swedish(document: Document) -> bool:
+    """The same as a fact."""
+    return document.once(seller_swedish)
+
+
 def buyer_swedish(document: Document) -> bool:
     """A buyer's address is in Sweden."""
     return any(_swedish(party) for party in _parties(document, BUYER))
@@ -43,12 +48,12 @@ def buyer_swedish(document: Document) -> bool:
 
 def both_swedish(document: Document) -> bool:
     """A seller's and a buyer's address are in Sweden."""
-    return seller_swedish(document) and buyer_swedish(document)
+    return document.once(seller_swedish) and buyer_swedish(document)
 
 
 def seller_swedish_vat(document: Document) -> bool:
     """A seller in Sweden has a Swedish VAT number."""
-    return any(_swedish_vat(party) for party in _parties(document, SELLER))
+    return document.once(seller_swedish) and any(_swedish_vat(party) for party in _parties(document, SELLER))
 
 
 def has_swedish_vat(party: Node, document: Document) -> bool:
@@ -167,19 +172,19 @@ _ACCOUNT: Final = "cac:PaymentMeans/cac:PayeeFinancialAccount/cbc:ID"
 PATTERN: Final[Pattern] = (
     Context(
         paths=SELLER,
-        given=seller_swedish,
+        given=seller_is_swedish,
         when=has_swedish_vat,
         checks={"SE-R-001": vat_length, "SE-R-002": vat_digits},
     ),
     Context(
         paths=f"{SELLER}/cac:PartyLegalEntity",
-        given=seller_swedish,
+        given=seller_is_swedish,
         when=has_legal_identifier,
         checks={"SE-R-003": legal_digits, "SE-R-004": legal_length, "SE-R-013": legal_check_digit},
     ),
     Context(
         paths=f"{SELLER}/cac:PartyTaxScheme/cbc:CompanyID",
-        given=seller_swedish,
+        given=seller_is_swedish,
         when=is_other_registration,
         checks={"SE-R-005": f_tax},
     ),
@@ -191,16 +196,16 @@ PATTERN: Final[Pattern] = (
     ),
     Context(
         paths=_ACCOUNT,
-        given=seller_swedish,
+        given=seller_is_swedish,
         when=giro("SE:PLUSGIRO"),
         checks={"SE-R-007": account_digits, "SE-R-010": account_length(2, 8)},
     ),
     Context(
         paths=_ACCOUNT,
-        given=seller_swedish,
+        given=seller_is_swedish,
         when=giro("SE:BANKGIRO"),
         checks={"SE-R-008": account_digits, "SE-R-009": account_length(7, 8)},
     ),
-    Context(paths="cac:PaymentMeans", given=seller_swedish, when=old_giro, checks={"SE-R-011": never()}),
+    Context(paths="cac:PaymentMeans", given=seller_is_swedish, when=old_giro, checks={"SE-R-011": never()}),
     Context(paths="cac:PaymentMeans", given=both_swedish, when=domestic_debit_transfer, checks={"SE-R-012": never()}),
 )
