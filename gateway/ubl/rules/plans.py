@@ -100,11 +100,17 @@ class Planner:
         return path
 
 
-_Prepared = tuple[tuple[Context, tuple[tuple[str, ...], ...]], ...]
+_Prepared = dict[str, list[tuple[int, Context, tuple[str, ...]]]]
+"""The contexts of a pattern by the last step of each of their paths (empty for any), with their order."""
 
 
 def _prepared(pattern: Pattern) -> _Prepared:
-    return tuple((context, tuple(_alternatives(context))) for context in pattern)
+    found: _Prepared = {}
+    for order, context in enumerate(pattern):
+        for steps in _alternatives(context):
+            last = "" if steps[-1].startswith("*") else steps[-1]
+            found.setdefault(last, []).append((order, context, steps))
+    return found
 
 
 def _plan(pack: Pack, contexts: list[_Prepared], path: tuple[str, ...]) -> Plan:
@@ -121,13 +127,15 @@ def _plan(pack: Pack, contexts: list[_Prepared], path: tuple[str, ...]) -> Plan:
 
 
 def _possible(pack: Pack, pattern: _Prepared, path: tuple[str, ...]) -> Iterator[Candidate]:
-    for context, alternatives in pattern:
-        if any(_fits(path, steps) for steps in alternatives):
-            cases = {case: _active(pack, checks) for case, checks in context.cases.items()}
-            candidate = Candidate(context.given, context.when, context.choose, _active(pack, context.checks), cases)
-            yield candidate
-            if candidate.certain:
-                return
+    near = [*pattern.get(path[-1], ()), *pattern.get("", ())]
+    fitting = {order: context for order, context, steps in near if _fits(path, steps)}
+    for order in sorted(fitting):
+        context = fitting[order]
+        cases = {case: _active(pack, checks) for case, checks in context.cases.items()}
+        candidate = Candidate(context.given, context.when, context.choose, _active(pack, context.checks), cases)
+        yield candidate
+        if candidate.certain:
+            return
 
 
 def _active(pack: Pack, checks: Mapping[str, Check]) -> Checks:
