@@ -19,7 +19,7 @@ from lxml import etree
 from gateway.security.safexml import nodes_of
 from gateway.ubl.rules.numbers import EXACT
 from gateway.ubl.rules.pack import Fault, Pack
-from gateway.ubl.rules.plans import Checks, Planner
+from gateway.ubl.rules.plans import MAX_STEPS, Checks, Planner
 from gateway.ubl.rules.shapes import MAX_KIDS, Attributes, Entry, Path, Shape
 from gateway.ubl.rules.sieve import LINES, Choosing, Sieved, sift, whole
 from gateway.ubl.rules.tree import WHITE, Document, Node, Stopped
@@ -74,6 +74,7 @@ class Program:
         self._numbers = count()
         self._start = Path(())
         self._paths: list[Path] = []
+        self._deep: dict[tuple[str, ...], Path] = {}
         self._entries = 0
 
     def judge(self, root: etree._Element) -> list[Outcome]:
@@ -198,9 +199,12 @@ class Program:
     def _learn(self, above: Path, tag: str) -> Path:
         """Work out what the packs say about a path that is met for the first time."""
         path = self._planner.path(above, tag)
+        path = self._deep.get(path.steps, path)
         if len(self._paths) < _MAX_PATHS:
             self._paths.append(path)
             above.next[tag] = path
+            if len(path.steps) == MAX_STEPS:
+                self._deep[path.steps] = path
         return path
 
     def _note(self, document: Document, busy: list[int]) -> tuple[list[list[int]], list[int]]:

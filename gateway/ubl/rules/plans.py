@@ -13,6 +13,8 @@ from gateway.ubl.names import short_name
 from gateway.ubl.rules.pack import Check, Choice, Condition, Context, Fact, Given, Pack, Pattern
 from gateway.ubl.rules.shapes import Path
 
+MAX_STEPS: Final = 24
+"""Of a longer path only the end is looked at; no invoice is so deep, and no context so long."""
 Checks = tuple[tuple[str, Check], ...]
 
 _CODES: Final = frozenset(
@@ -84,7 +86,7 @@ class Planner:
 
     def path(self, above: Path, tag: str) -> Path:
         """What the packs say about the elements ``tag`` below a path."""
-        path = Path((*above.steps, short_name(tag)))
+        path = Path((*above.steps, short_name(tag))[-MAX_STEPS:])
         for steps, attribute, rule in (*self._tables.get(path.name, ()), *self._tables.get("", ())):
             if steps == ("",) or _fits(path.steps, steps):
                 if attribute:

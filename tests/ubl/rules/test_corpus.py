@@ -31,9 +31,10 @@ def test_every_verdict_is_the_official_one(corpus: Path, truth: dict[str, Any]) 
         root = safexml.parse(octets, huge=True)
         if (not schema.check(octets, root)) is not row["xsd"]["valid"]:
             different.append((name, "xsd"))
-        for pack, outcome in zip(("cen", "peppol"), rules.judge(root), strict=True):
-            if _native(outcome) != _official(row, pack):
-                different.append((name, pack))
+        for _ in range(2):  # the second time its shapes are known
+            for pack, outcome in zip(("cen", "peppol"), rules.judge(root), strict=True):
+                if _native(outcome) != _official(row, pack):
+                    different.append((name, pack))
     assert len(truth) >= 1722
     assert different == []
 
