@@ -115,9 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     inbox.add_argument("--ack", metavar="ID")
 
     lookup = _add(commands, "lookup", "lookup:run", "relation search from this machine, no server needed")
-    lookup.add_argument("participant", metavar="PARTICIPANT", help="for example 0007:5567212047")
+    lookup.add_argument("participant", nargs="?", metavar="PARTICIPANT", help="for example 0007:5567212047")
     lookup.add_argument("--document-type", metavar="T", help="default: Peppol BIS Billing 3 invoice")
     lookup.add_argument("--process", metavar="P")
+    lookup.add_argument(
+        "--watch", nargs="?", type=_interval, const=5.0, metavar="SECONDS", help="again and again; tells what changes"
+    )
+    lookup.add_argument("--csv", type=Path, metavar="FILE", help="many: a row each, with a column participant; - stdin")
+    lookup.add_argument("--output", type=Path, metavar="FILE", help="of --csv (default: stdout)")
 
     validate = _add(
         commands, "validate", "validate:run", "check documents: schema, EN 16931, Peppol BIS, installed packs"
@@ -217,6 +222,13 @@ def _add_rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action.add_argument("--pack-version", metavar="V", help="the pack's version")
     for action in (install, listing, remove, compare):
         action.add_argument("--folder", type=Path, metavar="DIR", help="default: [rules] folder, else var/rules")
+
+
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 86_400:
+        raise ValueError(text)
+    return value
 
 
 def _seconds(text: str) -> int:

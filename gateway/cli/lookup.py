@@ -6,12 +6,12 @@ import argparse
 import asyncio
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from gateway.cli import NO, NOT_NOW, YES
 from gateway.cli.terminal import as_json, paint, say, table
 from gateway.config import Config, load
-from gateway.errors import LookupUnavailable
+from gateway.errors import InvalidAddress, LookupUnavailable
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Step, Unreachable
 from gateway.model.schemes import read_typed
@@ -21,6 +21,12 @@ from gateway.model.view import moment
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, show each step, and give the verdict as exit code: 0 positive, 1 negative, 3 could not find out."""
+    if arguments.csv:
+        from gateway.cli.lookup_bulk import run as run_bulk
+
+        return run_bulk(arguments)
+    if not arguments.participant:
+        raise InvalidAddress("A participant is needed, or --csv FILE")
     config = load(arguments.config)
     typed = read_typed(arguments.participant, datetime.now(UTC).date())
     participant = typed.participant
@@ -28,6 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{paint('!', 'yellow', to=sys.stderr)} {warning}")
     document_type = DocumentTypeId.parse(arguments.document_type) if arguments.document_type else BILLING_INVOICE
     process = ProcessId.parse(arguments.process) if arguments.process else BILLING_PROCESS
+    if arguments.watch:
+        try:
+            asyncio.run(_watch(config, participant, document_type, process, arguments))
+        except KeyboardInterrupt:
+            return YES
     answer = asyncio.run(_find(config, participant, document_type, process))
     if arguments.json:
         as_json(_as_value(participant, answer))
@@ -46,6 +57,42 @@ async def _find(
             return await lookup.find(participant, document_type, process)
         except LookupUnavailable as error:
             return error
+
+
+async def _watch(
+    config: Config,
+    participant: ParticipantId,
+    document_type: DocumentTypeId,
+    process: ProcessId,
+    arguments: argparse.Namespace,
+) -> None:
+    """Ask again and again; a line for each change, until Ctrl-C."""
+    from gateway.app import SystemClock, open_lookup, read_trust
+
+    last: tuple[str, ...] = ()
+    async with open_lookup(config, read_trust(config), SystemClock()) as lookup:
+        while True:
+            answer: Reachable | Unreachable | LookupUnavailable
+            try:
+                answer = await lookup.find_afresh(participant, document_type, process)
+            except LookupUnavailable as error:
+                answer = error
+            value = _as_value(participant, answer)
+            endpoint = value["endpoint"] or {}
+            seen = (value["verdict"], value.get("code", ""), endpoint.get("url", ""), endpoint.get("certificate", ""))
+            if seen != last:
+                last = seen
+                now = datetime.now(UTC)
+                if arguments.json:
+                    as_json({"time": moment(now), **value})
+                else:
+                    style = _STYLES[value["verdict"]]
+                    said = value["reason"] + (f", {endpoint['url']}" if endpoint else "")
+                    print(f"{now:%H:%M:%S} {paint(value['verdict'], style, 'bold'):<14} {said}", flush=True)
+            await asyncio.sleep(arguments.watch)
+
+
+_STYLES: Final = {"positive": "green", "negative": "red", "indeterminate": "yellow"}
 
 
 def _as_value(participant: ParticipantId, answer: Reachable | Unreachable | LookupUnavailable) -> dict[str, Any]:

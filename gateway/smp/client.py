@@ -109,6 +109,11 @@ class SmpLookup:
         """Like :meth:`find`, but asked for now, whatever is remembered. Raises ``LookupUnavailable``."""
         return await self._search((participant, document_type, process))
 
+    def forget(self) -> None:
+        """Forget every decision: the next questions are all asked of the network."""
+        self._known.clear()
+        self._around.groups.clear()
+
     async def locate(self, participant: ParticipantId) -> str | Unreachable:
         """Ask DNS for the participant's SMP: its base URL. Raises ``LookupUnavailable``."""
         search = self._begin(participant)

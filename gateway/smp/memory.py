@@ -36,6 +36,10 @@ class Memory(Generic[K, V]):
         self._kept.move_to_end(key)
         return value
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
     def put(self, key: K, value: V, until: datetime) -> None:
         self._kept[key] = (value, until)
         self._kept.move_to_end(key)
