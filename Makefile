@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check lint types shape attacks fuzz crash bench flood interop clean help
+.PHONY: demo test check lint types shape attacks fuzz crash situations bench flood interop clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in test
 crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside that must still agree (KILLS=300 SEED=1 SUMMARY=file)
 	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) --seed $(or $(SEED),1) \
 		$(if $(FROM),--from $(FROM)) $(if $(SUMMARY),--summary $(SUMMARY))
+
+situations: .venv/.dev ## every network situation of a look-up and its verdict, as a table
+	@$(BIN)/python -m tests.smp.situations
 
 bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
 	@$(BIN)/python -m benchmarks.gateway

@@ -59,11 +59,11 @@ def read_location(records: Sequence[Naptr], rules: WebRules) -> str:
     followed are passed over. Raises :class:`InvalidAnswer` when none is left: the participant *is* registered then,
     only in a way that nobody can follow.
     """
-    usable = [r for r in records[:MAX_RECORDS] if r.flags.upper() == "U" and r.service.lower() == SERVICE.lower()]
+    usable = [r for r in records if r.flags.upper() == "U" and r.service.lower() == SERVICE.lower()]
     if not usable:
         raise InvalidAnswer(f"none of the NAPTR records has the service {SERVICE} and the flag U")
     reasons: list[str] = []
-    for record in sorted(usable, key=lambda record: (record.order, record.preference)):
+    for record in sorted(usable, key=lambda record: (record.order, record.preference))[:MAX_RECORDS]:
         try:
             return _url(record, rules)
         except InvalidAddress as error:
