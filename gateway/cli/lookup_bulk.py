@@ -94,7 +94,8 @@ class Bulk:
     ) -> AsyncIterator[tuple[list[str], list[str]]]:
         """Ask so many at once, and give them back in their order."""
         waiting: list[tuple[list[str], asyncio.Task[list[str]]]] = []
-        places: dict[str, int] = {name: head.index(name) for name in (*_KEYS, "document_type", "process") if name in head}
+        named = (*_KEYS, "document_type", "process")
+        places: dict[str, int] = {name: head.index(name) for name in named if name in head}
         async with asyncio.TaskGroup() as tasks:
             for row in _with(first, rows):
                 if not any(cell.strip() for cell in row):
