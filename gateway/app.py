@@ -58,6 +58,7 @@ from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
+from gateway.serving.meters import Meters
 from gateway.serving.timekeeping import Timekeeping
 from gateway.smp.client import SmpLookup
 from gateway.smp.publisher import Publisher
@@ -109,6 +110,7 @@ class Gateway:
     door: Door = field(default_factory=Door)
     """Whether anything new may come in."""
     timekeeping: Timekeeping = field(default_factory=Timekeeping)
+    meters: Meters = field(default_factory=Meters)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it is about to stop: probes hear so first, so that nobody is sent here any more."""
     siblings: Siblings | None = None
@@ -164,7 +166,7 @@ async def open_gateway(
         own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
         watch = await stack.enter_async_context(open_revocation(config, parts.trust, clock, own))
         lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock, watch))
-        timekeeping = Timekeeping()
+        timekeeping, meters = Timekeeping(), Meters()
         retry = RetryPolicy(
             first=config.sending.first_retry,
             longest=config.sending.longest_pause,
@@ -204,6 +206,7 @@ async def open_gateway(
             at_once=config.sending.at_once,
             quarantine_after=config.sending.quarantine_after,
             owner=owner,
+            handed_over=meters.handed_over,
         )
         endpoint = As4Endpoint(
             identity=parts.access_point,
@@ -214,6 +217,7 @@ async def open_gateway(
             accept=inbound.receive,
             large=large.Large(spool=receiving, unwrap=partial(ubl_large.unwrap, limit=limits.inflated)),
             door=door.refusal,
+            answered=meters.answered,
         )
         registrar = Registrar(
             store=store,
@@ -247,6 +251,7 @@ async def open_gateway(
             limit=limits.inflated,
             door=door,
             timekeeping=timekeeping,
+            meters=meters,
             publisher=publisher or None,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),

@@ -6,7 +6,7 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -200,6 +200,16 @@ class Gap:
     """Name of the backup."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What happened to all documents, counted over their timelines."""
+
+    events: Mapping[str, int]
+    """By direction and event, as ``in Received``. Rows that retention has erased are still in it."""
+    trouble: Mapping[tuple[str, str], int]
+    """Documents that wait for a person now, by direction and state."""
+
+
 class Wake(Protocol):
     """A bell: rung by the store after each commit that made work, waited for by the worker."""
 
@@ -231,6 +241,10 @@ class Operation(Protocol):
 
     async def confirm(self, actor: str, detail: dict[str, object]) -> None:
         """A person has looked at the gap: work is given out again."""
+        ...
+
+    async def ledger(self) -> Ledger:
+        """What happened to all documents, counted. Raises ``StoreUnavailable``."""
         ...
 
     async def probe(self) -> None:

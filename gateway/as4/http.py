@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -55,6 +57,7 @@ Raises ``InvalidMessage`` (the answer is an ebMS error) or ``TemporaryError`` (t
 Door = Callable[[], TemporaryError | None]
 """Why no message can be taken now; None while it can. Asked before a body is read, so it must not wait."""
 
+_ERROR_CODE: Final = re.compile(rb'errorCode="(EBMS:[0-9]{4})"')
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
 _RETRY_AFTER: Final = "60"
 
@@ -75,7 +78,9 @@ class As4Endpoint:
         large: Large | None = None,
         door: Door = lambda: None,
         shapes: Shapes | None = None,
+        answered: Callable[[str, float], None] = lambda kind, seconds: None,
     ) -> None:
+        self._answered = answered
         self._door = door
         self._identity = identity
         self._trust = trust
@@ -95,7 +100,10 @@ class As4Endpoint:
         if request.path != path:
             return await _cut(request, _line(404, "There is nothing here."))
         if request.method == "POST":
-            return await self.post(request)
+            started = time.perf_counter()
+            response = await self.post(request)
+            self._answered(_kind(response), time.perf_counter() - started)
+            return response
         if request.method in ("GET", "HEAD"):
             return await _cut(request, self.about()) if request.body_exists else self.about()
         response = _line(405, "Messages come by POST.")
@@ -259,6 +267,14 @@ def _judge(receiving: Receiving) -> _Judged | None:
 
 def _signal(octets: bytes) -> web.Response:
     return web.Response(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
+
+
+def _kind(response: web.Response) -> str:
+    """``receipt``, the code of an ebMS error, or the HTTP status of another answer."""
+    if response.status != 200:
+        return str(response.status)
+    code = _ERROR_CODE.search(response.body) if isinstance(response.body, bytes) else None
+    return code[1].decode() if code else "receipt"
 
 
 def _line(status: int, text: str) -> web.Response:

@@ -61,6 +61,8 @@ class Worker:
     quarantine_after: int = 3
     """Deaths with one document in hand, until it is not tried any more; 0: it is tried for ever."""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
+    handed_over: Callable[[float], None] = lambda seconds: None
+    """Told how many seconds after its receipt C4 has a document."""
     running: bool = field(default=False, init=False)
     """True while :meth:`run` claims work: what ``/readyz`` asks."""
     claimed_last: float = field(default_factory=time.monotonic, init=False)
@@ -240,6 +242,8 @@ class Worker:
                 await asyncio.sleep(pause)
             else:
                 event = outcome.event
+                if event.name == "Delivered" and message.direction is Direction.IN:
+                    self.handed_over((self.clock.now() - message.created).total_seconds())
                 log.info("%s: %s", event.name, event.reason, extra={**_names(message), "state": recorded.state})
                 return
 

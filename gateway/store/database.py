@@ -26,7 +26,7 @@ from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateEr
 from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
-from gateway.store.tables import SCHEMA_VERSION, metadata, schema_version
+from gateway.store.tables import SCHEMA_VERSION, message_trouble, metadata, schema_version
 
 _T = TypeVar("_T")
 
@@ -270,6 +270,7 @@ def _make_schema(connection: Connection) -> None:
             "install the newer program, or name another database"
         )
     metadata.create_all(connection)  # those that an older program did not make
+    message_trouble.create(connection, checkfirst=True)
 
 
 def meaning(error: Exception) -> Exception:

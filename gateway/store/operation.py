@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal_column, select, update
 
 from gateway.model.identifiers import AccountId
 from gateway.model.lifecycle import WORKABLE
 from gateway.model.message import Direction, Message
-from gateway.ports import Clock, Gap
-from gateway.store import tables
+from gateway.ports import Clock, Gap, Ledger
+from gateway.store import ledger, tables
 from gateway.store.documents import MESSAGE_COLUMNS
 from gateway.store.operation_tables import audit, setting
 from gateway.store.reads import Reads
@@ -69,6 +69,13 @@ class Operation:
         now = self.clock.now()
         await self.write(partial(_confirm, actor=actor, detail=detail, now=now))
         self._waits = False
+
+    async def ledger(self) -> Ledger:
+        """What happened to all documents, counted. Raises ``StoreUnavailable``."""
+        events, anew = await self.reads.read(ledger.counts)
+        if anew > ledger.REMEMBER_AFTER:
+            await self.write(ledger.remember)
+        return Ledger(events=events, trouble=await self.reads.read(_trouble))
 
     async def probe(self) -> None:
         """Write something and have it on the disk. Raises ``StoreUnavailable``."""
@@ -138,6 +145,16 @@ def unfinished(connection: Connection, *, limit: int) -> list[Message]:
 def _confirm(connection: Connection, *, actor: str, detail: dict[str, object], now: datetime) -> None:
     if connection.execute(delete(setting).where(setting.c.name == _RECONCILE)).rowcount:
         note(connection, now, actor, "confirmed the gap", detail=detail)
+
+
+def _trouble(connection: Connection) -> dict[tuple[str, str], int]:
+    known = tables.message.c
+    states: list[ColumnElement[str]] = [
+        literal_column(f"'{state}'") for state in tables.TROUBLE
+    ]  # as the index is written
+    wanted = select(known.direction, known.state, func.count()).where(known.state.in_(states))
+    rows = connection.execute(wanted.group_by(known.direction, known.state))
+    return {(str(direction), str(state)): number for direction, state, number in rows}
 
 
 def _put(connection: Connection, *, name: str, value: object) -> None:

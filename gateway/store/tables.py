@@ -24,6 +24,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -33,6 +34,8 @@ from gateway.model.message import Direction, PayloadKind, Route
 from gateway.model.registration import Goal
 
 SCHEMA_VERSION: Final = 1
+TROUBLE: Final = (State.FAILED, State.REJECTED, State.UNKNOWN)
+"""States in which a document waits for a person."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -259,6 +262,9 @@ message = Table(
 
 # Only what waits for work is in the first index: it stays small however many documents there are.
 Index("message_due", message.c.next_attempt, sqlite_where=message.c.next_attempt.is_not(None))
+# Few documents are ever in it; what waits for a person is counted by it.
+_in_trouble = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in TROUBLE])
+message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_trouble, postgresql_where=_in_trouble)
 Index("message_list", message.c.account, message.c.created, message.c.id)
 
 event = Table(

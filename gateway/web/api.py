@@ -36,7 +36,7 @@ def application(gateway: Gateway) -> web.Application:
     app[REQUESTS] = Counter()
     if gateway.siblings:
         answers = app[REQUESTS]
-        gateway.siblings.sources.append(lambda: answers)
+        gateway.siblings.sources += [lambda: answers, lambda: gateway.meters.counts]
     app.on_response_prepare.append(harden)
     documents = Documents(gateway, intake)
     app.on_shutdown.append(documents.close)

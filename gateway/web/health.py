@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.web.answers import answer
-from gateway.web.certificates import certificate_metrics
-from gateway.web.destinations import destination_metrics
 from gateway.web.frame import REQUESTS
+from gateway.web.metrics import metrics
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -93,29 +91,12 @@ class Health:
         }
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Prometheus text format 0.0.4. Counters are of all processes together, gauges of the one that answers."""
+        """Counters are of all processes together, gauges of the machine or of the process that answers."""
         siblings = self.gateway.siblings
-        answers = siblings.total() if siblings else request.app[REQUESTS]
-        lines = [
-            "# HELP gateway_info What runs.",
-            "# TYPE gateway_info gauge",
-            f'gateway_info{{version="{__version__}"}} 1',
-            "# HELP gateway_start_time_seconds When it started, in seconds since 1970.",
-            "# TYPE gateway_start_time_seconds gauge",
-            f"gateway_start_time_seconds {self.gateway.started.timestamp():.3f}",
-            "# HELP gateway_worker_running Whether the worker runs.",
-            "# TYPE gateway_worker_running gauge",
-            f"gateway_worker_running {int(self.gateway.worker.running)}",
-            "# HELP gateway_http_answers_total Answers of this site by HTTP status.",
-            "# TYPE gateway_http_answers_total counter",
-            *(f'gateway_http_answers_total{{status="{s}"}} {n:.0f}' for s, n in sorted(answers.items())),
-            *certificate_metrics(self.gateway.certificates),
-            *destination_metrics(self.gateway.outbound.breakers.standing()),
-        ]
-        if siblings:
-            lines += ["# HELP gateway_processes Processes of this gateway.", "# TYPE gateway_processes gauge"]
-            lines += [f'gateway_processes{{state="{s}"}} {n}' for s, n in siblings.processes.items()]
-        return web.Response(text="\n".join(lines) + "\n", content_type="text/plain", charset="utf-8")
+        answers = request.app[REQUESTS]
+        counts = siblings.total() if siblings else {**answers, **self.gateway.meters.counts}
+        text = await metrics(self.gateway, counts)
+        return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
     async def _store_writes(self) -> str:
         await self.gateway.store.operation.probe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -151,3 +152,36 @@ def test_a_second_gateway_is_refused(start: Callable[..., Node]) -> None:
 def test_a_wrong_number_is_said(start: Callable[..., Node]) -> None:
     node = start(0)
     assert node.process.wait(timeout=30) == 2 and "must be between 1 and 64" in node.log.read_text()
+
+
+def test_counters_of_documents_equal_the_store_whoever_is_killed_and_after_a_restart(
+    start: Callable[..., Node], market: Market
+) -> None:
+    database = market.members[0].config.parent / "var/gateway.db"
+    names = {"accepted_total": "Accepted", 'postponed_total{direction="out"}': "Postponed"}
+
+    def equal(node: Node, key: str) -> bool:
+        request = urllib.request.Request(node.ready["api"] + "/metrics", headers={"Authorization": f"Bearer {key}"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            lines = answer.read().decode().splitlines()
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as plain:
+            rows = dict(plain.execute("SELECT event, count(*) FROM event GROUP BY event"))
+        counted = (line.rpartition(" ") for line in lines if line.startswith("gateway_documents_"))
+        found = {name: int(number) for name, _, number in counted}
+        assert found["gateway_documents_accepted_total"] == rows["Accepted"]
+        return all(found[f"gateway_documents_{name}"] == rows.get(event, 0) for name, event in names.items())
+
+    node = start(2, GATEWAY__SENDING__FIRST_RETRY="1 second")
+    key = node.ready["api_key"]
+    for _ in range(12):
+        node.call("/v1/documents", NETWORK)
+    soon(lambda: equal(node, key))
+    killed = node.children[0]
+    os.kill(killed, signal.SIGKILL)
+    soon(lambda: killed not in node.children and len(node.children) == 2)
+    for _ in range(3):
+        node.call("/v1/documents", NETWORK)
+    soon(lambda: equal(node, key))
+    assert node.end() == 0
+    again = start(2)
+    soon(lambda: equal(again, key))

@@ -96,4 +96,6 @@ async def test_metrics_are_prometheus_text(site: Site) -> None:
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert 'gateway_http_answers_total{status="200"} 1' in text
     for line in text.splitlines():
-        assert line.startswith("# ") or re.fullmatch(r"[a-z_]+(\{[a-z_]+=\"[^\"]*\"\})? [0-9.]+", line), line
+        assert line.startswith("# ") or re.fullmatch(
+            r"[a-z_0-9]+(\{[a-z_]+=\"[^\"]*\"(,[a-z_]+=\"[^\"]*\")*\})? -?[0-9.]+", line
+        ), line
