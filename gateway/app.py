@@ -64,6 +64,7 @@ from gateway.smp.client import SmpLookup
 from gateway.smp.publisher import Publisher
 from gateway.smp.zone_register import ZoneRegister
 from gateway.store import open_store
+from gateway.store.objects import open_objects
 from gateway.ubl import large as ubl_large
 from gateway.ubl import sbdh, schema
 from gateway.ubl.rules.judge import Rulebook
@@ -156,6 +157,8 @@ async def open_gateway(
                 config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner
             )
         )
+        if config.store.bucket:
+            store.keep_large_in(open_objects(config.store, config.base))
         door = Door(room=_room(config), store=store, most_waiting=config.store.most_waiting)
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
         sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))

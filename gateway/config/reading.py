@@ -68,7 +68,7 @@ def read_config(table: Mapping[str, Any], base: Path, origins: Mapping[str, str]
             if not isinstance(content, dict):
                 problems.append((name, f"is a section; write [{name}]"))
                 continue
-            values[name] = read_section(_SECTIONS[name], content, name, base, problems)
+            values[name] = read_section(_SECTIONS[name], _with_bucket(content), name, base, problems)
         elif name in _PLUG_IN_TABLES and isinstance(content, dict):
             values[name] = content
         elif name == "delivery" and isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
@@ -117,6 +117,14 @@ def read_settings(kind: type[_S], table: Mapping[str, Any], path: str, base: Pat
     if settings is None:
         raise ConfigurationError(problems)
     return settings
+
+
+def _with_bucket(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``payloads = "s3://…"`` names a bucket; the folder is then the usual one."""
+    where = table.get("payloads")
+    if not isinstance(where, str) or not where.startswith("s3://"):
+        return table
+    return {**{key: value for key, value in table.items() if key != "payloads"}, "bucket": where}
 
 
 def _convert(hint: Any, value: Any, base: Path) -> Any:
@@ -236,6 +244,14 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("network.tls_trust", "is for private networks only; elsewhere public authorities count"))
     if not 1 <= config.as4.workers <= _MOST_WORKERS:
         problems.append(("as4.workers", f"must be between 1 and {_MOST_WORKERS}"))
+    if config.store.bucket and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,62}(/[!-~]{0,500})?", config.store.bucket):
+        problems.append(("store.payloads", "must be a folder, or s3://BUCKET/PREFIX"))
+    if config.store.s3_endpoint and not config.store.s3_endpoint.startswith(
+        ("https://", "http://") if config.store.s3_allow_http else "https://"
+    ):
+        problems.append(("store.s3_endpoint", "must begin with https:// (http:// with store.s3_allow_http)"))
+    if bool(config.store.s3_access_key) != bool(config.store.s3_secret_key_file):
+        problems.append(("store.s3_access_key", "and s3_secret_key_file belong together"))
     if config.sending.first_retry.total_seconds() <= 0 or config.sending.retry_for < config.sending.first_retry:
         problems.append(("sending.retry_for", "must be longer than sending.first_retry, and both above zero"))
     if config.sending.quarantine_after != 0 and not 2 <= config.sending.quarantine_after <= 100:

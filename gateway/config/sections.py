@@ -94,6 +94,13 @@ class StoreSection:
 
     database: str = "sqlite:var/gateway.db"
     payloads: Path = Path("var/payloads")
+    bucket: str = ""
+    """``s3://NAME/PREFIX``, where ``payloads`` is written so; the folder is then for what is in work."""
+    s3_endpoint: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key: str = ""
+    s3_secret_key_file: Path | None = None
+    s3_allow_http: bool = False
     reserve: ByteSize = ByteSize(2 * 1024**3)
     reserve_percent: int = 5
     most_waiting: int = 250_000

@@ -8,26 +8,23 @@ first: whoever waits for ``ID.json`` finds both. Needs the extra ``s3``. Source:
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from gateway.config import read_section
 from gateway.delivery import _secret
 from gateway.discovery import ChannelContext
 from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
 from gateway.files import Handovers, safe_name
+from gateway.files.bucket import MISSING, Bucket, is_there, trouble
 from gateway.model.message import Message, Parcel
 from gateway.model.octets import Octets, Spooled, sha256_of
 from gateway.model.signals import Handover
 from gateway.ports import Channel
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config, S3Store
 
 _DIGEST: Final = "sha256"
 """User metadata: ``x-amz-meta-sha256``."""
@@ -59,9 +56,8 @@ class Settings:
         """Read the section; raises ``ConfigurationError`` with every problem."""
         problems: list[tuple[str, str]] = []
         settings = read_section(cls, table, path, base, problems)
-        if importlib.util.find_spec("obstore") is None:
-            text = '"s3" needs the package obstore: pip install "access-point-gateway[s3]"'
-            problems.append((f"{path}.kind", text))
+        if not is_there():
+            problems.append((f"{path}.kind", f'"s3" {MISSING}'))
         elif settings is not None:
             problems.extend((f"{path}.{key}", text) for key, text in _contradictions(settings))
         if settings is None or problems:
@@ -72,21 +68,18 @@ class Settings:
         """The secret key, or empty text. Raises ``OSError`` or ``UnicodeDecodeError``."""
         return self.secret_key_file.read_text(encoding="utf-8").strip() if self.secret_key_file else self.secret_key
 
-    def open(self) -> S3Store:
-        """The bucket below the prefix; nothing is asked yet."""
-        from obstore.store import S3Store
-
-        config: S3Config = {"region": self.region}
-        if self.access_key:
-            config.update({"access_key_id": self.access_key, "secret_access_key": self.read_secret()})
-        if self.endpoint:
-            config["endpoint"] = self.endpoint
-        return S3Store(
-            self.bucket,
-            prefix=self.prefix.strip("/") or None,
-            config=config,
-            client_options={"allow_http": self.allow_http, "timeout": self.timeout},
-            retry_config={"max_retries": 0},  # trying again is the worker's
+    @property
+    def place(self) -> Bucket:
+        """The bucket below the prefix."""
+        return Bucket(
+            name=self.bucket,
+            prefix=self.prefix,
+            endpoint=self.endpoint,
+            region=self.region,
+            access_key=self.access_key,
+            secret_key=self.read_secret() if self.access_key else "",
+            allow_http=self.allow_http,
+            timeout=self.timeout,
         )
 
 
@@ -115,8 +108,8 @@ class S3:
     confirms = True
 
     def __init__(self, settings: Settings, context: ChannelContext) -> None:
-        self._where = f"s3://{settings.bucket}/{settings.prefix.strip('/')}".rstrip("/")
-        self._store = settings.open()
+        self._where = str(settings.place)
+        self._store = settings.place.open()
         self._describe = context.describe
         self._handovers = Handovers(context.memory("delivery-s3"), context.clock.now)
 
@@ -140,14 +133,12 @@ class S3:
             await self._put(f"{name}.xml", parcel.document, "application/xml")
             # Of the object a repeat tells more than the first try: whichever is there is true.
             await self._put(f"{name}.json", described.encode() + b"\n", "application/json", any_content=True)
-        except (OSError, TimeoutError) as error:
-            raise ChannelUnavailable(f"{self._where}: {_reason(error)}", sent=True, remedy=_REMEDY) from error
+        except ChannelRefused:
+            raise
         except Exception as error:
-            from obstore.exceptions import BaseError
-
-            if not isinstance(error, BaseError):
+            if not (said := trouble(error)):
                 raise
-            raise ChannelUnavailable(f"{self._where}: {_reason(error)}", sent=True, remedy=_REMEDY) from error
+            raise ChannelUnavailable(f"{self._where}: {said}", sent=True, remedy=_REMEDY) from error
         text = f"Put into {self._where} as {name}.xml and {name}.json"
         return Handover(reference=f"{name}.xml", text=text, confirmed=True)
 
@@ -187,12 +178,6 @@ class S3:
         except FileNotFoundError:  # obstore's NotFoundError is one
             return None
         return str(found.attributes.get(_DIGEST, ""))
-
-
-def _reason(error: BaseException) -> str:
-    """The first lines of what obstore says: the rest is for those who debug it."""
-    text = str(error).split("Debug source:", 1)[0] or type(error).__name__
-    return " ".join(text.split())[:300]
 
 
 def open_channel(settings: Mapping[str, object], context: ChannelContext) -> Channel:

@@ -13,10 +13,10 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,8 @@ try:
 except ImportError:  # the `fast` extra is not installed
     import zlib as _deflate  # type: ignore[no-redef]
 
+OBJECT: Final = "s3:"
+"""How the names of octets in a bucket begin (``objects.py``)."""
 IN_ROW: Final = 64 * 1024
 """Packed octets up to this size live in the row: one commit, one fsync."""
 _OFF_THE_LOOP: Final = 1024 * 1024
@@ -84,50 +86,68 @@ class Folder:
         A file gets one more name, here: the one that it has already stays with its owner.
         """
         if isinstance(octets, Spooled):
-            file = _file_name(octets.sha256, name)
-            await self._to_disk(file, partial(_link_durably, octets.path))
+            file = await self.save(_file_name(octets.sha256, name), octets.path)
             return Kept(sha256=octets.sha256, size=octets.size, packing="plain", octets=None, file=file)
         if (small := _in_row(octets, name)) is not None:
             return small
         kept = _pack(octets) if len(octets) < _OFF_THE_LOOP else await asyncio.to_thread(_pack, octets)
         if kept.octets is None or len(kept.octets) <= IN_ROW:
             return kept
-        file = _file_name(kept.sha256, name)
-        packed = kept.octets
-        await self._to_disk(file, lambda path: _write_durably(path, packed))
+        file = await self.save(_file_name(kept.sha256, name), kept.octets)
         return Kept(sha256=kept.sha256, size=kept.size, packing=kept.packing, octets=None, file=file)
 
-    async def _to_disk(self, file: str, write: Callable[[Path], None]) -> None:
+    async def save(self, file: str, source: bytes | Path) -> str:
+        """Put octets, or those of a file of ours, under a name that the row will have; they are safe on return."""
+        path = self.path / file
         try:
-            await asyncio.to_thread(write, self.path / file)
+            if isinstance(source, Path):
+                await asyncio.to_thread(_link_durably, source, path)
+            else:
+                await asyncio.to_thread(_write_durably, path, source)
         except OSError as error:
             raise StoreUnavailable(f"The payload folder {self.path} cannot be written: {error.strerror}") from error
+        return file
+
+    async def load(self, kept: Kept) -> bytes:
+        """The octets of a file, as they are. Raises ``StateError`` when it is missing, ``StoreUnavailable``."""
+        try:
+            return await asyncio.to_thread(self._place(kept).read_bytes)
+        except FileNotFoundError:
+            raise quarantined(kept, "the file is missing") from None
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path / kept.file} cannot be read: {error.strerror}") from error
+
+    async def find(self, kept: Kept) -> Spooled:
+        """The file, measured. Raises as :meth:`load`."""
+        try:
+            return await asyncio.to_thread(measured, self._place(kept))
+        except FileNotFoundError:
+            raise quarantined(kept, "the file is missing") from None
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path / kept.file} cannot be read: {error.strerror}") from error
+
+    def _place(self, kept: Kept) -> Path:
+        if kept.file.startswith(OBJECT):
+            raise StoreUnavailable(
+                f"{kept.file} lies in a bucket, and [store] payloads names none",
+                remedy="Name the bucket again; what came meanwhile stays in the folder and is found there.",
+            )
+        return self.path / kept.file
 
     async def content(self, kept: Kept) -> Octets:
         """The octets as :meth:`fetch` gives them, or the file where they are many and lie plain."""
         if not kept.file or kept.packing != "plain" or kept.size <= IN_MEMORY:
             return await self.fetch(kept)
-        path = self.path / kept.file
-        try:
-            found = await asyncio.to_thread(measured, path)
-        except FileNotFoundError:
-            raise _quarantined(kept, "the file is missing") from None
-        except OSError as error:
-            raise StoreUnavailable(f"{path} cannot be read: {error.strerror}") from error
+        found = await self.find(kept)
         if (found.sha256, found.size) != (kept.sha256, kept.size):
-            raise _quarantined(kept, "the digest is another one")
+            raise quarantined(kept, "the digest is another one")
         return found
 
     async def fetch(self, kept: Kept) -> bytes:
         """Give the octets back, unpacked and compared with their digest. Raises ``StateError`` when they differ."""
         packed = kept.octets
         if packed is None:
-            try:
-                packed = await asyncio.to_thread((self.path / kept.file).read_bytes)
-            except FileNotFoundError:
-                raise _quarantined(kept, "the file is missing") from None
-            except OSError as error:
-                raise StoreUnavailable(f"{self.path / kept.file} cannot be read: {error.strerror}") from error
+            packed = await self.load(kept)
         if kept.size < _OFF_THE_LOOP:
             return _unpack(kept, packed)
         return await asyncio.to_thread(_unpack, kept, packed)
@@ -135,7 +155,7 @@ class Folder:
     async def drop(self, kept: Kept) -> None:
         """Remove the file of octets that no row names."""
         if kept.file:
-            await asyncio.to_thread((self.path / kept.file).unlink, missing_ok=True)
+            await asyncio.to_thread(self._place(kept).unlink, missing_ok=True)
 
 
 def _file_name(sha256: str, name: str) -> str:
@@ -171,13 +191,13 @@ def _unpack(kept: Kept, packed: bytes) -> bytes:
             # One octet more than there may be: a damaged row must not inflate without end.
             octets = bytes(inflater.decompress(packed, kept.size + 1))
         except Exception as error:  # zlib and isal have no common error class
-            raise _quarantined(kept, f"cannot be unpacked: {error}") from error
+            raise quarantined(kept, f"cannot be unpacked: {error}") from error
     if len(octets) != kept.size or hashlib.sha256(octets).hexdigest() != kept.sha256:
-        raise _quarantined(kept, "the digest is another one")
+        raise quarantined(kept, "the digest is another one")
     return octets
 
 
-def _quarantined(kept: Kept, why: str) -> StateError:
+def quarantined(kept: Kept, why: str) -> StateError:
     return StateError(
         f"Stored octets with SHA-256 {kept.sha256} are quarantined: {why}",
         remedy="Check the disk; bring the octets back from a backup. They are given to nobody as they are.",

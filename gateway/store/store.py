@@ -70,6 +70,10 @@ class SqlStore:
         """Count what waits for a worker, up to ``most``. Raises ``StoreUnavailable``."""
         return await self._reads.read(partial(figures.queue, most=most, now=self._clock.now()))
 
+    def keep_large_in(self, payloads: Folder) -> None:
+        """From now on large octets lie there: a bucket, which finds those in the folder too."""
+        self._payloads = payloads
+
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""
         new = await self._prepared(arrival)

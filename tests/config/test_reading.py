@@ -115,3 +115,15 @@ def test_the_shipped_configuration_names_the_defaults_of_the_code(tmp_path: Path
     assert shipped.sending == bare.sending
     assert shipped.api.listen == bare.api.listen
     assert shipped.as4.listen == bare.as4.listen
+
+
+def test_payloads_may_be_a_bucket_and_the_folder_is_then_the_usual_one(tmp_path: Path) -> None:
+    store = _load(tmp_path, GOOD + '[store]\npayloads = "s3://bucket/some/prefix"\n').store
+    assert (store.bucket, store.payloads) == ("s3://bucket/some/prefix", tmp_path / "var/payloads")
+    assert _load(tmp_path, GOOD, GATEWAY__STORE__PAYLOADS="s3://bucket").store.bucket == "s3://bucket"
+    with pytest.raises(ConfigurationError) as caught:
+        text = 'payloads = "s3:///x"\ns3_endpoint = "http://x"\ns3_access_key = "A"\n'
+        _load(tmp_path, f"{GOOD}[store]\n{text}")
+    assert {path for path, _ in caught.value.problems} == {
+        f"store.{k}" for k in ("payloads", "s3_endpoint", "s3_access_key")
+    }
