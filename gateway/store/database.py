@@ -43,11 +43,26 @@ _WRITER_SETTINGS: Final = (
     "PRAGMA wal_autocheckpoint=4000",  # pages: what changed four times meanwhile is copied once
 )
 _READER_SETTINGS: Final = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA trusted_schema=OFF")
+_OLDEST: Final = (3, 35, 0)
+"""The first SQLite that gives rows back from UPDATE."""
+_REMEDIES: Final = {
+    "full": "make room on its disk and start again, nothing was changed",
+    "readonly": "make file and folder writable for this user, and the disk if it is mounted read-only",
+    "unable to open": "see to owner and mode of the file, its folder and the files beside it",
+    "not a database": "name another file, or bring a backup back with gateway db restore --replace",
+    "malformed": "check the disk and bring a backup back with gateway db restore --replace",
+    "disk i/o": "check the disk and bring a backup back with gateway db restore --replace",
+}
 _DAMAGED: Final = ("malformed", "not a database", "disk i/o error")
 
 
 def database_path(url: str, base: Path) -> Path:
     """Read ``sqlite:var/gateway.db`` (relative to ``base``, or absolute); raises ``ConfigurationError``."""
+    if sqlite3.sqlite_version_info < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise _unusable(
+            f"SQLite {sqlite3.sqlite_version} is too old; {oldest} or newer is needed, a newer Python has it"
+        )
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest.startswith("///"):
         rest = rest[3:]
@@ -60,8 +75,18 @@ def make_folder(path: Path, key: str) -> None:
     """Make a folder that only we may read and check that it can be written; raises ``ConfigurationError``."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        text = f"the folder {path} cannot be made: a file has that name; remove it or name another folder"
+        raise ConfigurationError([(key, text)]) from None
+    except NotADirectoryError:
+        text = f"the folder {path} cannot be made below a file; name another folder"
+        raise ConfigurationError([(key, text)]) from None
     except OSError as error:
         raise ConfigurationError([(key, f"the folder {path} cannot be made: {error.strerror}")]) from error
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise ConfigurationError(
+            [(key, f"the disk of {path} is mounted read-only; mount it writable, see why it is so")]
+        )
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigurationError([(key, f"the folder {path} cannot be written; run: chown or chmod u+rwx {path}")])
 
@@ -233,7 +258,12 @@ def make_schema(engine: Engine) -> None:
     except DBAPIError as error:
         if "locked" in str(error.orig):
             raise meaning(error) from error
-        raise _unusable(f"the database cannot be used: {error.orig}") from error
+        raise _unusable(_with_remedy(f"the database cannot be used: {error.orig}")) from error
+
+
+def _with_remedy(text: str) -> str:
+    """What SQLite says at the start, with what to do about it."""
+    return next((f"{text}; {remedy}" for words, remedy in _REMEDIES.items() if words in text.lower()), text)
 
 
 def free_leases(engine: Engine, owner: str = "") -> None:
