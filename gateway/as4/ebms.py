@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NoReturn
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ from gateway.as4.limits import Limits
 from gateway.as4.profiles import Profile
 from gateway.as4.soap import escape_attribute, escape_text, leaf_text
 from gateway.errors import InvalidMessage
+from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.security.safexml import nodes_of
@@ -374,35 +376,64 @@ def write_time(time: datetime) -> str:
 def write_user_message(outgoing: Outgoing, *, from_party: str, to_party: str, content_id: str, profile: Profile) -> str:
     """Write eb:Messaging for a gzipped business envelope: canonical, the same for the same values."""
     envelope = outgoing.envelope
+    parties, properties, end = _around(
+        *(profile, from_party, to_party, envelope.process, envelope.document_type, envelope.sender, envelope.receiver),
+        outgoing.is_test,
+    )
+    return (
+        f"{_USER_OPEN}{write_time(outgoing.timestamp)}</eb:Timestamp>"
+        f"<eb:MessageId>{escape_text(outgoing.message_id)}{parties}{escape_text(outgoing.conversation_id)}{properties}"
+        f"{escape_attribute(content_id)}{end}"
+    )
+
+
+_USER_OPEN: Final = f"{_OPEN}<eb:UserMessage><eb:MessageInfo><eb:Timestamp>"
+
+
+@lru_cache(1024)
+def _around(
+    profile: Profile,
+    from_party: str,
+    to_party: str,
+    process: ProcessId,
+    document_type: DocumentTypeId,
+    sender: ParticipantId,
+    receiver: ParticipantId,
+    is_test: bool,
+) -> tuple[str, str, str]:
+    """What stands between and after the ids of a message: the same for all that goes this way."""
     text, attribute = escape_text, escape_attribute
     party_type = attribute(profile.party_type)
 
     def property_of(name: str, scheme: str, value: str) -> str:
         return f'<eb:Property name="{attribute(name)}" type="{attribute(scheme)}">{text(value)}</eb:Property>'
 
-    service = f'<eb:Service type="{attribute(envelope.process.scheme)}">{text(envelope.process.value)}</eb:Service>'
-    action = text(str(envelope.document_type))
-    if outgoing.is_test:
+    service = f'<eb:Service type="{attribute(process.scheme)}">{text(process.value)}</eb:Service>'
+    action = text(str(document_type))
+    if is_test:
         service, action = f"<eb:Service>{ns.TEST_SERVICE}</eb:Service>", ns.TEST_ACTION
-    return (
-        f"{_OPEN}<eb:UserMessage><eb:MessageInfo><eb:Timestamp>{write_time(outgoing.timestamp)}</eb:Timestamp>"
-        f"<eb:MessageId>{text(outgoing.message_id)}</eb:MessageId></eb:MessageInfo>"
+    parties = (
+        "</eb:MessageId></eb:MessageInfo>"
         f'<eb:PartyInfo><eb:From><eb:PartyId type="{party_type}">{text(from_party)}</eb:PartyId>'
         f"<eb:Role>{text(profile.initiator)}</eb:Role></eb:From>"
         f'<eb:To><eb:PartyId type="{party_type}">{text(to_party)}</eb:PartyId>'
         f"<eb:Role>{text(profile.responder)}</eb:Role></eb:To></eb:PartyInfo>"
         f"<eb:CollaborationInfo><eb:AgreementRef>{text(profile.agreement)}</eb:AgreementRef>"
-        f"{service}<eb:Action>{action}</eb:Action>"
-        f"<eb:ConversationId>{text(outgoing.conversation_id)}</eb:ConversationId></eb:CollaborationInfo>"
-        "<eb:MessageProperties>"
-        f"{property_of(profile.original_sender, envelope.sender.scheme, envelope.sender.value)}"
-        f"{property_of(profile.final_recipient, envelope.receiver.scheme, envelope.receiver.value)}"
-        f'</eb:MessageProperties><eb:PayloadInfo><eb:PartInfo href="cid:{attribute(content_id)}"><eb:PartProperties>'
-        '<eb:Property name="MimeType">application/xml</eb:Property>'
+        f"{service}<eb:Action>{action}</eb:Action><eb:ConversationId>"
+    )
+    properties = (
+        "</eb:ConversationId></eb:CollaborationInfo><eb:MessageProperties>"
+        f"{property_of(profile.original_sender, sender.scheme, sender.value)}"
+        f"{property_of(profile.final_recipient, receiver.scheme, receiver.value)}"
+        '</eb:MessageProperties><eb:PayloadInfo><eb:PartInfo href="cid:'
+    )
+    end = (
+        '"><eb:PartProperties><eb:Property name="MimeType">application/xml</eb:Property>'
         f'<eb:Property name="CompressionType">{ns.GZIP}</eb:Property>'
         "</eb:PartProperties></eb:PartInfo></eb:PayloadInfo></eb:UserMessage>"
         f"{_CLOSE}"
     )
+    return parties, properties, end
 
 
 def write_receipt(*, message_id: str, ref_to: str, now: datetime, references: Iterable[str]) -> str:

@@ -193,6 +193,8 @@ class Outbound:
 
     async def send(self, message: Message) -> Outcome:
         """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""
+        if not self._needs_place(message):
+            return await self._send(message, await self._read(message, None), None)
         async with self._place(message) as place:
             return await self._send(message, await self._read(message, place), place)
 
@@ -215,7 +217,7 @@ class Outbound:
         evidence = lookup_evidence(answer.steps)
         if isinstance(answer, Reachable) and (message.sender or envelope):
             outcome = await self._transmit(message, submission, answer, place)
-            return replace(outcome, evidence=(*evidence, *outcome.evidence))
+            return Outcome(message=outcome.message, event=outcome.event, evidence=(*evidence, *outcome.evidence))
         detail: dict[str, object] = {"steps": describe_steps(answer.steps)}
         no = answer.text if isinstance(answer, relations.NoRelation) else "the seller has no identifier on the network"
         if message.sent_octets:
@@ -385,10 +387,13 @@ class Outbound:
         assert self.large is not None and place is not None
         return self.large.pack(large.wrap(document, envelope), place.new("part"))
 
+    def _needs_place(self, message: Message) -> bool:
+        return self.large is not None and message.size > IN_MEMORY
+
     @asynccontextmanager
     async def _place(self, message: Message) -> AsyncIterator[Place | None]:
         """A place in the spool for a large document; waits until there is one."""
-        if self.large is None or message.size <= IN_MEMORY:
+        if self.large is None or not self._needs_place(message):
             yield None
             return
         async with self.large.spool.place(message.size, wait=True) as place:
@@ -407,7 +412,7 @@ class Outbound:
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
-            sender=ParticipantId.parse(message.sender),
+            sender=_participant(message.sender),
             receiver=found.participant,
             document_type=found.document_type,
             process=found.process,
@@ -437,6 +442,7 @@ def _accepted(now: datetime, facts: Facts, verdict: Verdict | None) -> TimelineE
     return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
 
+_participant: Final = lru_cache(1024)(ParticipantId.parse)
 _candidates: Final = lru_cache(1024)(candidates)
 """A receiver gets many documents, and its addresses are many check digits."""
 

@@ -118,7 +118,9 @@ def instant_text(moment: datetime) -> str:
 
 def json_text(value: object) -> str:
     """Write JSON as the store keeps it."""
-    return _encode(value) if value != {} else "{}"
+    if not value and isinstance(value, dict | list):
+        return "[]" if isinstance(value, list) else "{}"
+    return _encode(value)
 
 
 _encode: Final = json.JSONEncoder(default=str, ensure_ascii=False, separators=(",", ":")).encode

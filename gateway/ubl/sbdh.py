@@ -7,13 +7,14 @@ checked in ``gateway/as4``; that it agrees with an invoice handed in, in ``submi
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
 
 from gateway.errors import InvalidDocument
 from gateway.model.document import Envelope, Finding, Summary, Unwrapped
-from gateway.model.identifiers import PARTICIPANT_SCHEME
+from gateway.model.identifiers import PARTICIPANT_SCHEME, DocumentTypeId, ParticipantId, ProcessId
 from gateway.security import safexml
 from gateway.ubl.header import SPACE, fits, read_header, refuse, tag, usual_header
 from gateway.ubl.invoice import facts_of
@@ -105,36 +106,53 @@ def _summary(payload: etree._Element) -> Summary | None:
 
 
 def _header(envelope: Envelope) -> str:
+    head, middle, tail = _around(
+        *(envelope.sender, envelope.receiver, envelope.document_type, envelope.process, envelope.country_c1),
+        *(envelope.mls_to, envelope.mls_type, envelope.standard, envelope.type_version, envelope.type),
+    )
+    return f"{head}{_escaped(envelope.instance_id)}{middle}{_escaped(envelope.created)}{tail}"
+
+
+@lru_cache(1024)
+def _around(
+    sender: ParticipantId,
+    receiver: ParticipantId,
+    document_type: DocumentTypeId,
+    process: ProcessId,
+    country_c1: str,
+    mls_to: str,
+    mls_type: str,
+    standard: str,
+    type_version: str,
+    type_name: str,
+) -> tuple[str, str, str]:
+    """What stands before, between and after the envelope's id and time: the same for all that goes this way."""
     scopes = [
-        ("DOCUMENTID", envelope.document_type.value, envelope.document_type.scheme),
-        ("PROCESSID", envelope.process.value, envelope.process.scheme),
-        ("COUNTRY_C1", envelope.country_c1, ""),
+        ("DOCUMENTID", document_type.value, document_type.scheme),
+        ("PROCESSID", process.value, process.scheme),
+        ("COUNTRY_C1", country_c1, ""),
     ]
-    if envelope.mls_to:
-        scopes.append(("MLS_TO", envelope.mls_to, PARTICIPANT_SCHEME))
-    if envelope.mls_type:
-        scopes.append(("MLS_TYPE", envelope.mls_type, ""))
+    if mls_to:
+        scopes.append(("MLS_TO", mls_to, PARTICIPANT_SCHEME))
+    if mls_type:
+        scopes.append(("MLS_TYPE", mls_type, ""))
     partners = "".join(
         f'<{name}><Identifier Authority="{_quoted(party.scheme)}">{_escaped(party.value)}</Identifier></{name}>'
-        for name, party in (("Sender", envelope.sender), ("Receiver", envelope.receiver))
+        for name, party in (("Sender", sender), ("Receiver", receiver))
     )
-    identification = "".join(
-        f"<{name}>{_escaped(value)}</{name}>"
-        for name, value in (
-            ("Standard", envelope.standard or envelope.document_type.namespace),
-            ("TypeVersion", envelope.type_version or envelope.document_type.version),
-            ("InstanceIdentifier", envelope.instance_id),
-            ("Type", envelope.type or envelope.document_type.name),
-            ("CreationDateAndTime", envelope.created),
-        )
-    )
-    return (
+    head = (
         f'<StandardBusinessDocument xmlns="{SBDH}"><StandardBusinessDocumentHeader>'
-        f"<HeaderVersion>1.0</HeaderVersion>{partners}"
-        f"<DocumentIdentification>{identification}</DocumentIdentification>"
+        f"<HeaderVersion>1.0</HeaderVersion>{partners}<DocumentIdentification>"
+        f"<Standard>{_escaped(standard or document_type.namespace)}</Standard>"
+        f"<TypeVersion>{_escaped(type_version or document_type.version)}</TypeVersion><InstanceIdentifier>"
+    )
+    middle = f"</InstanceIdentifier><Type>{_escaped(type_name or document_type.name)}</Type><CreationDateAndTime>"
+    tail = (
+        "</CreationDateAndTime></DocumentIdentification>"
         f"<BusinessScope>{''.join(_scope(*scope) for scope in scopes)}</BusinessScope>"
         "</StandardBusinessDocumentHeader>"
     )
+    return head, middle, tail
 
 
 def _scope(kind: str, instance: str, identifier: str) -> str:
