@@ -17,6 +17,8 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import rfc822_formatted_time
 
 from gateway.as4.gzipped import TooLargeForMemory
 from gateway.as4.large import Large, LargeReceiving
@@ -60,6 +62,7 @@ Door = Callable[[], TemporaryError | None]
 _ERROR_CODE: Final = re.compile(rb'errorCode="(EBMS:[0-9]{4})"')
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
 _RETRY_AFTER: Final = "60"
+_RECEIPT: Final = b"<eb:Receipt>"
 
 
 class As4Endpoint:
@@ -130,7 +133,7 @@ class As4Endpoint:
                     await self._fill(body, request)
                 finally:
                     held = len(body)
-                return _signal(await self._answer(request, body))
+                return _Signal(await self._answer(request, body))
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
             return await _cut(request, _line(error.status, error.peer_text))
@@ -215,18 +218,20 @@ class As4Endpoint:
             raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
         await body.expect(request.content_length or 0)
         await _wave_through(request)
+        content = request.content
+        if content.is_eof() and (request.content_length or 0) <= limits.preamble:  # all of it came with its head
+            try:
+                await self._take_in(body, content.read_nowait(), most)
+            except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
+                raise _not_whole(error) from None
+            return
         clock = asyncio.get_running_loop().time
         started = clock()
         begin: bytearray | None = bytearray()
         try:
             async with asyncio.timeout(limits.idle) as deadline:
-                async for chunk in request.content.iter_any():
-                    self._held += len(chunk)
-                    await body.add(chunk)
-                    if self._held > limits.bodies:
-                        raise Overloaded(f"More than {limits.bodies} octets of messages at once")
-                    if len(body) > most:
-                        raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
+                async for chunk in content.iter_any():
+                    await self._take_in(body, chunk, most)
                     if begin is not None:
                         begin += chunk
                         if len(begin) > limits.preamble:
@@ -238,7 +243,46 @@ class As4Endpoint:
         except TimeoutError:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
-            raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+            raise _not_whole(error) from None
+
+    async def _take_in(self, body: Body, chunk: bytes, most: int) -> None:
+        self._held += len(chunk)
+        await body.add(chunk)
+        if self._held > self._limits.bodies:
+            raise Overloaded(f"More than {self._limits.bodies} octets of messages at once")
+        if len(body) > most:
+            raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
+
+
+class _Signal(web.Response):
+    """A signal that answers, written in one piece: what aiohttp does for every kind of answer takes four times as long.
+
+    Only for HTTP/1.1; to others aiohttp writes it.
+    """
+
+    def __init__(self, octets: bytes) -> None:
+        super().__init__(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
+        self._octets = octets
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write it; ``write_eof`` has nothing left to do then."""
+        transport = request.transport
+        if request.version != HttpVersion11 or request.method != "POST" or transport is None or self._eof_sent:
+            return await super().prepare(request)
+        keep = request.keep_alive if self.keep_alive is None else self.keep_alive
+        self._keep_alive = keep
+        self._eof_sent = True
+        close = "" if keep else "Connection: close\r\n"
+        head = (
+            f"HTTP/1.1 200 OK\r\nContent-Type: {_SIGNAL_TYPE}\r\nContent-Length: {len(self._octets)}\r\n"
+            f"Date: {rfc822_formatted_time()}\r\n{close}\r\n"
+        )
+        transport.write(head.encode("ascii") + self._octets)
+        return None
+
+
+def _not_whole(error: Exception) -> UnreadableRequest:
+    return UnreadableRequest(f"The body did not come whole: {type(error).__name__}")
 
 
 def _begins_well(content_type: str, begin: bytearray, limits: Limits) -> None:
@@ -265,15 +309,13 @@ def _judge(receiving: Receiving) -> _Judged | None:
         return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
 
-def _signal(octets: bytes) -> web.Response:
-    return web.Response(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
-
-
 def _kind(response: web.Response) -> str:
     """``receipt``, the code of an ebMS error, or the HTTP status of another answer."""
     if response.status != 200:
         return str(response.status)
-    code = _ERROR_CODE.search(response.body) if isinstance(response.body, bytes) else None
+    if not isinstance(response.body, bytes) or _RECEIPT in response.body:
+        return "receipt"
+    code = _ERROR_CODE.search(response.body)
     return code[1].decode() if code else "receipt"
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, literal_column, select, update
@@ -468,6 +469,7 @@ def once_key(message: Message) -> str | None:
     return json.dumps(["out", message.account, message.idempotency_key]) if message.idempotency_key else None
 
 
+@lru_cache(maxsize=512)
 def inbound_key(seat: str, message_id: str) -> str:
     """The key of a received message. JSON, so that no two pairs can be written alike."""
     return json.dumps(["in", seat, message_id])
@@ -477,7 +479,13 @@ def instance_key(message: Message) -> str | None:
     """What one business envelope has in common however often it is sent: account, sender's seat, receiver, its id."""
     if message.direction is not Direction.IN or not message.instance_id:
         return None
-    return json.dumps(["sbd", message.account, message.peer, message.receiver, message.instance_id])
+    return _envelope_key(message.account, message.peer, message.receiver, message.instance_id)
+
+
+@lru_cache(maxsize=512)
+def _envelope_key(account: str, peer: str, receiver: str, instance_id: str) -> str:
+    # One document's is asked for several times, one after another.
+    return json.dumps(["sbd", account, peer, receiver, instance_id])
 
 
 def search_text(message: Message) -> str:

@@ -21,8 +21,9 @@ from gateway.ubl.header import fits, usual_header
 from gateway.ubl.invoice import read_date
 from gateway.ubl.names import CAC, CBC, DOCUMENTS, INVOICE_NS, SBDH, decimal
 
-_MOST_TAGS: Final = 2000
-"""End tags; so the document is no deeper than the parser of trees would take. An invoice of 100 lines has as many."""
+_DEEPEST: Final = 2000
+"""Levels that the parser of trees takes too."""
+_LEVEL: Final = len("<a></a>")
 _ROOT: Final = re.compile(
     rb'(?:<\?xml version="1\.0"(?: encoding="[Uu][Tt][Ff]-8")?(?: standalone="(?:yes|no)")? ?\?>\s*)?'
     rb"<((?:[A-Za-z_][\w.-]*:)?)StandardBusinessDocument"
@@ -37,10 +38,10 @@ _BLANK: Final = b" \t\r\n"
 def usual_envelope(octets: bytes) -> Unwrapped | None:
     """Open an envelope that is plain throughout; None says nothing but that the tree has to be read."""
     root = _ROOT.match(octets)
-    if root is None or b"<!" in octets or octets.count(b"<?") != octets.startswith(b"<?"):
+    if root is None:
         return None
     prefix, lent = root[1], dict(_DECLARED.findall(root[2]))
-    if lent.get(prefix[:-1]) != SBDH.encode() or octets.count(b"</") > _MOST_TAGS:
+    if lent.get(prefix[:-1]) != SBDH.encode():
         return None
     if not octets.startswith(b"<%bStandardBusinessDocumentHeader>" % prefix, root.end()):
         return None
@@ -59,7 +60,9 @@ def usual_envelope(octets: bytes) -> Unwrapped | None:
         return None
     own = dict(_DECLARED.findall(tag[3]))
     namespace, name = own.get(tag[1] or b"", b"").decode("ascii", "replace"), tag[2].decode("ascii", "replace")
-    if not namespace or namespace == SBDH or not _stands_alone(piece, own, lent) or not _is_one_document(piece):
+    if not namespace or namespace == SBDH or not _stands_alone(piece, own, lent):
+        return None
+    if not _is_one_plain_document(piece, len(own)):
         return None
     try:
         fits(envelope, namespace, name)
@@ -76,13 +79,28 @@ def _stands_alone(piece: bytes, own: dict[bytes, bytes], lent: dict[bytes, bytes
     return all(prefix in own or (prefix and prefix + b":" not in piece) for prefix in lent)
 
 
-def _is_one_document(piece: bytes) -> bool:
+def _is_one_plain_document(piece: bytes, namespaces: int) -> bool:
+    """Well-formed, no deeper than trees may be, tags and text alone, its namespaces all declared by its root."""
+    if len(piece) > _DEEPEST * _LEVEL and piece.count(b"</") > _DEEPEST:
+        return False
+    declared: list[str | None] = []
     parser = expat.ParserCreate("UTF-8", namespace_separator=" ")
+    parser.StartNamespaceDeclHandler = lambda prefix, _: declared.append(prefix)
+    parser.CommentHandler = parser.ProcessingInstructionHandler = parser.StartDoctypeDeclHandler = _not_plain
+    parser.StartCdataSectionHandler = parser.XmlDeclHandler = _not_plain
     try:
         parser.Parse(piece, True)
-    except expat.ExpatError:
+    except (expat.ExpatError, _NotPlain):
         return False
-    return True
+    return len(declared) == namespaces
+
+
+class _NotPlain(Exception):
+    """Something that is neither tag nor text."""
+
+
+def _not_plain(*_: object) -> None:
+    raise _NotPlain
 
 
 # --- what lists show of an invoice -----------------------------------------------------------------------------------
@@ -98,7 +116,7 @@ def usual_summary(piece: bytes, own: dict[bytes, bytes], start: int) -> Summary 
 
     UBL has the values of the root before its aggregates, and the first aggregate ends what is looked at for them.
     """
-    if own.get(b"cbc") != _CBC or own.get(b"cac") != _CAC or piece.count(b"xmlns") != len(own):
+    if own.get(b"cbc") != _CBC or own.get(b"cac") != _CAC:
         return None
     first = piece.find(b"<cac:", start)
     values = _VALUE.findall(piece, start, max(first, start))
