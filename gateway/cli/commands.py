@@ -28,6 +28,7 @@ _EXAMPLES: Final = {
     "pki": "gateway pki new pki && gateway pki issue pki --role ap --seat POP000101",
     "network": "gateway network new market --gateways 3 && gateway network up market",
     "db": db.EXAMPLE,
+    "sml": "gateway sml certificate next.pem --on 2027-01-31",
     "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
     "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
 }
@@ -190,6 +191,15 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("--wait", type=_seconds, default=seconds, metavar="SECONDS", help="default: %(default)s")
     add.add_argument("--migration-key", metavar="KEY", help="take it over from the SMP whose operator gave this key")
     _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
+
+    sml = commands.add_parser("sml", help="what the SML knows of our SMP")
+    actions = sml.add_subparsers(metavar="ACTION", required=True)
+    _add(actions, "show", "sml:show", "our SMP as the SML has it", example="sml")
+    _add(actions, "list", "sml:list_all", "every participant that it has for our SMP", example="sml")
+    _add(actions, "address", "sml:address", "tell it the address of our SMP as configured", example="sml")
+    following = _add(actions, "certificate", "sml:certificate", "announce the SMP's next certificate", example="sml")
+    following.add_argument("file", type=Path, metavar="FILE", help="PEM, leaf first")
+    following.add_argument("--on", metavar="DAY", help="when it takes over (default: when its validity begins)")
     return parser
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 from aiohttp import web
 
 from gateway.errors import ConfigurationError, Conflict, RegisterRefused, RegisterUnavailable
 from gateway.model.identifiers import ParticipantId
 from gateway.model.migration_keys import new_key
-from gateway.network.sml import Sml
+from gateway.network.sml import Sml, serve_sml
+from gateway.security.authority import issue, issue_tls, new_pki
+from gateway.security.tls import client_context
 from gateway.sml.client import SmlClient, open_sml
 from gateway.smp.zone import read_zone
 
@@ -178,3 +184,38 @@ async def test_an_smp_id_that_is_none_is_a_matter_of_configuration() -> None:
     with pytest.raises(ConfigurationError, match="no SMP id"):
         async with open_sml("http://x", smp_id="-bad-", smp_url="https://x"):
             pass
+
+
+async def test_over_tls_the_certificate_owns_the_smp(tmp_path: Path) -> None:
+    """The SML knows an SMP by its certificate: another one, or none, may not touch what is its."""
+    now = datetime.now(UTC)
+    pki = tmp_path / "pki"
+    new_pki(pki, now=now)
+    for seat in ("PSP000201", "PSP000202"):
+        issue(pki, "smp", seat, now=now)
+    server = issue_tls(pki, ["127.0.0.1"], now=now)
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.load_cert_chain(server.with_suffix(".pem"), server.with_suffix(".key.pem"))
+    shown.verify_mode = ssl.CERT_REQUIRED
+    for authority in ("smp-ca", "root"):
+        shown.load_verify_locations(pki / f"{authority}.pem")
+
+    def as_smp(seat: str) -> ssl.SSLContext:
+        context = client_context([pki / "tls-ca.pem"])
+        if seat:
+            context.load_cert_chain(pki / f"{seat}.pem", pki / f"{seat}.key.pem")
+        return context
+
+    register = Sml(tmp_path / "zone.json", tmp_path / "sml.json")
+    async with serve_sml(register, tls=shown) as url:
+        address = "https://smp.example.org"
+        async with open_sml(url, smp_id="PSP000201", smp_url=address, tls=as_smp("PSP000201")) as owner:
+            await owner.enter(BUYER)
+        async with open_sml(url, smp_id="PSP000201", smp_url=address, tls=as_smp("PSP000202")) as thief:
+            with pytest.raises(RegisterRefused, match="ERR-101") as no:
+                await thief.leave(BUYER)
+            assert no.value.code == 101
+        async with open_sml(url, smp_id="PSP000201", smp_url=address, tls=as_smp("")) as nobody:
+            with pytest.raises(RegisterUnavailable):
+                await nobody.leave(BUYER)
+    assert read_zone(register.zone_file).participants == {BUYER: address}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -49,7 +50,7 @@ class Place:
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("registration") / "market"
-    new_market(directory, 2, now=datetime.now(UTC), sml=True)
+    new_market(directory, 2, now=datetime.now(UTC), sml=True, first_port=22_000 + os.getpid() % 20_000)
     return directory
 
 
