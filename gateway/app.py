@@ -52,7 +52,8 @@ from gateway.model.view import describe
 from gateway.pki import anchors
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
-from gateway.ports import Channel, Clock, Closable, Register, Store
+from gateway.ports import Channel, Clock, Closable, Store
+from gateway.registers import open_listing, open_register, smp_url
 from gateway.security.keys import Identity, load_identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
@@ -62,7 +63,6 @@ from gateway.serving.meters import Meters
 from gateway.serving.timekeeping import Timekeeping
 from gateway.smp.client import SmpLookup
 from gateway.smp.publisher import Publisher
-from gateway.smp.zone_register import ZoneRegister
 from gateway.store import open_store
 from gateway.store.objects import open_objects
 from gateway.ubl import large as ubl_large
@@ -230,6 +230,7 @@ async def open_gateway(
             clock=clock,
             smp_url=smp_url(config),
             seat=config.operator.seat_id,
+            directory=await stack.enter_async_context(open_listing(config)),
             immediate=not config.smp.sml_url,
         )
         publisher = parts.smp and Publisher(
@@ -377,40 +378,9 @@ async def open_lookup(
         )
 
 
-@asynccontextmanager
-async def open_register(config: Config) -> AsyncIterator[Register | None]:
-    """Where our participants are entered: the SML over SOAP, else the zone file, else nowhere."""
-    smp = config.smp
-    if smp.sml_url:
-        from gateway.sml.client import open_sml
-
-        tls = client_context(config.network.tls_trust)
-        if smp.certificate and smp.key:
-            tls.load_cert_chain(smp.certificate, smp.key)  # the SML knows us by it
-        async with open_sml(smp.sml_url, smp_id=sml_id(config), smp_url=smp_url(config), tls=tls) as client:
-            yield client
-    elif smp.zone_file:
-        yield ZoneRegister(path=smp.zone_file, smp_url=smp_url(config), zone=config.network.sml_zone)
-    else:
-        yield None
-
-
-def sml_id(config: Config) -> str:
-    """The id of our SMP at the SML: as configured, else the seat of its certificate, else ours."""
-    if config.smp.sml_id or not config.smp.certificate or not config.smp.key:
-        return config.smp.sml_id or config.operator.seat_id
-    return load_identity(config.smp.certificate, config.smp.key, section="smp").common_name
-
-
 def sml_zone(config: Config) -> str:
     """Where participants are looked up: the configured zone, else the one of the Peppol network."""
     return config.network.sml_zone or anchors.SML_ZONES[config.network.kind]
-
-
-def smp_url(config: Config) -> str:
-    """The base URL under which our SMP is registered."""
-    scheme = "https" if config.smp.tls_certificate else "http"
-    return (config.smp.public_url or f"{scheme}://{config.smp.listen}").rstrip("/")
 
 
 def hash_key(key: str) -> str:

@@ -87,6 +87,18 @@ class Register(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """A public directory of business cards, which reads them by itself once it is told."""
+
+    async def index(self, participant: ParticipantId) -> None:
+        """Let it read the card. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
+        ...
+
+    async def forget(self, participant: ParticipantId) -> None:
+        """Let it drop the card. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
+        ...
+
+
 class Transport(Protocol):
     """A way to another access point."""
 

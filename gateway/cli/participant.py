@@ -98,7 +98,7 @@ def _follow(
     while True:
         way = made["registration"]
         for done in way["done"]:
-            if done["stage"] not in shown and not arguments.json:
+            if done["stage"] not in shown and done["text"] and not arguments.json:
                 print(f"{paint('✓', 'green')} {done['stage']:<13}{done['text']}", flush=True)
             shown.add(done["stage"])
         if way["state"] != "waiting" or time.monotonic() >= until:

@@ -120,7 +120,7 @@ def _with(arguments: argparse.Namespace, work: Callable[[Any], Awaitable[Any]]) 
 
 
 async def _run(config: Config, work: Callable[[Any], Awaitable[Any]]) -> Any:
-    from gateway.app import open_register
+    from gateway.registers import open_register
 
     async with open_register(config) as sml:
         return await work(sml)

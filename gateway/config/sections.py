@@ -85,6 +85,7 @@ class Smp:
     tls_key: Paths = Paths(())
     sml_url: str = ""
     sml_id: str = ""
+    directory_url: str = ""
     zone_file: Path | None = None
 
 

@@ -20,7 +20,7 @@ from gateway.model.message import Participant
 from gateway.model.registration import Goal, Registration, Stage, begin
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.services import services_of
-from gateway.ports import Clock, Register, Store
+from gateway.ports import Clock, Listing, Register, Store
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class Registrar:
     """Where DNS must point to."""
     seat: str
     """Whose access point must be found."""
+    directory: Listing | None = None
     immediate: bool = False
     """The register is seen by everybody at once, so nothing must be waited for when somebody leaves."""
     moved: dict[ParticipantId, Moved] = field(default_factory=dict, init=False)
@@ -100,7 +101,12 @@ class Registrar:
         now = self.clock.now()
         known = await self.store.registration(participant.id)
         if known and known.account == participant.account and known.goal is Goal.ON and key in ("", known.key):
+            held = await self.store.participant(participant.id)
             await self.store.save_participant(participant)
+            if known.complete and self.directory and held and _card(held) != _card(participant):
+                again = known.again(Stage.LISTED, now)
+                await self.store.step_registration(known, again)
+                return again
             if known.complete or known.next_attempt:
                 return known
             again = replace(known, attempts=0, next_attempt=now, problem="", updated=now)
@@ -201,6 +207,8 @@ class Registrar:
             Stage.REGISTERED: self._register,
             Stage.FOUND: self._find,
             Stage.TESTED: self._test,
+            Stage.LISTED: self._list,
+            Stage.UNLISTED: self._unlist,
             Stage.PREPARED: self._prepare,
             Stage.MOVED: self._await_move,
             Stage.REDIRECTED: self._redirect,
@@ -248,6 +256,21 @@ class Registrar:
             return _BY_HAND
         found = await self._look(now.participant)
         return await self.test(now.participant, found.endpoint)
+
+    async def _list(self, now: Registration) -> str:
+        held = await self.store.participant(now.participant)
+        if self.directory is None or held is None:
+            return ""
+        if not (held.name and held.country):
+            return "not in the directory: a business card needs name and country"
+        await self.directory.index(now.participant)
+        return "the directory was told to read the business card"
+
+    async def _unlist(self, now: Registration) -> str:
+        if self.directory is None:
+            return ""
+        await self.directory.forget(now.participant)
+        return "the directory was told to forget it"
 
     async def _prepare(self, now: Registration) -> str:
         if self.register is None:
@@ -350,6 +373,11 @@ class Registrar:
 
 
 _BY_HAND: Final = "no SML and no zone file are configured: whoever keeps the register must be told by hand"
+
+
+def _card(of: Participant) -> tuple[object, ...]:
+    """What the directory shows of it."""
+    return of.name, of.country, services_of(of)
 
 
 def _concrete(registered: DocumentTypeId) -> DocumentTypeId:

@@ -35,6 +35,10 @@ class Stage(StrEnum):
     """A look-up from outside finds it at our access point."""
     TESTED = "tested"
     """A test message to itself came with a valid receipt."""
+    LISTED = "listed"
+    """The Peppol Directory was told to read its business card."""
+    UNLISTED = "unlisted"
+    """The Peppol Directory was told to forget it."""
     PREPARED = "prepared"
     """The SML knows the migration key."""
     MOVED = "moved"
@@ -50,8 +54,8 @@ class Stage(StrEnum):
 
 
 STAGES: Final = {
-    Goal.ON: (Stage.PUBLISHED, Stage.REGISTERED, Stage.FOUND, Stage.TESTED),
-    Goal.OFF: (Stage.DEREGISTERED, Stage.VANISHED, Stage.UNPUBLISHED),
+    Goal.ON: (Stage.PUBLISHED, Stage.REGISTERED, Stage.FOUND, Stage.TESTED, Stage.LISTED),
+    Goal.OFF: (Stage.DEREGISTERED, Stage.VANISHED, Stage.UNLISTED, Stage.UNPUBLISHED),
     Goal.AWAY: (Stage.PREPARED, Stage.MOVED, Stage.REDIRECTED),
 }
 
@@ -103,6 +107,12 @@ class Registration:
     def stopped(self) -> bool:
         """True when a person must do something before it goes on."""
         return not self.complete and self.next_attempt is None
+
+    def again(self, stage: Stage, now: datetime) -> Registration:
+        """The same with this stage, and what comes after it, to be done once more."""
+        order = STAGES[self.goal]
+        done = tuple(each for each in self.done if order.index(each.stage) < order.index(stage))
+        return replace(self, done=done, attempts=0, next_attempt=now, problem="", updated=now)
 
     def passed(self, stage: Stage, now: datetime, text: str) -> Registration:
         """The same with one stage more; what comes next is due at once."""

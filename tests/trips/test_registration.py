@@ -87,8 +87,9 @@ async def test_one_call_brings_a_company_onto_the_network_as_far_as_a_test_messa
     way = await place.first.publish(PARTICIPANT)
     assert [done.stage for done in way.done] == [Stage.PUBLISHED, Stage.REGISTERED]
     way = await follow(place.first)
-    assert [done.stage for done in way.done] == [Stage.PUBLISHED, Stage.REGISTERED, Stage.FOUND, Stage.TESTED]
-    assert "receipt of POP000001" in way.done[-1].text
+    stages = [Stage.PUBLISHED, Stage.REGISTERED, Stage.FOUND, Stage.TESTED, Stage.LISTED]
+    assert [done.stage for done in way.done] == stages
+    assert "receipt of POP000001" in way.done[3].text
     assert (await place.find()).endpoint.seat == "POP000001"
     items, _ = await place.first.store.find(FIRST_ACCOUNT, Filter())
     assert list(items) == []  # a test message is nobody's document
