@@ -77,7 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     if shown:
         _show(shown)
     summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
-    say(f"{len(files)} documents: {summary or 'none'}")
+    if not files:
+        say(f"There is no .xml file in {', '.join(map(str, arguments.files))}")
+    else:
+        say(f"{len(files)} document{'s' if len(files) > 1 else ''}: {summary}")
     if counts[_DIFFERENT]:
         return NO
     if counts[_UNREADABLE]:

@@ -111,13 +111,12 @@ class Program:
                     below = self._learn(path, tag)
                 text = element.text or ""
                 items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]
-                nodes = nodes_of(element)
                 texts.append(text)
                 parents.append(here)
-                if nodes:
+                if len(element):
                     entries.append(_OPEN)
                     stack.append((children, here, path, kids, attributes))
-                    children, here, path, kids, attributes = iter(nodes), place, below, [], items
+                    children, here, path, kids, attributes = iter(nodes_of(element)), place, below, [], items
                     follow = below.next
                     place += 1
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.errors import ConfigurationError
 from gateway.security import safexml
+from gateway.ubl.rules import judge as judging
 from gateway.ubl.rules import pack
 from gateway.ubl.rules.judge import Rulebook, judge, packs_of, profile_of
 from gateway.ubl.rules.pack import build, load, newest
@@ -54,6 +56,30 @@ def test_the_issue_date_chooses_the_release(monkeypatch: pytest.MonkeyPatch) -> 
     assert newest("en16931", None) is new
     root = safexml.parse(changed(example("letter"), ("<cbc:IssueDate>2026-", "<cbc:IssueDate>2025-")))
     assert packs_of(root) == (old,)
+
+
+def test_one_rulebook_judges_each_document_by_the_release_of_its_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = json.loads((files("gateway.ubl.rules") / "packs" / "en16931-1.3.16.json").read_text("utf-8"))
+    lists = {**table["lists"], "ISO 4217": [" ".join(table["lists"]["ISO 4217"]).replace("SEK ", "")]}
+    old = build({**table, "version": "old", "valid_to": "2026-06-30", "lists": lists, "valid_from": "2025-01-01"})
+    new = build({**table, "version": "new", "valid_from": "2026-07-01"})
+    both = {"old": old, "new": new}
+    monkeypatch.setattr(pack, "releases", lambda: (("en16931", "old"), ("en16931", "new")))
+    for place in (pack, judging):
+        monkeypatch.setattr(place, "load", lambda name, version: both[version])
+    letter = example("letter")
+    before = re.sub(rb"<cbc:IssueDate>[^<]*", b"<cbc:IssueDate>2026-06-30", letter)
+    after = re.sub(rb"<cbc:IssueDate>[^<]*", b"<cbc:IssueDate>2026-07-01", letter)
+
+    def rules(book: Rulebook, document: bytes) -> tuple[str, set[str]]:
+        verdict = book.verdict(document, safexml.parse(document))
+        return dict(verdict.packs)["en16931"], {finding.rule for finding in verdict.findings}
+
+    by_date, fixed = Rulebook(), Rulebook(releases=("en16931=old",))
+    for _ in range(3):  # both have learned the same shapes
+        assert rules(by_date, before) == ("old", {"BR-CL-03", "BR-CL-04"})
+        assert rules(by_date, after) == ("new", set())
+        assert rules(fixed, after) == ("old", {"BR-CL-03", "BR-CL-04"})
 
 
 def test_a_setting_fixes_the_release_and_unknown_ones_are_refused() -> None:

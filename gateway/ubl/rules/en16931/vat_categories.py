@@ -139,6 +139,7 @@ def distinct(nodes: list[Node]) -> Iterable[Node]:
 
 
 def _note_allowance(found: _Found, row: Node) -> None:
+    allowance, charge = indicator(row, False), indicator(row, True)  # asked of each row, even without a category
     for node in row.all("cac:TaxCategory"):
         code = node.normal("cbc:ID")
         found["both_any"].add(code)
@@ -146,11 +147,11 @@ def _note_allowance(found: _Found, row: Node) -> None:
             continue
         found["both"].add(code)
         whole_document = row.on_top
-        if indicator(row, False):
+        if allowance:
             found["allowances"].add(code)
             if whole_document:
                 found["document_allowances"].add(code)
-        if indicator(row, True):
+        if charge:
             found["charges"].add(code)
             found["raw_charges"].update(one.text for one in node.all("cbc:ID"))
             if whole_document:
