@@ -25,10 +25,12 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError
 from gateway.exchange.worker import LEASE_SECONDS
+from gateway.model.identifiers import AccountId
+from gateway.model.schemes import read_own
 from gateway.ports import Clock
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
@@ -36,6 +38,7 @@ from gateway.serving.certificates import LOOK_SECONDS, Certificates
 from gateway.serving.site import listen, low_level, open_site, plain, with_application
 from gateway.serving.supervisor import BEAT_SECONDS, Post, Supervisor
 from gateway.smp.server import SmpServer
+from gateway.smp.writing import Writer
 from gateway.store import hold_store
 from gateway.web.api import application
 from gateway.web.frame import request_id
@@ -240,7 +243,8 @@ async def open_sites(
         "api": with_application(application(gateway)),
     }
     if gateway.publisher:
-        smp = SmpServer(gateway.publisher, gateway.store.participant, gateway.registrar.moved)
+        writer = open_writer(gateway) if config.smp.writing else None
+        smp = SmpServer(gateway.publisher, gateway.store.participant, gateway.registrar.moved, writer)
         runners["smp"] = low_level(smp.answer)
     ready: dict[str, object] = {"ready": True}
     for section, runner in runners.items():
@@ -251,6 +255,24 @@ async def open_sites(
     if gateway.first_key:
         ready["api_key"] = gateway.first_key
     return ready
+
+
+def open_writer(gateway: Gateway) -> Writer:
+    """The write interface of our SMP: with the keys of the API."""
+    strict = gateway.config.network.kind != "private"
+
+    async def account(key: str) -> AccountId | None:
+        return await gateway.store.account_of_key(hash_key(key))
+
+    assert gateway.publisher is not None
+    return Writer(
+        authenticate=account,
+        participants=gateway,
+        kept=gateway.store,
+        endpoint_url=gateway.publisher.endpoint_url,
+        certificate=gateway.publisher.certificate,
+        fit=lambda known: read_own(known.value, gateway.clock.now().date(), strict=strict),
+    )
 
 
 class JsonFormatter(logging.Formatter):

@@ -86,6 +86,7 @@ class Smp:
     sml_url: str = ""
     sml_id: str = ""
     directory_url: str = ""
+    writing: bool = False
     zone_file: Path | None = None
 
 

@@ -236,7 +236,9 @@ class Registrar:
         held = await self.store.participant(participant)
         if held is None:
             raise NotFound(f"{participant.value} is not here any more")
-        document_type, process = services_of(held)[0]
+        if not (services := services_of(held)):
+            raise NotYet("it takes no document type yet")
+        document_type, process = services[0]
         smp = await self.outside.locate(participant)
         if isinstance(smp, Unreachable):
             raise NotYet(f"{smp.text}; the zone may need a while")
@@ -285,7 +287,7 @@ class Registrar:
         if smp.rstrip("/") == self.smp_url.rstrip("/"):
             raise NotYet("the other SMP has not used the key yet")
         held = await self.store.participant(now.participant)
-        document_type, process = services_of(held)[0] if held else (None, None)
+        document_type, process = next(iter(services_of(held) if held else ()), (None, None))
         if document_type is None or process is None:
             raise NotFound(f"{now.participant.value} is not here any more")
         if document_type.is_wildcard:

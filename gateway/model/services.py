@@ -21,11 +21,15 @@ DEFAULT_SERVICES: Final = ((BILLING_INVOICE, BILLING_PROCESS), (BILLING_CREDIT_N
 """What a participant takes that names nothing else: Peppol BIS Billing 3 invoices and credit notes."""
 
 
+NO_SERVICES: Final = (("", ""),)
+"""``document_types`` of a participant that takes nothing yet, unlike one that names nothing."""
+
+
 def services_of(participant: Participant) -> tuple[tuple[DocumentTypeId, ProcessId], ...]:
     """The pairs that the participant takes, as registered (a wildcard keeps its ``*``)."""
     if not participant.document_types:
         return DEFAULT_SERVICES
-    return tuple((DocumentTypeId.parse(t), ProcessId.parse(p)) for t, p in participant.document_types)
+    return tuple((DocumentTypeId.parse(t), ProcessId.parse(p)) for t, p in participant.document_types if t)
 
 
 def serves(participant: Participant, document_type: DocumentTypeId, process: ProcessId) -> bool:

@@ -177,6 +177,14 @@ def read_metadata(
     if redirect is not None and len(metadata) == 1:
         uid = _text(_one(redirect, SMP, "CertificateUID"))
         return Redirect(href=(redirect.get("href") or "").strip(), certificate_uid=uid)
+    return read_information(metadata, participant, document_type)
+
+
+def read_information(metadata: etree._Element, participant: ParticipantId, document_type: str) -> ServiceInformation:
+    """Read the ServiceInformation in a ServiceMetadata and compare it with what it is to be about.
+
+    Raises :class:`InvalidAnswer`.
+    """
     information = _one(metadata, SMP, "ServiceInformation")
     held = _identifier(information, "ParticipantIdentifier")
     _same_participant(held, participant)

@@ -23,6 +23,7 @@ from gateway.model.identifiers import PARTICIPANT_SCHEME, DocumentTypeId, Partic
 from gateway.model.message import Participant
 from gateway.smp.cards import has_card, write_card
 from gateway.smp.publisher import Publisher
+from gateway.smp.writing import Writer
 
 FindParticipant = Callable[[ParticipantId], Awaitable[Participant | None]]
 
@@ -59,9 +60,14 @@ class SmpServer:
     """Answers for our participants."""
 
     def __init__(
-        self, publisher: Publisher, find_participant: FindParticipant, moved: Mapping[ParticipantId, Home] | None = None
+        self,
+        publisher: Publisher,
+        find_participant: FindParticipant,
+        moved: Mapping[ParticipantId, Home] | None = None,
+        writer: Writer | None = None,
     ) -> None:
-        """``moved`` are those that another SMP has now; it may change while we serve."""
+        """``moved`` are those that another SMP has now; it may change while we serve. ``writer``: None, only reads."""
+        self._writer = writer
         self._publisher = publisher
         self._find = find_participant
         self._moved: Mapping[ParticipantId, Home] = {} if moved is None else moved
@@ -75,6 +81,8 @@ class SmpServer:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer ``/{participant}``, ``/{participant}/services/{document type}``, ``/businesscard/{participant}``."""
+        if self._writer is not None and request.method in ("PUT", "DELETE"):
+            return await self._writer.answer(request)
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="An SMP is only read.\n", headers={"Allow": "GET, HEAD"})
         raw = request.raw_path
