@@ -43,7 +43,6 @@ from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import DocumentRules, Policy
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
-from gateway.files.room import Room
 from gateway.files.spool import AT_ONCE
 from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
@@ -52,13 +51,14 @@ from gateway.model.view import describe
 from gateway.pki import anchors
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
-from gateway.ports import Channel, Clock, Closable, Store
+from gateway.ports import Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
 from gateway.security.keys import Identity, load_identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
+from gateway.serving.keeping import periods_of, room_of
 from gateway.serving.meters import Meters
 from gateway.serving.timekeeping import Timekeeping
 from gateway.smp.client import SmpLookup
@@ -116,6 +116,8 @@ class Gateway:
     """Set while it is about to stop: probes hear so first, so that nobody is sent here any more."""
     siblings: Siblings | None = None
     """The other processes of this gateway, when there are any."""
+    periods: Periods = field(default_factory=Periods)
+    """How long what is kept."""
     limit: int = LIMITS.inflated
     """Octets that a document may have; its envelope hardly more."""
     first_key: str
@@ -159,7 +161,7 @@ async def open_gateway(
         )
         if config.store.bucket:
             store.keep_large_in(open_objects(config.store, config.base))
-        door = Door(room=_room(config), store=store, most_waiting=config.store.most_waiting)
+        door = Door(room=room_of(config), store=store, most_waiting=config.store.most_waiting)
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
         sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))
         handing_out = stack.enter_context(_spool(config, at_once=_FETCHED_AT_ONCE))
@@ -254,6 +256,7 @@ async def open_gateway(
             handing_out=handing_out,
             limit=limits.inflated,
             door=door,
+            periods=periods_of(config),
             timekeeping=timekeeping,
             meters=meters,
             publisher=publisher or None,
@@ -262,15 +265,6 @@ async def open_gateway(
             siblings=siblings,
             first_key=first_key,
         )
-
-
-def _room(config: Config) -> Room:
-    """The room on the disks of database and payloads."""
-    store = config.store
-    folders = [config.base / store.payloads]
-    if store.database.startswith("sqlite:"):
-        folders.append((config.base / store.database.removeprefix("sqlite:").removeprefix("//")).parent)
-    return Room(tuple(dict.fromkeys(folders)), reserve=store.reserve, percent=store.reserve_percent)
 
 
 @contextmanager

@@ -213,6 +213,56 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """How long each kind of data is kept after a document has ended; None: for ever."""
+
+    payloads: timedelta | None = None
+    evidence: timedelta | None = None
+    timeline: timedelta | None = None
+    keys: timedelta | None = None
+    """The document itself with the keys by which a repeat is known."""
+
+    def before(self, kind: str, now: datetime) -> datetime | None:
+        """What is older than this is erased."""
+        period: timedelta | None = getattr(self, kind)
+        return None if period is None else now - period
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """Of how many documents something was erased, or would be, by kind."""
+
+    payloads: int = 0
+    evidence: int = 0
+    timeline: int = 0
+    keys: int = 0
+
+
+class Retention(Protocol):
+    """Erases what is older than its period, or one document by the operator's word."""
+
+    async def due(self, periods: Periods) -> Erased:
+        """How much there is to erase. Erases nothing."""
+        ...
+
+    async def purge(self, periods: Periods, actor: str) -> Erased:
+        """Erase what is older than its period. Raises ``Conflict`` while a backup is made."""
+        ...
+
+    async def once(self, name: str, period: str, owner: str) -> bool:
+        """Whether this process is the one that does this duty in this period."""
+        ...
+
+    async def erase(self, id: DocumentId, actor: str, reason: str) -> None:
+        """Erase the content of one finished document. Raises ``NotFound``, ``Conflict``."""
+        ...
+
+    async def hold(self, id: DocumentId, actor: str, reason: str, *, on: bool) -> None:
+        """Keep a document whatever its age, or let it go again. Raises ``NotFound``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """What happened to all documents, counted over their timelines."""
 
@@ -283,6 +333,11 @@ class Store(Protocol):
     @property
     def operation(self) -> Operation:
         """What a person does with the whole store."""
+        ...
+
+    @property
+    def retention(self) -> Retention:
+        """Erases."""
         ...
 
     @property

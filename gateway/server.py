@@ -27,11 +27,11 @@ from aiohttp import web
 
 from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
-from gateway.ports import Clock
+from gateway.ports import Clock, Periods
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 
 _FIRST_LISTS_SECONDS: Final = 5.0
 """How long a start waits for the revocation lists; without them messages are answered "later" until they come."""
+_NIGHT: Final = 1
+"""The hour, in UTC, from which on old data is erased."""
+_LOOK_AT_NIGHT_SECONDS: Final = 600.0
 _DAY: Final = 86_400.0
 SITES: Final = ("as4", "api", "smp")
 _DRAIN_SECONDS: Final = 20.0
@@ -89,6 +92,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
         async with asyncio.TaskGroup() as tasks:
             aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
+            aside.append(tasks.create_task(_erase_each_night(gateway)))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
@@ -111,6 +115,19 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             for task in (working, *aside):  # what is still in hand is taken up again when its lease has run out
                 task.cancel()
     log.info("stopped")
+
+
+async def _erase_each_night(gateway: Gateway) -> None:
+    """Once a night over all processes and nodes, erase what is older than its period."""
+    retention, owner = gateway.store.retention, f"process {gateway.siblings.place if gateway.siblings else 1}"
+    while gateway.periods != Periods():
+        now = gateway.clock.now()
+        try:
+            if now.hour >= _NIGHT and await retention.once("retention", f"{now:%Y-%m-%d}", owner):
+                await retention.purge(gateway.periods, "retention")
+        except GatewayError as error:
+            log.error("nothing more is erased tonight: %s", error)
+        await asyncio.sleep(_LOOK_AT_NIGHT_SECONDS)
 
 
 async def _bring_near(gateway: Gateway) -> int:

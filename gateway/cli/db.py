@@ -48,6 +48,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], add: A
         metavar="TIME",
         help="with the gateway stopped: the database was brought back by other tools, as it was then (ISO 8601)",
     )
+    purge = add(actions, "purge", "retention:purge", "erase what is older than its period", client=True, example="db")
+    purge.add_argument("--dry-run", action="store_true", help="only tell how much that would be")
+    erase = add(actions, "erase", "retention:erase", "erase the content of one document", client=True, example="db")
+    hold = add(actions, "hold", "retention:hold", "keep a document whatever its age", client=True, example="db")
+    hold.add_argument("--release", action="store_true", help="let it go again")
+    for action in (erase, hold):
+        action.add_argument("id", metavar="ID")
+        action.add_argument("--reason", required=True, metavar="TEXT", help="it is written down")
 
 
 def _moment(text: str) -> object:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.config.sections import Api, As4, Config, Network, Operator, Rules, Sending, Smp, StoreSection
+from gateway.config.sections import Api, As4, Config, Network, Operator, Retention, Rules, Sending, Smp, StoreSection
 from gateway.config.values import Address, ByteSize, Paths, read_address, read_duration, read_size
 from gateway.errors import ConfigurationError
 
@@ -32,6 +32,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "store": StoreSection,
     "rules": Rules,
     "sending": Sending,
+    "retention": Retention,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan")
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
@@ -258,6 +259,7 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.quarantine_after", "must be 0 (never) or between 2 and 100"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
+    problems += _retention_contradictions(config.retention)
     if not 0 <= config.api.notice.total_seconds() <= 30:
         problems.append(("api.notice", "must be between 0 and 30 seconds"))
     if not 0 <= config.store.reserve_percent <= 50:
@@ -286,4 +288,21 @@ def _rules_contradictions(rules: Rules) -> Problems:
             problems.append(("rules.releases", f'"{row}" must be written NAME=VERSION, as en16931=1.3.16'))
     if not 300_000_000 <= rules.memory_limit <= 32_000_000_000:
         problems.append(("rules.memory_limit", "must be between 300 MB and 32 GB; one worker needs some 250 MB"))
+    return problems
+
+
+def _retention_contradictions(kept: Retention) -> Problems:
+    problems: Problems = []
+    day = timedelta(days=1)
+    if kept.keys and kept.keys < 400 * day:
+        text = "must be 400 days or more, or 0 days for ever: a message that comes again would be taken for a new one"
+        problems.append(("retention.keys", text))
+    for kind in ("payloads", "evidence", "timeline"):
+        period: timedelta = getattr(kept, kind)
+        if period and period < day:
+            problems.append((f"retention.{kind}", "must be a day or more, or 0 days for ever"))
+        if kept.keys and not timedelta(0) < period <= kept.keys:
+            problems.append(
+                (f"retention.{kind}", "goes with the document: it cannot be kept for longer than retention.keys")
+            )
     return problems

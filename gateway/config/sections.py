@@ -149,6 +149,16 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is kept after a document has ended; zero is for ever."""
+
+    payloads: timedelta = timedelta(0)
+    evidence: timedelta = timedelta(0)
+    timeline: timedelta = timedelta(0)
+    keys: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
 
@@ -161,6 +171,7 @@ class Config:
     store: StoreSection = field(default_factory=StoreSection)
     rules: Rules = field(default_factory=Rules)
     sending: Sending = field(default_factory=Sending)
+    retention: Retention = field(default_factory=Retention)
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None
     scan: Mapping[str, object] | None = None

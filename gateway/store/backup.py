@@ -63,7 +63,7 @@ def back_up(database: Path, payloads: Path, target: Path) -> Backup:
         raise Conflict(f"{target} is there already", remedy="Name a new folder for each backup.")
     unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        with no_erasing(database):
+        with no_erasing(payloads):
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(mode=0o700, parents=True)
             begun = datetime.now(UTC)
@@ -85,10 +85,10 @@ def back_up(database: Path, payloads: Path, target: Path) -> Backup:
 
 
 @contextmanager
-def no_erasing(database: Path, *, erase: bool = False) -> Iterator[None]:
-    """While a backup is made nothing is erased, and the other way round. Raises ``Conflict`` when it is the time of the
-    other."""
-    lock = os.open(database.with_name(f"{database.name}.backup"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def no_erasing(payloads: Path, *, erase: bool = False) -> Iterator[None]:
+    """While a backup is made nothing is erased, and the other way round. Raises ``Conflict`` when it is the other's
+    turn."""
+    lock = os.open(payloads / ".backup", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, (fcntl.LOCK_EX if erase else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         yield

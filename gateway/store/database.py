@@ -37,6 +37,7 @@ _WRITER_SETTINGS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",  # what is erased is written over
     "PRAGMA trusted_schema=OFF",
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA cache_size=-16384",  # KiB: the tops of all indexes stay at hand

@@ -28,11 +28,11 @@ def counts(connection: Connection) -> tuple[Counter[str], int]:
     return known + later, later.total()
 
 
-def remember(connection: Connection, *, keep: int = NEWEST) -> None:
-    """Remember the count of all rows but the newest ``keep``. Twice at once is once."""
+def remember(connection: Connection, *, keep: int = NEWEST, until: int | None = None) -> None:
+    """Remember the count of all rows but the newest ``keep``, or of those up to ``until``. Twice at once is once."""
     upto, known = _remembered(connection)
-    last = connection.execute(select(func.max(event.c.number))).scalar_one_or_none() or 0
-    until = last - keep
+    if until is None:
+        until = (connection.execute(select(func.max(event.c.number))).scalar_one_or_none() or 0) - keep
     if until <= upto:
         return
     value = {"upto": until, "counts": dict(known + _count(connection, upto, until))}

@@ -5,7 +5,7 @@ They are made where they are missing, so an older database gets them at its next
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Column, ForeignKey, Integer, PrimaryKeyConstraint, Table, Text
 
 from gateway.store.tables import Instant, Json, metadata
 
@@ -38,4 +38,24 @@ audit = Table(
     _text("action"),
     _text("message"),
     Column("detail", Json, nullable=False),
+)
+
+# Documents that are kept whatever their age, because a person said so.
+legal_hold = Table(
+    "legal_hold",
+    metadata,
+    Column("message", Text, ForeignKey("message.id"), primary_key=True),
+    Column("since", Instant, nullable=False),
+    _text("actor"),
+    _text("reason"),
+)
+
+# What is left of documents that were erased wholly: that they were here.
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *(_text(name) for name in ("account", "direction", "state", "message_id", "sha256")),
+    Column("created", Instant, nullable=False),
+    Column("erased", Instant, nullable=False),
 )

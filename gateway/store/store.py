@@ -26,6 +26,7 @@ from gateway.store.bells import Bell, Bells
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.reads import Reads
+from gateway.store.retention import Retention
 from gateway.store.session import changed
 from gateway.store.writer import Writer
 
@@ -59,6 +60,7 @@ class SqlStore:
         self._reads = reads
         self._payloads = payloads
         self._clock = clock
+        self.retention = Retention(reads=reads, write=self._errand, clock=clock, folder=payloads.path)
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
 
     @property

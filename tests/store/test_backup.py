@@ -191,10 +191,10 @@ async def test_a_restored_store_gives_out_no_work_until_a_person_confirms(tmp_pa
 
 async def test_erasing_and_backing_up_keep_out_of_each_others_way(store: SqlStore, tmp_path: Path) -> None:
     await store.add_once(outgoing("d1"))
-    database = tmp_path / "var/gateway.db"
-    with no_erasing(database, erase=True), pytest.raises(Conflict):
+    payloads = tmp_path / "var/payloads"
+    with no_erasing(payloads, erase=True), pytest.raises(Conflict):
         backed_up(tmp_path)
-    with no_erasing(database), no_erasing(database), pytest.raises(Conflict), no_erasing(database, erase=True):
+    with no_erasing(payloads), no_erasing(payloads), pytest.raises(Conflict), no_erasing(payloads, erase=True):
         pass
 
 
@@ -202,7 +202,7 @@ async def test_a_database_of_before_gets_the_tables_of_the_operation(tmp_path: P
     async with opened(tmp_path, clock) as store:
         await store.add_account(EXEMPEL, "Exempel AB", "hash")
     with plain_sqlite(tmp_path) as plain:
-        for table in ("setting", "audit", "duty"):
+        for table in ("setting", "audit", "duty", "legal_hold", "tombstone"):
             plain.execute(f"DROP TABLE {table}")
     async with opened(tmp_path, clock) as store:
         assert await store.operation.gap() is None
