@@ -24,7 +24,7 @@ from tests.crash.world import World, open_world
 _REST_SECONDS = 180
 _STARTING = 0.15
 """Share of the kills that fall into a start."""
-_SHORTEST, _LONGEST = 0.02, 0.6
+_SHORTEST, _LONGEST = 0.02, 0.8
 """Seconds after ``ready``; short lives are as likely as long ones on a scale of logarithms."""
 
 
@@ -78,7 +78,7 @@ async def random_kills(
     killed: list[datetime] = []
     async with open_world(directory, seed * 1_000_003 + first, extra=extra) as world:
         load = Load(world)
-        async with acting(load, peers=6, companies=4) as producers:
+        async with acting(load, peers=3, companies=3) as producers:
             for number in range(first, first + kills):
                 early += not await _live(world, strike(seed, number), number)
                 killed.append(datetime.now(UTC))

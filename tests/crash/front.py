@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.crash.ledgers import Ledgers
 
@@ -30,6 +30,7 @@ class Front:
     dice: random.Random
     broken: bool = True
     """Off: everything passes."""
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def listen(self, port: int) -> AsyncIterator[None]:
@@ -37,12 +38,21 @@ class Front:
         server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 20)
         async with server:
             yield
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while await self._pass(reader, writer):
-                pass
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while await self._pass(reader, writer):
+                    pass
+        finally:
+            self._connections.discard(task)
+            writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request; tells whether the connection goes on."""

@@ -268,3 +268,16 @@ async def test_row_10_without_the_store_nothing_is_promised(ours: Exchange, monk
             await ours.inbound.receive(came(ours, message), receipt(2))
         assert raised.value.temporary
     assert len(await stored(ours)) == 1
+
+
+async def test_row_10_a_receiver_that_cannot_be_looked_up_is_not_called_unserviced(
+    ours: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object, id: ParticipantId) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ours.store), "participant", fail)
+        with pytest.raises(StoreUnavailable):
+            await ours.inbound.receive(came(ours), receipt(1))
+    assert await ours.inbound.receive(came(ours), receipt(2)) == receipt(2)

@@ -60,9 +60,11 @@ async def test_a_repeats_file_is_removed_and_the_first_stays(store: SqlStore, tm
     assert await store.payload(D1, PayloadKind.DOCUMENT) == LARGE
 
 
+@pytest.mark.parametrize("large", [False, True])
 async def test_the_file_is_synced_renamed_and_its_folder_synced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
+    content = write_all(tmp_path / "spooled", [LARGE]) if large else LARGE
     steps: list[str] = []
     fsync, rename = os.fsync, Path.rename
 
@@ -76,7 +78,7 @@ async def test_the_file_is_synced_renamed_and_its_folder_synced(
 
     monkeypatch.setattr(octets.os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "rename", noted_rename)
-    await Folder(tmp_path).keep(LARGE, "d1.document")
+    await Folder(tmp_path).keep(content, "d1.document")
     assert steps == ["fsync folder", "fsync file", "rename", "fsync folder"]
 
 
