@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check lint types shape attacks fuzz crash situations bench flood interop clean help
+.PHONY: demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,13 @@ crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside t
 situations: .venv/.dev ## every network situation of a look-up and its verdict, as a table
 	@$(BIN)/python -m tests.smp.situations
 
+sabotage: .venv/.dev ## small patches that each break one promise, and which test notices
+	@$(BIN)/python -m tests.sabotage
+
+powercut: .venv/.dev ## cut the power under a running gateway: what was not fsynced is forgotten (CUTS=100 SEED=1 SUMMARY=file)
+	@$(BIN)/python -m tests.crash --power --kills $(or $(CUTS),100) --seed $(or $(SEED),1) \
+		$(if $(FROM),--from $(FROM)) $(if $(SUMMARY),--summary $(SUMMARY))
+
 bench: .venv/.dev ## messages per second and CPU per message, beside the RSA operation of the same run
 	@$(BIN)/python -m benchmarks.gateway
 
@@ -65,11 +72,11 @@ clean: ## remove the virtual environment and caches
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/.demo
 
-# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would.
+# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, fuse3 mounts a lossy disk.
 .venv/.debian: | .venv/bin/python
-	@if command -v pdftotext >/dev/null 2>&1; then :; \
+	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing poppler-utils"; \
-		(apt-get update -qq && apt-get install -y -qq poppler-utils) >/dev/null 2>&1 || echo "poppler-utils could not be installed: the tests that look at pages are skipped"; \
-	else echo "poppler-utils is not installed and you are not root: the tests that look at pages are skipped"; fi
+		echo "installing poppler-utils and fuse3"; \
+		(apt-get update -qq && apt-get install -y -qq poppler-utils fuse3) >/dev/null 2>&1 || echo "poppler-utils or fuse3 could not be installed: tests that need them are skipped"; \
+	else echo "poppler-utils or fuse3 is not installed and you are not root: tests that need them are skipped"; fi
 	@touch $@

@@ -2,6 +2,7 @@
 
 python -m tests.crash [--kills 300] [--seed 1] [--summary FILE]       kill -9 at random moments under load
 python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill again
+python -m tests.crash --power [--kills 100] [--summary FILE]          the same, and each time the power is cut
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
 
 A long campaign runs in pieces of ``--piece`` kills, each in a market of its own and judged at its end. ``--summary``
@@ -24,6 +25,7 @@ from pathlib import Path
 from tests.crash import summary
 from tests.crash.campaign import random_kills
 from tests.crash.points import FLOWS, build, sweep
+from tests.crash.power import missing
 from tests.crash.survivor import Survivor
 from tests.crash.victim import CrashError
 
@@ -37,6 +39,7 @@ def main() -> int:
     parser.add_argument("--from", dest="first", type=int, help="number of the first kill (else: go on, or 1)")
     parser.add_argument("--piece", type=int, default=500, help="kills in one market")
     parser.add_argument("--summary", type=Path, help="keep a line a piece here, and show the sum of all")
+    parser.add_argument("--power", action="store_true", help="cut the power: what was not fsynced is forgotten")
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
     parser.add_argument("--fault", default="", help="let the call fail with this errno (EIO, ENOSPC) instead of a kill")
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
@@ -46,14 +49,17 @@ def main() -> int:
 
 
 def _kills(arguments: argparse.Namespace) -> int:
-    what, seed = "kills", arguments.seed
+    what, seed = "cuts" if arguments.power else "kills", arguments.seed
+    if arguments.power and (why := missing()):
+        print(f"power cannot be cut here: {why}")
+        return 0
     pieces = summary.read(arguments.summary, what, seed) if arguments.summary else []
     begun = first = arguments.first or summary.following(pieces)
     last = first + arguments.kills - 1
     lived: Survivor | None = None
     while first <= last:
         kills = min(arguments.piece, last - first + 1)
-        show = bar(arguments.kills, first - begun, "kills")
+        show = bar(arguments.kills, first - begun, what)
         piece, survived = run_piece(what, seed, first, kills, show)
         pieces.append(piece)
         if survived and (lived is None or survived.kills > lived.kills):
@@ -76,7 +82,8 @@ def run_piece(
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory) / "market"
         try:
-            found = asyncio.run(random_kills(place, seed, kills, first=first, progress=show))
+            campaign = random_kills(place, seed, kills, first=first, progress=show, power=what == "cuts")
+            found = asyncio.run(campaign)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise

@@ -68,27 +68,35 @@ async def random_kills(
     first: int = 1,
     progress: Callable[[int, str], None] = lambda *_: None,
     extra: str = "",
+    power: bool = False,
+    **environment: str,
 ) -> Campaign:
     """So many times ``kill -9`` at random moments; raises ``CrashError`` when the campaign cannot go on.
 
+    With ``power`` each kill is a power cut: of what was not fsynced nothing is left, or every second time some of it.
     ``progress`` gets how many kills are done, and what there is to say.
     """
     began = time.monotonic()
-    early = 0
+    early = pages = names = 0
     killed: list[datetime] = []
-    async with open_world(directory, seed * 1_000_003 + first, extra=extra) as world:
+    async with open_world(directory, seed * 1_000_003 + first, extra=extra, power=power, **environment) as world:
         load = Load(world)
         async with acting(load, peers=3, companies=3) as producers:
             for number in range(first, first + kills):
                 early += not await _live(world, strike(seed, number), number)
                 killed.append(datetime.now(UTC))
                 await world.victim.kill()
+                if world.disk is not None:
+                    lost = await world.disk.cut(number if number % 2 else None)
+                    pages, names = pages + lost[0], names + lost[1]
                 progress(len(killed), f"{world.ledgers.promises:,} promises")
             load.producing = world.front.broken = False
             if not await world.victim.start():
                 raise CrashError(f"not ready 30 s after kill {first + kills - 1}")
             await _rest(world, producers, lambda text: progress(kills, text))
             verdict = await judge(world)
+            if power:
+                verdict.counts |= {"pages that the cuts took": pages, "names that the cuts took": names}
             survived = await survivor(world, killed)
         if await world.victim.stop():
             raise CrashError("the gateway did not end with 0 when it was asked to stop")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from tests.crash.ledgers import Ledgers
 
 _MESSAGE_ID = re.compile(rb"<(?:\w+:)?MessageId>([^<]+)</")
+_SENDER = re.compile(rb"<(?:\w+:)?PartyId[^>]*>([^<]+)</")
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 FAULTS = {"pass": 80, "cut before": 5, "cut after": 8, "busy": 4, "slow": 3}
@@ -26,6 +27,8 @@ class Front:
     """The wire to C3."""
 
     target: tuple[str, int]
+    seat: bytes
+    """Whose messages are noted; C3 also tests its own address."""
     ledgers: Ledgers
     dice: random.Random
     broken: bool = True
@@ -65,8 +68,9 @@ class Front:
             return True
         if fault == "slow":
             await asyncio.sleep(self.dice.uniform(0, 0.5))
-        found = _MESSAGE_ID.search(request)
-        self.ledgers.forwarded.append(found[1].decode() if found else "")
+        found, sender = _MESSAGE_ID.search(request), _SENDER.search(request)
+        if sender is None or sender[1] == self.seat:
+            self.ledgers.forwarded.append(found[1].decode() if found else "")
         answer = await _forward(request, self.target)
         if fault == "cut after":
             return False

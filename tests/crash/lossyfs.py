@@ -197,7 +197,7 @@ class LossyDisk(mfusepy.Operations):
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         node = self._find(path, fh)
-        times = {name: node.changed for name in ("st_atime", "st_mtime", "st_ctime")}
+        times = dict.fromkeys(("st_atime", "st_mtime", "st_ctime"), node.changed)
         size = len(node.data) if isinstance(node, File) else PAGE
         owner = {"st_uid": os.getuid(), "st_gid": os.getgid()}
         return {"st_mode": node.mode, "st_ino": node.number, "st_nlink": 1, "st_size": size, **owner, **times}
@@ -219,7 +219,10 @@ class LossyDisk(mfusepy.Operations):
         return self._opened(node)
 
     def open(self, path: str, flags: int) -> int:
-        return self._opened(self._find(path))
+        node = self._find(path)
+        if flags & os.O_TRUNC:  # the kernel leaves it to us
+            node.resize(0)
+        return self._opened(node)
 
     def opendir(self, path: str) -> int:
         return self._opened(self._find(path))

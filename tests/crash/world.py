@@ -35,6 +35,7 @@ from gateway.network.running import run_market
 from gateway.ubl import invoice, sbdh
 from tests.crash.front import Front
 from tests.crash.ledgers import Ledgers
+from tests.crash.power import Disk, mounted
 from tests.crash.victim import Victim, open_victim
 
 SAMPLES = {
@@ -82,6 +83,8 @@ class World:
     front: Front
     files: dict[str, Files]
     """Keys, certificates and anchors of each member."""
+    disk: Disk | None = None
+    """Under everything that the victim stores, where its power can be cut."""
     keys: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -130,10 +133,13 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(directory: Path, seed: int, *, extra: str = "", **environment: str) -> AsyncIterator[World]:
+async def open_world(
+    directory: Path, seed: int, *, extra: str = "", power: bool = False, **environment: str
+) -> AsyncIterator[World]:
     """Build it in ``directory``; the victim has run once, so that keys and participants are there, and is not running.
 
-    ``extra`` is TOML for the victim's configuration, ``environment`` is given to its processes.
+    ``extra`` is TOML for the victim's configuration, ``environment`` is given to its processes. With ``power`` all that
+    it stores is on a disk whose power can be cut.
     """
     dice, ledgers = random.Random(seed), Ledgers()
     first = random.randrange(20_000, 31_000)  # two campaigns at once stay out of each other's way
@@ -150,13 +156,14 @@ async def open_world(directory: Path, seed: int, *, extra: str = "", **environme
     host, _, port = theirs.as4.partition(":")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_mail_server(mail, ledgers))
-        wire = Front((host, int(port)), ledgers, random.Random(seed + 1))
+        wire = Front((host, int(port)), ours.seat.encode(), ledgers, random.Random(seed + 1))
         await stack.enter_async_context(wire.listen(front))
         await stack.enter_async_context(run_market(replace(market, members=(theirs,))))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        disk = await stack.enter_async_context(mounted(ours.directory / "var")) if power else None
         victim = await stack.enter_async_context(open_victim(ours, **environment))
         files = {m.name: read_files(load(m.config, {})) for m in market.members}
-        world = World(market, victim, ledgers, http, dice, wire, files)
+        world = World(market, victim, ledgers, http, dice, wire, files, disk)
         await victim.start()
         for member, company in ((ours, FACTS.seller), (theirs, FACTS.buyer)):
             world.keys[member.name] = member.key_file.read_text().strip()
