@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from gateway.config import Config
 from gateway.ports import Listing, Register
@@ -12,6 +13,9 @@ from gateway.security.keys import load_identity
 from gateway.security.tls import client_context
 from gateway.smp.directory import open_directory
 from gateway.smp.zone_register import ZoneRegister
+
+SMP_NOT_FOUND: Final = 100
+"""What an SML says that does not know our SMP."""
 
 
 @asynccontextmanager

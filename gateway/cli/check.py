@@ -98,7 +98,15 @@ def _shown(value: object) -> str:
 
 
 async def _verdicts(config: Config) -> list[Verdict]:
-    return [*await _certificates(config), *_tls(config), _clock(), _database(config), _disk(config), await _dns(config)]
+    return [
+        *await _certificates(config),
+        *_tls(config),
+        _clock(),
+        _database(config),
+        _disk(config),
+        await _dns(config),
+        *await _sml(config),
+    ]
 
 
 async def _certificates(config: Config) -> list[Verdict]:
@@ -215,3 +223,27 @@ async def _dns(config: Config) -> Verdict:
     except ConfigurationError:
         return "DNS", False, "not asked, because the trust anchors cannot be read"
     return "DNS", True, f"the zone {sml_zone(config)} answers"
+
+
+async def _sml(config: Config) -> list[Verdict]:
+    """Whether the SML lets us in, and has our SMP with its present address; nothing where none is configured."""
+    from gateway.errors import ConfigurationError, GatewayError, RegisterRefused
+    from gateway.registers import SMP_NOT_FOUND, open_register
+
+    if not config.smp.sml_url:
+        return []
+    try:
+        async with open_register(config) as register:
+            sml: Any = register
+            held, ours, smp_id = await sml.read_publisher(), sml.smp_url, sml.smp_id
+    except RegisterRefused as refused:
+        if refused.code == SMP_NOT_FOUND:
+            return [("SML", True, "answers; our SMP is made known with the first participant")]
+        return [("SML", False, f"{refused}. {refused.remedy}")]
+    except ConfigurationError as error:
+        return [("SML", False, "; ".join(f"{p}: {t}" for p, t in error.problems))]
+    except GatewayError as error:
+        return [("SML", False, f"{error}. {error.remedy}")]
+    if held.rstrip("/") != ours:
+        return [("SML", False, f"has {smp_id} at {held}, ours is {ours}: gateway sml address")]
+    return [("SML", True, f"has {smp_id} at {held}")]

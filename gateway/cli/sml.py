@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def show(arguments: argparse.Namespace) -> int:
     """Our SMP as the SML has it, and whether its address is ours."""
 
+    from gateway.registers import SMP_NOT_FOUND
+
     async def work(sml: Any) -> dict[str, object]:
         try:
             held = await sml.read_publisher()
         except RegisterRefused as refused:
-            if refused.code != 100:
+            if refused.code != SMP_NOT_FOUND:
                 raise
             held = ""
         return {"smp_id": sml.smp_id, "registered": bool(held), "address": held or None, "ours": sml.smp_url}

@@ -162,6 +162,10 @@ class Registrar:
                 after = await self._do(stage, current)
             except GatewayError as error:
                 return await self._failed(current, stage, error)
+            except Exception as error:  # a bug: it is noted, and tried again with pauses
+                log.exception("%s: unexpected failure of %s", current.participant.value, stage)
+                unexpected = TemporaryError(f"Unexpected failure: {type(error).__name__}: {error}")
+                return await self._failed(current, stage, unexpected)
             if stage is Stage.UNPUBLISHED:
                 await self.store.end_registration(current)
                 self.moved.pop(current.participant, None)

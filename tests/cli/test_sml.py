@@ -83,3 +83,18 @@ def test_the_next_certificate_is_judged_before_the_sml_is_told(
     assert run(capsys, market, "certificate", str(following), "--on", "soon")[0] == WRONG
     assert run(capsys, market, "certificate", str(tmp_path / "none.pem"))[0] == WRONG
     assert len(sml.asked) == asked
+
+
+def test_check_says_whether_the_sml_has_our_smp(place: tuple[Market, Sml], capsys: pytest.CaptureFixture[str]) -> None:
+    market, sml = place
+
+    def said() -> str:
+        main(["check", "--config", str(market.members[0].config), "--json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return next(json.dumps(check) for check in checks if "SML" in json.dumps(check.get("name", check)))
+
+    assert "made known with the first participant" in said()
+    sml.publishers["PSP000001"], sml.owners["PSP000001"] = "http://old.example", ""
+    assert "gateway sml address" in said()
+    sml.trouble = lambda operation: "500"
+    assert "is no SOAP (status 500)" in said()
