@@ -379,6 +379,10 @@ class Store(Protocol):
         """How often somebody has died with this document in hand since its last outcome; it is claimed now."""
         ...
 
+    async def hasten(self, *, peer: str = "", channel: str = "", receivers: Sequence[str] = ()) -> None:
+        """Let postponed documents be due now: those for an access point, a fallback channel, or these participants."""
+        ...
+
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
         """Let the leases that this owner still has on these documents begin anew."""
         ...

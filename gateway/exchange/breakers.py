@@ -65,6 +65,7 @@ class Breakers:
 
     seconds: Callable[[], float] = time.monotonic
     _known: dict[str, _Breaker] = field(default_factory=dict)
+    _reopened: list[str] = field(default_factory=list)
 
     @contextmanager
     def trying(self, destination: str) -> Iterator[None]:
@@ -82,7 +83,7 @@ class Breakers:
             self._unheard(destination)
             raise
         else:
-            self._known.pop(destination, None)
+            self._answered(destination)
 
     def standing(self) -> list[Standing]:
         """Each destination that failed last, those that are left alone first."""
@@ -118,7 +119,7 @@ class Breakers:
 
     def _note(self, destination: str, error: GatewayError) -> None:
         if error.failure == "business":
-            self._known.pop(destination, None)  # it answered
+            self._answered(destination)
             return
         if error.failure == "local":
             self._unheard(destination)
@@ -137,6 +138,16 @@ class Breakers:
         if probed or breaker.failures >= FAILURES:
             breaker.pause = min(breaker.pause * 2, LONGEST_PAUSE) if breaker.pause else FIRST_PAUSE
             breaker.until = now + _spread(breaker.pause)
+
+    def reopened(self) -> list[str]:
+        """Destinations whose breakers have closed since the last call: what waits for them need not wait longer."""
+        reopened, self._reopened = self._reopened, []
+        return reopened
+
+    def _answered(self, destination: str) -> None:
+        breaker = self._known.pop(destination, None)
+        if breaker is not None and breaker.pause:
+            self._reopened.append(destination)
 
     def _unheard(self, destination: str) -> None:
         """Nothing was learned of the far side: the next one may probe at once."""

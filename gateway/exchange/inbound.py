@@ -50,6 +50,8 @@ from gateway.ubl.rules.judge import Rulebook
 
 log = logging.getLogger(__name__)
 
+DELIVERY: Final = "delivery."
+"""How a way to C4 is called as a destination."""
 PULLED: Final = "inbox"
 """The delivery by which C4 fetches documents itself: the worker has nothing to do, the acknowledgement delivers."""
 
@@ -149,7 +151,7 @@ class Inbound:
                 document=octets,
                 page=b"",
             )
-            with self.breakers.trying(f"delivery.{name}"):
+            with self.breakers.trying(DELIVERY + name):
                 handover = await channel.dispatch(parcel)
         except TemporaryError as error:
             retry = self.retries.get(name, self.retry)

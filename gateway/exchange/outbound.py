@@ -304,6 +304,7 @@ class Outbound:
                 delivery = await self.transport.send(outgoing, found.endpoint)
         except AtRest as error:
             event = self.retry.after(message, str(error), self.clock.now(), wait=error.wait)
+            event = replace(event, peer=found.endpoint.seat)  # by which it is found when that one answers again
             return Outcome(message=message, event=_explained(event, error))
         except PeerUnavailable as error:
             # Only this attempt's mark is taken back when nothing left; an earlier one stays.

@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.errors import GatewayError, LostLease, TemporaryError
-from gateway.exchange.inbound import Inbound
+from gateway.exchange.inbound import DELIVERY, Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.silence import Silence
@@ -181,6 +181,24 @@ class Worker:
             outcome = await self._postponed(message, text, {"failure": "local"})
         self._silence.note(outcome.message.receiver, outcome.event, outcome.message.peer)
         await self._keep(outcome)
+        for destination in self.outbound.breakers.reopened():
+            await self._hasten(destination)
+
+    async def _hasten(self, destination: str) -> None:
+        """A destination answers again: what waits for it is due now, those that have waited longest first."""
+        log.info("%s answers again", destination)
+        delivery = destination.removeprefix(DELIVERY)
+        try:
+            if delivery != destination:
+                participants = await self.store.participants()
+                receivers = [one.id.value for one in participants if one.delivery == delivery]
+                await self.store.hasten(receivers=receivers)
+            elif destination in self.outbound.channels:
+                await self.store.hasten(channel=destination)
+            else:
+                await self.store.hasten(peer=destination)
+        except Exception as error:
+            log.error("what waits for %s waits longer: %s", destination, error)
 
     async def _may_begin(self, message: Message) -> bool:
         """Whether it is worked on now: not what kills its workers, and of what may, one at a time.

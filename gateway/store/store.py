@@ -23,6 +23,7 @@ from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
 from gateway.store import accounts, documents, figures, happened, queries, registrations, steps
 from gateway.store.bells import Bell, Bells
+from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.reads import Reads
@@ -142,6 +143,13 @@ class SqlStore:
     async def deaths(self, message: Message) -> int:
         """How often somebody has died with it in hand since its last outcome; it is claimed now."""
         return await self._reads.look(partial(queries.deaths, message=message))
+
+    async def hasten(self, *, peer: str = "", channel: str = "", receivers: Sequence[str] = ()) -> None:
+        """What was postponed for this access point, channel or these participants is due now, oldest first."""
+        job = Hastening(now=self._clock.now(), peer=peer, channel=channel, receivers=tuple(receivers))
+        while await self._writer.do(hasten, job) == MOST:
+            self.work.set()
+        self.work.set()
 
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
         """Let the leases that this owner still has on these documents begin anew; one that ran out is gone."""

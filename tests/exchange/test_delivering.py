@@ -139,3 +139,25 @@ async def test_what_lies_in_the_inbox_is_not_sent(corner: Corner) -> None:
     await corner.exchange.store.save_participant(Participant(id=OURS, account=ACCOUNT, delivery="default"))
     with pytest.raises(Conflict, match="inbox"):
         await corner.exchange.inbound.redeliver(message)
+
+
+async def test_when_c4_answers_again_all_that_waits_for_it_is_delivered(corner: Corner) -> None:
+    exchange = corner.exchange
+    slow = replace(THREE_DAYS, first=timedelta(hours=1))
+    exchange.inbound = exchange.worker.inbound = replace(exchange.inbound, retries={"erp": slow})
+    corner.c4.script = ["500 Oops"] * 3
+
+    async def receive(number: int) -> None:
+        received = _received(exchange.clock, id=f"{number}@b", part=str(number).encode())
+        received = replace(received, envelope=replace(received.envelope, instance_id=f"i-{number}"))
+        await exchange.inbound.receive(received, b"<receipt: digest>")
+        await exchange.settle()
+
+    for number in range(7):
+        await receive(number)
+    assert len(corner.c4.got) == 3  # then it was left alone
+    exchange.clock.forward(seconds=45)
+    await receive(7)  # finds it alive, and the others need not wait for their hour
+    messages, _ = await exchange.store.find(ACCOUNT, Filter())
+    assert [m.state for m in messages] == [State.DELIVERED] * 8
+    assert len(_delivery_ids(corner.c4)) == 8
