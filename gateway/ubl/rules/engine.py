@@ -46,6 +46,7 @@ ANYWHERE: Final = frozenset(
 """Names of elements that rules look for in the whole document."""
 _MAX_PATHS: Final = 20_000
 _MAX_ENTRIES: Final = 8_000
+_CENTS: Final = len(".00")
 _MAX_CODE: Final = 8
 """What a program remembers: paths, entries, the signs of a code; a sender of ever new ones gets no more memory."""
 _NOTHING: Final[Sieved] = ((), ())
@@ -120,12 +121,14 @@ class Program:
                     follow = below.next
                     place += 1
                     break
-                if below.coded and text in below.codes:
-                    known = below.codes[text]
-                elif below.amount and _in_cents(text):
+                if not text.strip(WHITE):
+                    known = below.blank
+                elif below.amount and ((point := text.find(".")) < 0 or len(text) - point <= _CENTS):
                     known = below.cents
+                elif below.coded and text in below.codes:
+                    known = below.codes[text]
                 else:
-                    known = below.filled if text.strip(WHITE) else below.blank
+                    known = below.filled
                 entry = known.get(tuple(items) if items else ()) or self._leaf(below, text, items)
                 entries.append(entry)
                 kids.append(entry.shape)
@@ -171,8 +174,8 @@ class Program:
         """The entry of an element without children that is met for the first time."""
         filled = bool(text.strip(WHITE))
         known: dict[Attributes, Entry] = path.filled if filled else path.blank
-        code = text if path.coded and len(text) <= _MAX_CODE else None
-        cents = path.amount and _in_cents(text)
+        code = text if filled and path.coded and len(text) <= _MAX_CODE else None
+        cents = filled and path.amount and ("." not in text or len(text) - text.index(".") <= _CENTS)
         if code is not None:
             known = path.codes.setdefault(code, {})
         elif cents:
@@ -301,12 +304,6 @@ def program(*packs: Pack) -> Program:
 
 _OPEN: Final = Entry(Path(()), Shape("", (), True, (), None, False), (), kept=False)
 """Stands for an element whose end is not reached."""
-
-
-def _in_cents(text: str) -> bool:
-    """A text is there and has at most two signs after the first point."""
-    point = text.find(".")
-    return (point < 0 or len(text) - point <= 3) and bool(text.strip(WHITE))
 
 
 def _unused(node: Node, row: str) -> Fault:
