@@ -46,9 +46,9 @@ ANYWHERE: Final = frozenset(
 """Names of elements that rules look for in the whole document."""
 _MAX_PATHS: Final = 20_000
 _MAX_ENTRIES: Final = 8_000
-_CENTS: Final = len(".00")
 _MAX_CODE: Final = 8
 """What a program remembers: paths, entries, the signs of a code; a sender of ever new ones gets no more memory."""
+_CENTS: Final = len(".00")
 _NOTHING: Final[Sieved] = ((), ())
 
 K = TypeVar("K")
@@ -86,6 +86,7 @@ class Program:
             case = self._facts(document)
             outcomes = [self._run(number, case, document, todo, blank) for number, todo in enumerate(work)]
         document.memo.clear()  # what rules keep there may hold nodes, and they the document
+        document.facts.clear()
         return outcomes
 
     def _walk(self, root: etree._Element) -> tuple[Document, list[int]]:
