@@ -157,11 +157,18 @@ def newest(name: str, day: date | None = None) -> Pack:
 
     Raises :class:`ConfigurationError` for a name that is not here.
     """
-    packs = sorted((load(n, v) for n, v in releases() if n == name), key=lambda pack: pack.valid_from or date.min)
+    packs = _in_order(name, releases())
     if not packs:
         raise ConfigurationError([(name, "there is no such rule pack here")])
     fitting = [pack for pack in packs if day is not None and pack.valid_on(day)]
-    return (fitting or packs)[-1]
+    return fitting[-1] if fitting else packs[-1]
+
+
+@cache
+def _in_order(name: str, known: tuple[tuple[str, str], ...]) -> tuple[Pack, ...]:
+    """The releases of a pack, the first to come into force first."""
+    packs = (load(found, version) for found, version in known if found == name)
+    return tuple(sorted(packs, key=lambda pack: pack.valid_from or date.min))
 
 
 def _day(text: str | None) -> date | None:
