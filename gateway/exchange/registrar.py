@@ -150,6 +150,8 @@ class Registrar:
         try:
             async with lock:
                 return await self._advance(registration, until)
+        except LostLease:  # another process goes on with it
+            return await self.store.registration(registration.participant) or registration
         finally:
             if not lock.locked():
                 self._in_hand.pop(registration.participant, None)
