@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -148,7 +149,8 @@ async def open_gateway(
     parts = read_files(config)
     context = ChannelContext(base=config.base, describe=describe, clock=clock)
     fallbacks, deliveries, patience = _channels(config, context)
-    owner = f"process {siblings.place}" if siblings else uuid.uuid4().hex
+    # The same at the next start, and no other node's: what a dead process had in hand is its successor's.
+    owner = f"{socket.gethostname()} {config.as4.listen.port} {siblings.place if siblings else 1}"
     rules = _rules(config)
     async with AsyncExitStack() as stack:
         for channel in (*fallbacks.values(), *deliveries.values()):

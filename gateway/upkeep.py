@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from gateway.app import SystemClock
 from gateway.config import Config
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, StoreUnavailable
 from gateway.ports import Gap
 from gateway.store import open_store
 from gateway.store.backup import Backup, back_up
 from gateway.store.database import database_path
+from gateway.store.moving import Moved, Progress, Upgraded, move, upgrade
+from gateway.store.opening import postgres_part
 from gateway.store.restoring import Restored, restore
 
 
@@ -30,6 +33,26 @@ async def begin_reconciling(config: Config, moment: datetime) -> None:
     clock, store = SystemClock(), config.store
     async with open_store(store.database, store.payloads, clock=clock, base=config.base) as opened:
         await opened.operation.reopen(Gap(backup=moment, restored=clock.now(), source="other tools"))
+
+
+async def upgrade_store(database: str, base: Path, told: Callable[[int, str], None]) -> Upgraded:
+    """Bring the schema up to this program. Raises as :func:`gateway.store.moving.upgrade`."""
+    return await upgrade(database, base, told)
+
+
+async def move_store(source: str, target: str, base: Path, told: Progress, *, replace: bool) -> Moved:
+    """Move a store to another database. Raises as :func:`gateway.store.moving.move`."""
+    return await move(source, target, base, told, replace=replace)
+
+
+async def look_at_server(database: str) -> tuple[bool, str]:
+    """Whether a gateway could use this PostgreSQL database, and what was found."""
+    try:
+        return True, await postgres_part("opening").look(database)
+    except ConfigurationError as error:
+        return False, error.problems[0][1]
+    except StoreUnavailable as error:
+        return False, str(error)
 
 
 def _places(config: Config) -> tuple[Path, Path]:

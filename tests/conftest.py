@@ -13,6 +13,7 @@ import pytest
 
 from gateway.security.authority import issue, new_pki
 from gateway.security.keys import Identity, load_identity
+from tests import postgres_server
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -33,6 +34,15 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """One PostgreSQL server of our own for all tests of a session."""
+    if why := postgres_server.why_not():
+        pytest.skip(why)
+    with postgres_server.running() as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)

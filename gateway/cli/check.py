@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from gateway.cli import NO, YES
 from gateway.cli.terminal import as_json, paint, table
 from gateway.config import Config, load
+from gateway.config.secrets import without_password
 
 if TYPE_CHECKING:
     from gateway.app import Files
@@ -81,7 +82,7 @@ def _leaves(table_: Mapping[str, Any], path: str = "") -> list[tuple[str, Any]]:
 def _row(config: Config, path: str, value: object) -> tuple[str, str, str]:
     key = path.rpartition(".")[2]
     hidden = any(word in key for word in _SECRET) and not key.endswith("_file")
-    shown = "(hidden)" if hidden and value else _shown(value)
+    shown = "(hidden)" if hidden and value else without_password(_shown(value))
     return path, shown, config.origins.get(path, "default")
 
 
@@ -102,7 +103,7 @@ async def _verdicts(config: Config) -> list[Verdict]:
         *await _certificates(config),
         *_tls(config),
         _clock(),
-        _database(config),
+        await _database(config),
         _disk(config),
         await _dns(config),
         *await _sml(config),
@@ -189,7 +190,11 @@ def _clock() -> Verdict:
     return "clock", year >= 2026, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
 
 
-def _database(config: Config) -> Verdict:
+async def _database(config: Config) -> Verdict:
+    if not config.store.database.startswith("sqlite:"):
+        from gateway.upkeep import look_at_server
+
+        return "database", *await look_at_server(config.store.database)
     path = config.base / config.store.database.removeprefix("sqlite:")
     place = path.parent
     while not place.exists():

@@ -14,9 +14,17 @@ Add = Callable[..., argparse.ArgumentParser]
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], add: Add) -> None:
     """Add the group to the command tree."""
-    actions = commands.add_parser("db", help="the store: backup, restore").add_subparsers(
+    actions = commands.add_parser("db", help="the store: schema, move, backup, restore").add_subparsers(
         metavar="ACTION", required=True
     )
+    upgrade = add(actions, "upgrade", "move:upgrade", "bring the schema up to this program", example="db")
+    upgrade.add_argument("database", nargs="?", metavar="DATABASE", help="default: [store] database")
+    move = add(
+        actions, "move", "move:move", "move a store between SQLite and PostgreSQL, while no gateway runs", example="db"
+    )
+    move.add_argument("source", metavar="FROM", help="as [store] database says: sqlite:PATH or postgresql://…")
+    move.add_argument("target", metavar="TO", help="an empty database")
+    move.add_argument("--replace", action="store_true", help="TO holds a store that was moved away; replace it")
     backup = add(actions, "backup", "backup:backup", "copy the store while it is in use", example="db")
     backup.add_argument("target", type=Path, metavar="TARGET", help="a new folder, best on another disk")
     restore = add(

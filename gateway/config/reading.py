@@ -269,8 +269,8 @@ def _contradictions(config: Config) -> Problems:
     problems += _rules_contradictions(config.rules)
     if not 1_000_000 <= config.as4.max_message <= 250_000_000:
         problems.append(("as4.max_message", "must be between 1 MB and 250 MB"))
-    if not config.store.database.startswith("sqlite:"):
-        problems.append(("store.database", "must begin with sqlite: (PostgreSQL is not built yet)"))
+    if not config.store.database.startswith(("sqlite:", "postgresql://", "postgres://")):
+        problems.append(("store.database", "must begin with sqlite: or postgresql://"))
     return problems
 
 

@@ -2,7 +2,7 @@
 
 Settings, with the reason of each: WAL (readers never wait for the writer), ``synchronous=FULL`` (with NORMAL a
 power cut takes acknowledged commits with it), foreign keys, one writing connection (also the only one that
-checkpoints), and reading connections that cannot write. A PostgreSQL adapter will stand beside this file.
+checkpoints), and reading connections that cannot write. PostgreSQL's part stands in ``postgres/``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateEr
 from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
-from gateway.store.tables import SCHEMA_VERSION, message_trouble, metadata, schema_version
+from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, message_trouble, metadata, schema_version
 
 _T = TypeVar("_T")
 
@@ -255,7 +255,7 @@ def make_schema(engine: Engine) -> None:
     """
     try:
         with engine.begin() as connection:
-            _make_schema(connection)
+            make_schema_on(connection)
     except DBAPIError as error:
         if "locked" in str(error.orig):
             raise meaning(error) from error
@@ -275,16 +275,22 @@ def free_leases(engine: Engine, owner: str = "") -> None:
     """
     try:
         with engine.begin() as connection:
-            known = tables.message.c
-            held = known.next_attempt.is_not(None) & known.lease_until.is_not(None)  # the first finds them by index
-            if owner:
-                held &= known.lease_owner == owner
-            connection.execute(update(tables.message).where(held).values(lease_until=None, lease_owner=""))
+            free_leases_of(connection, owner)
     except DBAPIError as error:
         raise meaning(error) from error
 
 
-def _make_schema(connection: Connection) -> None:
+def free_leases_of(connection: Connection, owner: str) -> None:
+    """Free the leases of this owner, or with an empty name of all."""
+    known = tables.message.c
+    held = known.next_attempt.is_not(None) & known.lease_until.is_not(None)  # the first finds them by index
+    if owner:
+        held &= known.lease_owner == owner
+    connection.execute(update(tables.message).where(held).values(lease_until=None, lease_owner=""))
+
+
+def make_schema_on(connection: Connection) -> None:
+    """The same inside a transaction."""
     tables = inspect(connection).get_table_names()
     if not tables:
         metadata.create_all(connection)
@@ -292,7 +298,16 @@ def _make_schema(connection: Connection) -> None:
         return
     if schema_version.name not in tables:
         raise _unusable("the file is a database of another program; name another file")
-    version = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+    check_version(connection.execute(select(schema_version.c.version)).scalar_one_or_none())
+    make_missing(connection)
+
+
+def check_version(version: int | None) -> None:
+    """Check that this program knows the schema; raises ``ConfigurationError`` with the remedy."""
+    if version == MOVING_IN:
+        raise _unusable("the store is half moved: run gateway db move again, or name the database it came from")
+    if version == MOVED_AWAY:
+        raise _unusable("everything was moved from here to another database; name that one")
     if version is None or version < SCHEMA_VERSION:
         raise _unusable(f"the schema has version {version}, this program needs {SCHEMA_VERSION}: gateway db upgrade")
     if version > SCHEMA_VERSION:
@@ -300,7 +315,11 @@ def _make_schema(connection: Connection) -> None:
             f"the schema has version {version} and was made by a newer program; this one knows {SCHEMA_VERSION}: "
             "install the newer program, or name another database"
         )
-    metadata.create_all(connection)  # those that an older program did not make
+
+
+def make_missing(connection: Connection) -> None:
+    """Make the tables and indexes that an older program did not make."""
+    metadata.create_all(connection)
     message_trouble.create(connection, checkfirst=True)
 
 

@@ -1,19 +1,18 @@
 """The statements that add, claim and change documents, many at a time.
 
-Each function is a :data:`~gateway.store.writer.Work`: it runs inside the writer's transaction, which holds the
-write lock, so what it reads cannot change before its commit. Rows are tuples in the order of their table's columns.
+Each function is a :data:`~gateway.store.writer.Work`: it runs inside the writer's transaction. SQLite's holds the
+write lock, and for PostgreSQL each statement locks what it decides about, so that cannot change before the commit. Rows
+are tuples in the order of their table's columns.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Integer, bindparam, delete, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, delete, literal_column, select, update
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
@@ -21,6 +20,7 @@ from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import ANY_SIZE
 from gateway.store import tables
+from gateway.store.keys import evidence_name, instance_key, once_key, search_text
 from gateway.store.octets import Kept
 from gateway.store.session import (
     MESSAGE_FIELDS,
@@ -166,6 +166,9 @@ class _Rows:
     def insert(self, session: Session) -> None:
         """Insert everything; the documents must be there, for all this refers to them."""
         session.write(_INSERT_PAYLOAD, self.payloads)
+        if self.events:
+            # Whoever reads events by their number must never see a higher one before a lower one.
+            session.alone(["event"])
         session.write(_INSERT_EVENT, self.events)
         session.write(_INSERT_EVIDENCE, self.evidence)
 
@@ -209,7 +212,10 @@ def add(session: Session, jobs: Sequence[New]) -> list[Standing]:
                 assert key
                 outcomes[place] = taken.get(key) or _standing(session, key)
     rows.insert(session)
-    return [outcome for outcome in outcomes if outcome is not None]
+    added_all = [outcome for outcome in outcomes if outcome is not None]
+    if any(added.due for added in added_all):
+        session.wake()
+    return added_all
 
 
 def _one_of_each_envelope(left: list[tuple[int, New]]) -> tuple[list[tuple[int, New]], list[tuple[int, New]]]:
@@ -296,38 +302,39 @@ _waiting: Final = tables.message.alias("waiting")
 _WORKABLE: Final[list[ColumnElement[str]]] = [
     literal_column(f"'{state}'") for state in sorted(WORKABLE["out"] | WORKABLE["in"])
 ]
+# A common table expression, which PostgreSQL does once; a plain subquery it might do again for each row.
+_free: Final = (
+    select(_waiting.c.id)
+    .where(
+        _waiting.c.next_attempt <= bindparam("now"),
+        _waiting.c.state.in_(_WORKABLE),
+        _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
+        _waiting.c.receiver.not_in(one_of("without")),
+        (_waiting.c.direction == literal_column(f"'{Direction.IN}'"))
+        | (_waiting.c.size <= bindparam("largest", type_=BigInteger)),
+    )
+    .order_by(_waiting.c.next_attempt)
+    .limit(bindparam("most", type_=Integer))
+    .offset(literal_column("0"))
+    .with_for_update(skip_locked=True)
+    .cte("free")
+)
 _CLAIM: Final = Statement(
     update(tables.message)
-    .where(
-        tables.message.c.id.in_(
-            select(_waiting.c.id)
-            .where(
-                _waiting.c.next_attempt <= bindparam("now"),
-                _waiting.c.state.in_(_WORKABLE),
-                _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
-                _waiting.c.receiver.not_in(one_of("without")),
-                (_waiting.c.direction == literal_column(f"'{Direction.IN}'"))
-                | (_waiting.c.size <= bindparam("largest", type_=Integer)),
-            )
-            .order_by(_waiting.c.next_attempt)
-            .limit(bindparam("most", type_=Integer))
-            .offset(literal_column("0"))
-            .with_for_update(skip_locked=True)
-        )
-    )
+    .where(tables.message.c.id.in_(select(_free.c.id)))
     .values(
         lease_until=bindparam("until"),
         lease_owner=bindparam("owner"),
         attempts=tables.message.c.attempts + literal_column("1"),
     )
     .returning(*MESSAGE_COLUMNS),
-    ("until", "owner", "now", "again_now", "without", "largest", "most"),
+    ("now", "again_now", "without", "largest", "most", "until", "owner"),
 )
 
 
 def _claim(session: Session, job: Claim) -> list[Message]:
     now, until = instant_text(job.now), instant_text(job.now + job.lease)
-    rows = session.fetch(_CLAIM, (until, job.owner, now, now, json_text(job.without), job.largest, job.limit))
+    rows = session.fetch(_CLAIM, (now, now, json_text(job.without), job.largest, job.limit, until, job.owner))
     messages = [message_of(row) for row in rows]
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
 
@@ -419,6 +426,8 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     for message, part in parts.values():
         rows.add_payload(message, PayloadKind.PART, part)
     rows.insert(session)
+    if any(isinstance(outcome, Stepped) and outcome.due for outcome in outcomes):
+        session.wake()
     return outcomes
 
 
@@ -460,46 +469,6 @@ def _wants_worker(now: Current, at: datetime) -> bool:
 def _changed_row(now: Current) -> Row:
     until = None if now.lease_until is None else instant_text(now.lease_until)
     return (*_stepping_values(now.message), until, now.lease_owner, now.evidence_count, now.message.id)
-
-
-def once_key(message: Message) -> str | None:
-    """The key that only one document may have, or None: inbound seat and MessageId, outbound account and key."""
-    if message.direction is Direction.IN:
-        return inbound_key(message.peer, message.message_id)
-    return json.dumps(["out", message.account, message.idempotency_key]) if message.idempotency_key else None
-
-
-@lru_cache(maxsize=512)
-def inbound_key(seat: str, message_id: str) -> str:
-    """The key of a received message. JSON, so that no two pairs can be written alike."""
-    return json.dumps(["in", seat, message_id])
-
-
-def instance_key(message: Message) -> str | None:
-    """What one business envelope has in common however often it is sent: account, sender's seat, receiver, its id."""
-    if message.direction is not Direction.IN or not message.instance_id:
-        return None
-    return _envelope_key(message.account, message.peer, message.receiver, message.instance_id)
-
-
-@lru_cache(maxsize=512)
-def _envelope_key(account: str, peer: str, receiver: str, instance_id: str) -> str:
-    # One document's is asked for several times, one after another.
-    return json.dumps(["sbd", account, peer, receiver, instance_id])
-
-
-def search_text(message: Message) -> str:
-    """What a search in lists looks at, case-folded."""
-    words = (
-        *(message.number, message.seller_name, message.buyer_name, message.sender, message.receiver),
-        *(message.id, message.message_id, message.instance_id),
-    )
-    return "\n".join(word for word in words if word).casefold()
-
-
-def evidence_name(number: int, kind: str) -> str:
-    """How the timeline and the evidence archive call a proof: ``02-receipt``."""
-    return f"{number:02}-{kind}"
 
 
 def kept_of(row: Row) -> Kept:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Final
 
+from gateway.errors import ConfigurationError
 from gateway.ports import Clock
 from gateway.store import documents
 from gateway.store.bells import Bells
@@ -22,11 +27,13 @@ from gateway.store.database import (
     writing_engine,
 )
 from gateway.store.octets import Folder
-from gateway.store.reads import SqliteReads
+from gateway.store.reads import Reads, SqliteReads
 from gateway.store.store import SqlStore
-from gateway.store.transactions import SqliteTransactions
-from gateway.store.turns import Turns, open_turns
+from gateway.store.transactions import SqliteTransactions, Transactions
+from gateway.store.turns import open_turns
 from gateway.store.writer import Writer
+
+_POSTGRESQL: Final = ("postgresql://", "postgres://")
 
 
 @contextmanager
@@ -34,9 +41,18 @@ def hold_store(database: str, *, base: Path = Path()) -> Iterator[int]:
     """Hold the store for a gateway of several processes; gives the descriptor that each of them needs.
 
     For a supervisor, which opens no store itself: inside the block it starts its processes, lets each inherit the
-    descriptor (``pass_fds``), and each gives its number to :func:`open_store` as ``held``. A second gateway is refused
-    for as long as any of them lives. The schema is made here, once. Raises ``ConfigurationError``.
+    descriptor (``pass_fds``), and each gives its number to :func:`open_store` as ``held``. A second gateway on an
+    SQLite file is refused for as long as any of them lives; PostgreSQL may have many. The schema is made here, once.
+    Raises ``ConfigurationError``, ``StoreUnavailable``.
     """
+    if is_postgresql(database):
+        asyncio.run(postgres_part("opening").prepare(database))
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield nothing
+        finally:
+            os.close(nothing)
+        return
     path = database_path(database, base)
     make_folder(path.parent, "store.database")
     make_file(path)
@@ -56,15 +72,44 @@ async def open_store(
 ) -> AsyncIterator[SqlStore]:
     """Open the store, and close it when the block ends: what waits is written before.
 
-    ``database`` is ``sqlite:PATH``; it and ``payloads`` are relative to ``base``. Folders, file (mode 0600) and schema
-    are made at the first start. With ``held``, the inherited descriptor of :func:`hold_store`, this is one of several
-    processes on the database: they take turns at writing. Without it this process holds the database alone. ``owner``
-    is the name under which one of several claims documents: what a dead forerunner of that name had in hand is freed.
-    Raises ``ConfigurationError`` when something cannot be used.
+    ``database`` is ``sqlite:PATH`` or ``postgresql://…``; a path and ``payloads`` are relative to ``base``. Folders,
+    file (mode 0600) and schema are made at the first start. With ``held``, the inherited descriptor of
+    :func:`hold_store`, this is one of several processes on the SQLite file: they take turns at writing. Without it this
+    process holds the file alone. ``owner`` is the name under which one of several claims documents: what a dead
+    forerunner of that name had in hand is freed. Raises ``ConfigurationError`` when something cannot be used, and
+    ``StoreUnavailable`` when PostgreSQL is away.
     """
-    path = database_path(database, base)
-    make_folder(path.parent, "store.database")
     make_folder(base / payloads, "store.payloads")
+    work, bells = asyncio.Event(), Bells()
+    if is_postgresql(database):
+        opened = postgres_part("opening").open_postgres(database, owner, work.set)
+    else:
+        opened = _open_sqlite(database_path(database, base), held, owner)
+    async with opened as (transactions, reads):
+        writer = Writer(transactions, partial(_tell, work, bells))
+        async with _running(writer):
+            yield SqlStore(writer, reads, Folder(base / payloads), clock, work, bells)
+
+
+def is_postgresql(database: str) -> bool:
+    """Whether the address is one of PostgreSQL."""
+    return database.startswith(_POSTGRESQL)
+
+
+def postgres_part(name: str) -> ModuleType:
+    """A module of ``postgres/``; raises ``ConfigurationError`` where the extra is not installed."""
+    try:
+        return importlib.import_module(f"gateway.store.postgres.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        text = "PostgreSQL needs the extra: pip install 'access-point-gateway[postgres]'"
+        raise ConfigurationError([("store.database", text)]) from None
+
+
+@asynccontextmanager
+async def _open_sqlite(path: Path, held: int | None, owner: str) -> AsyncIterator[tuple[Transactions, Reads]]:
+    make_folder(path.parent, "store.database")
     make_file(path)
     with ExitStack() as stack:
         turns = None
@@ -73,28 +118,19 @@ async def open_store(
         else:
             check_held(path, held)
             turns = stack.enter_context(open_turns(path))
-        async with _opened(path, base / payloads, clock, turns, owner) as store:
-            yield store
-
-
-@asynccontextmanager
-async def _opened(path: Path, payloads: Path, clock: Clock, turns: Turns | None, owner: str) -> AsyncIterator[SqlStore]:
-    writing, reads = writing_engine(path), SqliteReads(path)
-    work, bells = asyncio.Event(), Bells()
-    writer = Writer(SqliteTransactions(writing, turns), partial(_tell, work, bells))
-    try:
-        async with turns.taken() if turns else nullcontext():
-            await asyncio.to_thread(make_schema, writing)
-            if turns is None:
-                await asyncio.to_thread(free_leases, writing)
-            elif owner:
-                await asyncio.to_thread(free_leases, writing, owner)
-        async with _running(writer):
-            yield SqlStore(writer, reads, Folder(payloads), clock, work, bells)
-    finally:
-        async with turns.taken() if turns else nullcontext():
-            await reads.close()
-            writing.dispose()
+        writing, reads = writing_engine(path), SqliteReads(path)
+        try:
+            async with turns.taken() if turns else nullcontext():
+                await asyncio.to_thread(make_schema, writing)
+                if turns is None:
+                    await asyncio.to_thread(free_leases, writing)
+                elif owner:
+                    await asyncio.to_thread(free_leases, writing, owner)
+            yield SqliteTransactions(writing, turns), reads
+        finally:
+            async with turns.taken() if turns else nullcontext():
+                await reads.close()
+                writing.dispose()
 
 
 @asynccontextmanager

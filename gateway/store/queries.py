@@ -19,7 +19,8 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import DEATHS, Filter
 from gateway.store import tables
-from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, evidence_name, inbound_key, kept_of
+from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, kept_of
+from gateway.store.keys import evidence_name, inbound_key
 from gateway.store.octets import Kept
 from gateway.store.session import Session, Statement, message_of
 from gateway.store.tables import instant_text

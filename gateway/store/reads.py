@@ -1,4 +1,4 @@
-"""Asking the store outside the writer's transactions. For SQLite; for PostgreSQL see ``postgres.py``."""
+"""Asking the store outside the writer's transactions. For SQLite; for PostgreSQL see ``postgres/``."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 SQLAlchemy's layers cost more than the statements of the hot path themselves, so here each of those is compiled to text
 once, at its first use, and afterwards goes to the driver with plain tuples. The values are converted by the functions
 below, which say the same as the types of ``tables.py``. What is particular to one database stands in its class:
-:class:`SqliteSession` here, and one for PostgreSQL in ``postgres.py``.
+:class:`SqliteSession` here, and one for PostgreSQL in ``postgres/session.py``.
 """
 
 from __future__ import annotations
@@ -44,12 +44,16 @@ class Statement:
     once: str = ""
     """A unique column: a row whose value is there already is left out."""
 
-    def text(self, dialect: Dialect) -> str:
-        """The statement as this database takes it; both write the part about what is there already alike."""
+    def written(self, dialect: Dialect) -> tuple[str, tuple[int, ...]]:
+        """The statement as this database takes it, and the places of its values in the rows, in its own order.
+
+        Both databases write the part about what is there already alike.
+        """
         compiled = cast("SQLCompiler", self.core.compile(dialect=dialect))
-        if tuple(compiled.positiontup or ()) != self.names:
+        places = tuple(self.names.index(name) for name in compiled.positiontup or ())
+        if sorted(places) != list(range(len(self.names))):
             raise TypeError(f"the parameters are {compiled.positiontup}, not {self.names}")
-        return f"{compiled} ON CONFLICT ({self.once}) DO NOTHING" if self.once else str(compiled)
+        return f"{compiled} ON CONFLICT ({self.once}) DO NOTHING" if self.once else str(compiled), places
 
 
 def insertion(table: Table, *, once: str = "") -> Statement:
@@ -114,6 +118,10 @@ class Session(Protocol):
         """Until the commit no other transaction goes on that is alone with one of these names."""
         ...
 
+    def wake(self) -> None:
+        """Say that the commit brings work; other nodes hear of it."""
+        ...
+
 
 class SqliteSession:
     """What a batch may ask of the open transaction; for SQLite.
@@ -146,10 +154,16 @@ class SqliteSession:
     def alone(self, names: Iterable[str]) -> None:
         """Nothing: there is only one who writes."""
 
+    def wake(self) -> None:
+        """Nothing: other processes look by themselves."""
+
     def _text(self, statement: Statement) -> str:
         text = self._texts.get(statement)
         if text is None:
-            text = self._texts[statement] = statement.text(_DIALECT)
+            text, places = statement.written(_DIALECT)
+            if places != tuple(range(len(places))):
+                raise TypeError(f"the parameters of {text} come in another order")
+            self._texts[statement] = text
         return text
 
 

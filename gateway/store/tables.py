@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -33,7 +34,12 @@ from gateway.model.lifecycle import State
 from gateway.model.message import Direction, PayloadKind, Route
 from gateway.model.registration import Goal
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""The last step of ``migrations``."""
+MOVING_IN: Final = 0
+"""Stands in ``schema_version`` while ``gateway db move`` fills a store; no gateway opens it."""
+MOVED_AWAY: Final = -1
+"""Stands there when everything was moved to another database; no gateway opens it, or documents would go out twice."""
 TROUBLE: Final = (State.FAILED, State.REJECTED, State.UNKNOWN)
 """States in which a document waits for a person."""
 
@@ -143,6 +149,8 @@ def reader(column: Column[Any]) -> Callable[[Any], Any] | None:
 
 
 metadata = MetaData()
+_Long: Final = BigInteger().with_variant(Integer, "sqlite")
+"""A number of 64 bits: SQLite's own integers are that, and only those number rows."""
 
 
 def _text(name: str) -> Column[str]:
@@ -161,7 +169,7 @@ def _octets() -> list[Column[Any]]:
     """Octets as ``octets.py`` keeps them: packed in the row, or in the named file."""
     return [
         Column("sha256", Text, nullable=False),
-        Column("size", Integer, nullable=False),
+        Column("size", _Long, nullable=False),
         Column("packing", Text, nullable=False),
         Column("octets", LargeBinary),
         _text("file"),
@@ -241,7 +249,7 @@ message = Table(
     _text("conversation_id"),
     _text("peer"),
     _text("sha256"),
-    Column("size", Integer, nullable=False),
+    Column("size", _Long, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("sent_octets", Boolean, nullable=False),
     Column("next_attempt", Instant),
@@ -263,7 +271,8 @@ message = Table(
 )
 
 # Only what waits for work is in the first index: it stays small however many documents there are.
-Index("message_due", message.c.next_attempt, sqlite_where=message.c.next_attempt.is_not(None))
+_due: Final = message.c.next_attempt.is_not(None)
+Index("message_due", message.c.next_attempt, sqlite_where=_due, postgresql_where=_due)
 # Few documents are ever in it; what waits for a person is counted by it.
 _in_trouble = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in TROUBLE])
 message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_trouble, postgresql_where=_in_trouble)
@@ -272,7 +281,7 @@ Index("message_list", message.c.account, message.c.created, message.c.id)
 event = Table(
     "event",
     metadata,
-    Column("number", Integer, primary_key=True),
+    Column("number", _Long, primary_key=True),
     _account(),
     _message(),
     Column("time", Instant, nullable=False),
@@ -307,3 +316,6 @@ evidence = Table(
     *_octets(),
     PrimaryKeyConstraint("message", "number"),
 )
+
+mark = Table("mark", metadata, Column("name", Text, primary_key=True), _text("value"), Column("time", Instant))
+"""Small notes: the last batch of each writer, when something periodic was done last."""

@@ -1,4 +1,4 @@
-"""How the writer's batch becomes durable: begin, the work, commit. For SQLite; for PostgreSQL see ``postgres.py``."""
+"""How the writer's batch becomes durable: begin, the work, commit. For SQLite; for PostgreSQL see ``postgres/``."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 An fsync costs the same for one row as for a hundred. So nobody writes by himself: each caller leaves a job and
 waits; one task takes all jobs that wait, does them in one transaction, commits once, and only then answers.
-How a transaction is done in one database or the other stands in ``transactions.py`` and ``postgres.py``.
+How a transaction is done in one database or the other stands in ``transactions.py`` and ``postgres/``.
 
 1. **Answered means committed.** No caller hears anything good before COMMIT has returned, and both databases return
    from it after the fsync.

@@ -12,11 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
 from gateway.ports import Arrival
 from gateway.store import open_store
+from tests.postgres_server import ask
 
 EXEMPEL = AccountId("exempel-ab")
 NORDISK = AccountId("nordisk")
@@ -36,8 +39,22 @@ class StillClock:
         self.time += timedelta(seconds=seconds)
 
 
-def opened(folder: Path, clock: StillClock) -> Any:
-    return open_store("sqlite:var/gateway.db", Path("var/payloads"), clock, base=folder)
+def place_database(folder: Path, url: str) -> None:
+    """Say where the database of this folder is, when it is not the SQLite file in it."""
+    (folder / "database").write_text(url)
+
+
+def database_in(folder: Path) -> str:
+    placed = folder / "database"
+    return placed.read_text() if placed.exists() else "sqlite:var/gateway.db"
+
+
+def opened(folder: Path, clock: StillClock, **more: Any) -> Any:
+    return open_store(database_in(folder), Path("var/payloads"), clock, base=folder, **more)
+
+
+only_sqlite: Any = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+only_postgresql: Any = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 @contextmanager
@@ -49,6 +66,17 @@ def plain_sqlite(folder: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     finally:
         connection.close()
+
+
+def plain(folder: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What another program sees or does in the folder's database; ``?`` stands for each value."""
+    url = database_in(folder)
+    if url.startswith("sqlite:"):
+        with plain_sqlite(folder) as connection:
+            return connection.execute(statement, values).fetchall()
+    for number in range(len(values)):
+        statement = statement.replace("?", f"${number + 1}", 1)
+    return ask(url, statement, *values)
 
 
 def outgoing(

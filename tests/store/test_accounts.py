@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from store_parts import EXEMPEL, NORDISK, START, plain_sqlite
+from store_parts import EXEMPEL, NORDISK, START, plain
 
 from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import AccountId, ParticipantId
@@ -66,8 +66,7 @@ async def test_a_change_is_seen_at_once_and_another_processs_within_a_second(sto
     assert await store.participant(OURS) is None
     await store.save_participant(FULL)
     assert await store.participant(OURS) == FULL
-    with plain_sqlite(tmp_path) as other:
-        other.execute("DELETE FROM participant")
+    plain(tmp_path, "DELETE FROM participant")
     async with asyncio.timeout(1.0):
         while await store.participant(OURS) is not None:
             await asyncio.sleep(0.05)

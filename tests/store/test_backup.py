@@ -20,6 +20,12 @@ from gateway.store.backup import back_up, no_erasing
 from gateway.store.restoring import restore
 
 
+@pytest.fixture
+def database() -> str:
+    """SQLite: PostgreSQL has tools of its own for this."""
+    return "sqlite:var/gateway.db"
+
+
 def backed_up(folder: Path, name: str = "backup") -> Path:
     back_up(folder / "var/gateway.db", folder / "var/payloads", folder / name)
     return folder / name

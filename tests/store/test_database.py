@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from store_parts import StillClock, opened, plain_sqlite
+from store_parts import StillClock, only_sqlite, opened, plain_sqlite
 
 from gateway.errors import ConfigurationError
 from gateway.store import SqlStore, open_store
@@ -27,6 +27,7 @@ async def test_a_first_start_makes_everything_readable_by_us_alone(tmp_path: Pat
         assert len(list((tmp_path / "var").glob("gateway.db*"))) == 4
 
 
+@only_sqlite
 async def test_the_writer_syncs_every_commit_and_readers_cannot_write(store: SqlStore) -> None:
     with store._writer._transactions._engine.connect() as writing:
         settings = {
@@ -39,6 +40,7 @@ async def test_the_writer_syncs_every_commit_and_readers_cannot_write(store: Sql
             await connection.execute(text("DELETE FROM account"))
 
 
+@only_sqlite
 async def test_opening_again_leaves_the_locks_of_the_open_store_alone(store: SqlStore, tmp_path: Path) -> None:
     # A process that sees no lock takes itself for the last one, and removes the log that the store still writes.
     make_file(tmp_path / "var/gateway.db")
@@ -47,6 +49,7 @@ async def test_opening_again_leaves_the_locks_of_the_open_store_alone(store: Sql
     assert (tmp_path / "var/gateway.db-wal").exists()
 
 
+@only_sqlite
 async def test_a_database_is_held_by_one_gateway_at_a_time(store: SqlStore, tmp_path: Path, clock: StillClock) -> None:
     with pytest.raises(ConfigurationError, match="another gateway runs on"):
         async with opened(tmp_path, clock):

@@ -6,7 +6,7 @@ import random
 import sqlite3
 from pathlib import Path
 
-from store_parts import EXEMPEL, StillClock, opened, outgoing, plain_sqlite
+from store_parts import EXEMPEL, StillClock, only_sqlite, opened, outgoing, plain
 
 from gateway.model.lifecycle import Event
 from gateway.store import SqlStore, ledger
@@ -19,11 +19,10 @@ TROUBLE = """SELECT direction, state, count(*) FROM message WHERE state IN ('FAI
 
 def rows(folder: Path) -> dict[str, int]:
     """What a person would count."""
-    with plain_sqlite(folder) as plain:
-        counted = (
-            "SELECT m.direction || ' ' || e.event, count(*) FROM event e JOIN message m ON m.id = e.message GROUP BY 1"
-        )
-        return dict(plain.execute(counted).fetchall())
+    counted = (
+        "SELECT m.direction || ' ' || e.event, count(*) FROM event e JOIN message m ON m.id = e.message GROUP BY 1"
+    )
+    return dict(plain(folder, counted))  # type: ignore[arg-type]
 
 
 async def live(store: SqlStore, clock: StillClock, first: int, number: int) -> None:
@@ -36,7 +35,9 @@ async def live(store: SqlStore, clock: StillClock, first: int, number: int) -> N
         await store.record(message, Event(name=name, reason="so", next_attempt=None))  # type: ignore[arg-type]
 
 
-async def test_it_is_equal_to_the_rows_over_restarts_and_what_is_remembered(tmp_path: Path, clock: StillClock) -> None:
+async def test_it_is_equal_to_the_rows_over_restarts_and_what_is_remembered(
+    tmp_path: Path, clock: StillClock, database: str
+) -> None:
     async with opened(tmp_path, clock) as store:
         await store.add_account(EXEMPEL, "Exempel AB", "hash")
         assert (await store.operation.ledger()).events == {}
@@ -45,8 +46,7 @@ async def test_it_is_equal_to_the_rows_over_restarts_and_what_is_remembered(tmp_
             await live(store, clock, first, 30)
             found = await store.operation.ledger()
             assert found.events == rows(tmp_path)
-            with plain_sqlite(tmp_path) as plain:
-                assert found.trouble == {(d, s): n for d, s, n in plain.execute(TROUBLE)}
+            assert found.trouble == {(d, s): n for d, s, n in plain(tmp_path, TROUBLE)}
             await store.operation.write(lambda connection: ledger.remember(connection, keep=7))
             assert (await store.operation.ledger()).events == rows(tmp_path)
             _, anew = await store.operation.reads.read(ledger.counts)
@@ -75,10 +75,11 @@ async def test_two_that_remember_at_once_count_nothing_twice(
     assert (await store.operation.ledger()).events == rows(tmp_path)
 
 
+@only_sqlite
 async def test_what_waits_for_a_person_is_counted_by_its_index(store: SqlStore, tmp_path: Path) -> None:
     from gateway.store.operation import _trouble
 
-    with sqlite3.connect(tmp_path / "var/gateway.db") as plain:
-        plan = " ".join(str(row[-1]) for row in plain.execute(f"EXPLAIN QUERY PLAN {TROUBLE}"))
+    with sqlite3.connect(tmp_path / "var/gateway.db") as other:
+        plan = " ".join(str(row[-1]) for row in other.execute(f"EXPLAIN QUERY PLAN {TROUBLE}"))
     assert "message_trouble" in plan
     assert await store.operation.reads.read(_trouble) == {}

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from store_parts import EXEMPEL, StillClock, opened, outgoing
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from store_parts import EXEMPEL, StillClock, opened, outgoing, place_database
 
 from gateway.errors import LostLease, StateError
 from gateway.model.identifiers import DocumentId
@@ -39,10 +48,12 @@ class Known:
 class StoreMachine(RuleBasedStateMachine):
     """One worker's view and a late worker's view of a handful of documents."""
 
-    def __init__(self) -> None:
+    def __init__(self, new_database: Callable[[], str] | None) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
+        if new_database is not None:
+            place_database(Path(self.folder.name), new_database())
         self.clock = StillClock()
         self.time = 0.0
         self.documents: dict[str, Known] = {}
@@ -56,7 +67,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.stack = AsyncExitStack()
-        self.store: SqlStore = self.run(self.stack.enter_async_context(opened(Path(self.folder.name), self.clock)))
+        self.store: SqlStore = self.run(
+            self.stack.enter_async_context(opened(Path(self.folder.name), self.clock, owner="worker"))
+        )
 
     def run(self, awaitable: Any) -> Any:
         async def run() -> Any:
@@ -170,10 +183,14 @@ class StoreMachine(RuleBasedStateMachine):
             assert len(self.run(self.store.timeline(EXEMPEL, DocumentId(one)))) == known.events
 
 
-TestStoreAgainstModel = StoreMachine.TestCase
-TestStoreAgainstModel.settings = settings(
-    max_examples=12,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+def test_the_store_and_its_model_agree(database: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue("postgres") if database.startswith("postgresql:") else None
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: StoreMachine(server and server.new_database),
+        settings=settings(
+            max_examples=12 if server is None else 6,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

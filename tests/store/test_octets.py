@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from store_parts import EXEMPEL, START, outgoing, plain_sqlite
+from store_parts import EXEMPEL, START, outgoing, plain
 
 from gateway.errors import StateError, StoreUnavailable
 from gateway.files.spool import in_memory, write_all
@@ -24,9 +24,8 @@ D1 = DocumentId("d1")
 
 
 def damage_row(folder: Path, table: str) -> None:
-    with plain_sqlite(folder) as plain:
-        (kept,) = plain.execute(f"SELECT octets FROM {table}").fetchone()
-        plain.execute(f"UPDATE {table} SET octets = ?", (kept[:-8] + bytes([kept[-8] ^ 1]) + kept[-7:],))
+    ((kept,),) = plain(folder, f"SELECT octets FROM {table}")
+    plain(folder, f"UPDATE {table} SET octets = ?", kept[:-8] + bytes([kept[-8] ^ 1]) + kept[-7:])
 
 
 def files(folder: Path) -> list[Path]:
@@ -102,8 +101,7 @@ async def test_a_changed_octet_in_packed_octets_is_never_given_away(store: SqlSt
 
 async def test_a_damaged_row_does_not_inflate_without_end(store: SqlStore, tmp_path: Path) -> None:
     await store.add_once(outgoing("d1", octets=b"z" * 900_000))
-    with plain_sqlite(tmp_path) as plain:
-        plain.execute("UPDATE payload SET size = 1000")
+    plain(tmp_path, "UPDATE payload SET size = 1000")
     with pytest.raises(StateError, match="quarantined"):
         await store.payload(D1, PayloadKind.DOCUMENT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from store_parts import START, StillClock, outgoing, plain_sqlite
+from store_parts import START, StillClock, outgoing, plain
 
 from gateway.model.lifecycle import Event
 from gateway.store import SqlStore
@@ -33,8 +33,7 @@ async def test_the_probe_is_a_write_and_leaves_one_row(store: SqlStore, tmp_path
     for _ in range(3):
         clock.pass_seconds(1)
         await store.operation.probe()
-    with plain_sqlite(tmp_path) as plain:
-        rows = plain.execute("SELECT name, value FROM setting").fetchall()
+    rows = plain(tmp_path, "SELECT name, value FROM setting")
     assert len(rows) == 1 and "12:00:03" in rows[0][1]
 
 

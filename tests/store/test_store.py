@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_parts import EXEMPEL, NORDISK, START, StillClock, incoming, opened, outgoing, plain_sqlite
+from store_parts import EXEMPEL, NORDISK, START, StillClock, incoming, opened, outgoing, plain
 
 from gateway.errors import LostLease, NotFound, StateError
 from gateway.model.identifiers import DocumentId, MessageId
@@ -46,9 +46,8 @@ class TestAddOnce:
         added = await asyncio.gather(*(store.add_once(outgoing(f"d{n}", key="k")) for n in range(50)))
         assert sum(a.new for a in added) == 1
         assert len({a.message.id for a in added}) == 1
-        with plain_sqlite(tmp_path) as plain:
-            for table, count in (("message", 1), ("event", 1), ("payload", 1)):
-                assert plain.execute(f"SELECT count(*) FROM {table}").fetchone() == (count,)
+        for table, count in (("message", 1), ("event", 1), ("payload", 1)):
+            assert plain(tmp_path, f"SELECT count(*) FROM {table}") == [(count,)]
 
     async def test_the_same_key_with_other_content_is_not_the_same(self, store: SqlStore) -> None:
         await store.add_once(outgoing("d1", key="k"))
@@ -329,7 +328,7 @@ async def test_another_accounts_document_does_not_exist(store: SqlStore) -> None
     assert (await store.get(EXEMPEL, D1)).acknowledged is None
 
 
-async def test_a_closed_store_is_found_again_as_it_was(tmp_path: Path, clock: StillClock) -> None:
+async def test_a_closed_store_is_found_again_as_it_was(tmp_path: Path, clock: StillClock, database: str) -> None:
     async with opened(tmp_path, clock) as store:
         await store.add_account(EXEMPEL, "Exempel AB", "hash")
         added = await store.add_once(outgoing("d1"))
@@ -337,7 +336,7 @@ async def test_a_closed_store_is_found_again_as_it_was(tmp_path: Path, clock: St
         assert await store.get(EXEMPEL, D1) == added.message
 
 
-async def test_the_blocks_own_error_leaves_as_it_is(tmp_path: Path, clock: StillClock) -> None:
+async def test_the_blocks_own_error_leaves_as_it_is(tmp_path: Path, clock: StillClock, database: str) -> None:
     with pytest.raises(KeyError):
         async with opened(tmp_path, clock):
             raise KeyError("mine")

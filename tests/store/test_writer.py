@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
-from store_parts import EXEMPEL, StillClock, opened, outgoing, plain_sqlite
+from store_parts import EXEMPEL, StillClock, only_sqlite, opened, outgoing, plain, plain_sqlite
 
 from gateway.errors import NotFound, Overloaded, StoreUnavailable
 from gateway.model.identifiers import DocumentId
@@ -17,8 +17,7 @@ from gateway.store import SqlStore, database, writer
 
 def rows(folder: Path) -> int:
     """How many documents another program sees in the file."""
-    with plain_sqlite(folder) as plain:
-        return int(plain.execute("SELECT count(*) FROM message").fetchone()[0])
+    return int(plain(folder, "SELECT count(*) FROM message")[0][0])
 
 
 def broken_commits(store: SqlStore, times: int) -> None:
@@ -38,6 +37,7 @@ async def test_when_add_returns_another_program_sees_the_document(store: SqlStor
         assert rows(tmp_path) == n + 1
 
 
+@only_sqlite
 @pytest.mark.parametrize("key", ["", "the same"])
 async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
     commits: list[object] = []
@@ -46,6 +46,7 @@ async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
     assert 1 <= len(commits) <= 3
 
 
+@only_sqlite
 async def test_a_failed_commit_fails_everybody_and_stores_nothing(store: SqlStore, tmp_path: Path) -> None:
     broken_commits(store, 1)
     results = await asyncio.gather(
@@ -56,6 +57,7 @@ async def test_a_failed_commit_fails_everybody_and_stores_nothing(store: SqlStor
     assert not store.work.is_set()
 
 
+@only_sqlite
 async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(store: SqlStore, tmp_path: Path) -> None:
     broken_commits(store, 1)
     old = store._writer._transactions._connection
@@ -66,6 +68,7 @@ async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(st
     assert rows(tmp_path) == 1
 
 
+@only_sqlite
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
     engine = store._writer._transactions._engine
 
@@ -81,8 +84,7 @@ async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, 
     assert len(accepted) > 20
     assert rows(tmp_path) == len(accepted)
     event.remove(engine, "begin", little_room)
-    with plain_sqlite(tmp_path) as plain:
-        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert plain(tmp_path, "PRAGMA integrity_check") == [("ok",)]
     assert (await store.get(EXEMPEL, DocumentId(accepted[-1]))).id == accepted[-1]
 
 
@@ -90,8 +92,8 @@ async def test_a_locked_database_is_told(tmp_path: Path, clock: StillClock, monk
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     async with opened(tmp_path, clock) as store:
         await store.add_account(EXEMPEL, "Exempel AB", "hash")
-        with plain_sqlite(tmp_path) as plain:
-            plain.execute("BEGIN IMMEDIATE")
+        with plain_sqlite(tmp_path) as other:
+            other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match="locked"):
                 await store.add_once(outgoing("d1"))
         assert (await store.add_once(outgoing("d1"))).new
@@ -134,7 +136,9 @@ async def test_too_many_waiting_are_refused(store: SqlStore, monkeypatch: pytest
     assert sum(isinstance(result, Overloaded) for result in results) == 7
 
 
-async def test_closing_writes_what_waits_and_takes_nothing_after(tmp_path: Path, clock: StillClock) -> None:
+async def test_closing_writes_what_waits_and_takes_nothing_after(
+    tmp_path: Path, clock: StillClock, database: str
+) -> None:
     async with asyncio.TaskGroup() as tasks:
         async with opened(tmp_path, clock) as store:
             await store.add_account(EXEMPEL, "Exempel AB", "hash")

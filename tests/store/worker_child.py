@@ -14,11 +14,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from store_parts import EXEMPEL, StillClock, outgoing
+from store_parts import EXEMPEL, StillClock, opened, outgoing
 
 from gateway.errors import Conflict
 from gateway.model.lifecycle import Event
-from gateway.store import SqlStore, open_store
+from gateway.store import SqlStore
 
 DOCUMENTS = 300
 
@@ -41,7 +41,7 @@ async def work(store: SqlStore, name: str) -> None:
 
 
 async def main(folder: Path, name: str, held: int) -> None:
-    async with open_store("sqlite:var/gateway.db", Path("payloads"), StillClock(), base=folder, held=held) as store:
+    async with opened(folder, StillClock(), held=held) as store:
         with contextlib.suppress(Conflict):
             await store.add_account(EXEMPEL, "Exempel AB", "hash")
         async with asyncio.TaskGroup() as tasks:
