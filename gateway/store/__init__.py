@@ -9,6 +9,8 @@
 ``documents.py``   the statements that add, claim and change documents, many at a time
 ``queries.py``     lists, pages and search
 ``accounts.py``    accounts, API keys and participants
+``operation.py``   the operator's word on the whole store; ``figures.py`` and ``ledger.py`` count it
+``retention.py``   what is erased when; ``backup.py`` and ``restoring.py`` copy a store and bring it back
 ``octets.py``      octets in a row or in a file, packed, compared with their digest at every read
 ``writer.py``      group commit: the one place that writes
 ``session.py``     what a transaction can be asked, with statements written once
