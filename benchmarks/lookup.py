@@ -26,6 +26,7 @@ from typing import Final
 from cryptography import x509
 
 from benchmarks.rsa import operation_microseconds
+from gateway.cli.serve import fast_loop
 from gateway.config.values import Address
 from gateway.model.identifiers import AccountId, ParticipantId
 from gateway.model.message import Participant
@@ -156,7 +157,8 @@ def main() -> None:
     arguments.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.serve:
-        asyncio.run(serve(given.serve, given.participants))
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            runner.run(serve(given.serve, given.participants))
         return
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "pki"
@@ -168,7 +170,8 @@ def main() -> None:
         command += ["--participants", str(given.participants)]
         other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
-            figures = asyncio.run(measure(directory, given.participants, given.seconds, other))
+            with asyncio.Runner(loop_factory=fast_loop()) as runner:  # as the gateway itself runs
+                figures = runner.run(measure(directory, given.participants, given.seconds, other))
         finally:
             assert other.stdin is not None
             other.stdin.close()
