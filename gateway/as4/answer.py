@@ -24,6 +24,7 @@ _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?", re.DOTALL)
 _LENGTH: Final = re.compile(rb"[0-9]{1,15}")
 _NO_BODY: Final = frozenset({204, 304})
+_USUAL: Final = {name: name.lower() for name in (b"Content-Type", b"Content-Length", b"Date", b"Connection", b"Server")}
 
 
 class BrokenAnswer(Exception):
@@ -170,9 +171,14 @@ def _head(block: bytes) -> _Head:
             last[-1] += b" " + line.strip()
             continue
         name, colon, value = line.partition(b":")
-        if not colon or not _NAME.fullmatch(name):
+        key = _USUAL.get(name)
+        if key is None:
+            if not _NAME.fullmatch(name):
+                raise BrokenAnswer("a header of its answer cannot be read")
+            key = name.lower()
+        if not colon:
             raise BrokenAnswer("a header of its answer cannot be read")
-        last = headers.setdefault(name.lower(), [])
+        last = headers.setdefault(key, [])
         last.append(value.strip())
     if any(packing.lower() != b"identity" for packing in headers.get(b"content-encoding", ())):
         raise InvalidAnswer("The answer is compressed although that was not asked for")

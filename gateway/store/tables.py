@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -113,6 +114,7 @@ class Word(TypeDecorator[StrEnum]):
         return None if value is None else self.words(value)
 
 
+@lru_cache(4096)
 def instant_text(moment: datetime) -> str:
     """Write a moment as the store keeps it; a time without zone is a mistake of ours (``ValueError``)."""
     if moment.tzinfo is None:

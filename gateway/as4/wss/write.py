@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
 
 from cryptography import x509
@@ -30,7 +31,7 @@ _BODY: Final = f'<soap:Body xmlns:soap="{ns.SOAP}" xmlns:wsu="{ns.WSU}" wsu:Id="
 
 
 def _digest(octets: Octets) -> str:
-    return _base64(bytes.fromhex(sha256_of(octets)))
+    return _base64(sha256(octets).digest() if isinstance(octets, bytes) else bytes.fromhex(sha256_of(octets)))
 
 
 def _base64(octets: bytes) -> str:
@@ -89,18 +90,35 @@ def sign(messaging: str, identity: Identity, part: tuple[str, Octets] | None = N
     """Sign a canonical eb:Messaging, the empty Body and, where there is one, the part (Content-ID, octets)."""
     digest = _digest(messaging.encode())
     signed = [(f"#{MESSAGING_ID}", digest), (f"#{_BODY_ID}", _BODY_DIGEST)]
-    references = _reference(f"#{MESSAGING_ID}", ns.EXCLUSIVE_C14N, digest) + _BODY_REFERENCE
-    if part is not None:
-        signed.append((f"cid:{part[0]}", _digest(part[1])))
-        references += _reference(escape_attribute(signed[-1][0]), ns.CONTENT_SIGNATURE, signed[-1][1])
-    info = f"{_INFO_OPEN}{references}</ds:SignedInfo>"
+    opening, between, after_digest = _INFO
+    if part is None:
+        info = f"{opening}{digest}{between}</ds:SignedInfo>"
+    else:
+        uri, octets = f"cid:{part[0]}", _digest(part[1])
+        signed.append((uri, octets))
+        before_uri, before_digest = _PART_REFERENCE
+        info = (
+            f"{opening}{digest}{between}{before_uri}{escape_attribute(uri)}{before_digest}{octets}{after_digest}"
+            "</ds:SignedInfo>"
+        )
     value = _base64(identity.signer.sign(info.encode()))
-    text = (
-        f"{_token(_SIGNER_ID, identity.token)}"
-        f'<ds:Signature xmlns:ds="{ns.DS}" Id="signature">{info}<ds:SignatureValue>{value}</ds:SignatureValue>'
-        f"{_token_reference(_SIGNER_ID)}</ds:Signature>"
-    )
-    return Signature(text, tuple(signed))
+    return Signature(f"{_signer(identity.token)}{info}<ds:SignatureValue>{value}{_SIGNATURE_END}", tuple(signed))
+
+
+_HOLE: Final = "\0"
+_DIGEST_END: Final = "</ds:DigestValue></ds:Reference>"
+_first, _rest = _reference(f"#{MESSAGING_ID}", ns.EXCLUSIVE_C14N, _HOLE).split(_HOLE)
+_INFO: Final = (_INFO_OPEN + _first, _rest + _BODY_REFERENCE, _DIGEST_END)
+"""ds:SignedInfo before and after the digest of eb:Messaging, and what follows the digest of the part."""
+_uri, _middle, _end = _reference(_HOLE, ns.CONTENT_SIGNATURE, _HOLE).split(_HOLE)
+assert _rest == _end == _DIGEST_END
+_PART_REFERENCE: Final = (_uri, _middle)
+_SIGNATURE_END: Final = f"</ds:SignatureValue>{_token_reference(_SIGNER_ID)}</ds:Signature>"
+
+
+@lru_cache(maxsize=16)
+def _signer(token: str) -> str:
+    return f'{_token(_SIGNER_ID, token)}<ds:Signature xmlns:ds="{ns.DS}" Id="signature">'
 
 
 def seal(part: bytes, content_id: str, certificate: bytes, *, content_key: bytes, iv: bytes) -> Sealed:
@@ -111,25 +129,37 @@ def seal(part: bytes, content_id: str, certificate: bytes, *, content_key: bytes
 
 def seal_key(content_id: str, certificate: bytes, *, content_key: bytes) -> str:
     """The receiver's token, the wrapped key and the description of the part that it opens, as text."""
-    public_key, token = _recipient(certificate)
+    public_key, before = _recipient(certificate)
     wrapped = _base64(public_key.encrypt(content_key, _OAEP))
+    return f"{before}{wrapped}{_KEY_END}{escape_attribute(content_id)}{_DATA_END}"
+
+
+def _before_key(token: str) -> str:
     return (
         f"{_token(_RECEIVER_ID, token)}"
         f'<xenc:EncryptedKey xmlns:xenc="{ns.XENC}" xmlns:ds="{ns.DS}" Id="{_KEY_ID}">'
         f'<xenc:EncryptionMethod Algorithm="{ns.RSA_OAEP}"><ds:DigestMethod Algorithm="{ns.SHA256}"/>'
         f'<xenc11:MGF xmlns:xenc11="{ns.XENC11}" Algorithm="{ns.MGF1_SHA256}"/></xenc:EncryptionMethod>'
         f"{_token_reference(_RECEIVER_ID)}"
-        f"<xenc:CipherData><xenc:CipherValue>{wrapped}</xenc:CipherValue></xenc:CipherData>"
-        f'<xenc:ReferenceList><xenc:DataReference URI="#{_DATA_ID}"/></xenc:ReferenceList></xenc:EncryptedKey>'
-        f'<xenc:EncryptedData xmlns:xenc="{ns.XENC}" xmlns:ds="{ns.DS}" Id="{_DATA_ID}" MimeType="{ns.GZIP}" '
-        f'Type="{ns.CONTENT_ONLY}"><xenc:EncryptionMethod Algorithm="{ns.AES128_GCM}"/>'
-        f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse11="{ns.WSSE11}" '
-        f'wsse11:TokenType="{ns.ENCRYPTED_KEY_TOKEN}"><wsse:Reference URI="#{_KEY_ID}"/>'
-        "</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData>"
-        f'<xenc:CipherReference URI="cid:{escape_attribute(content_id)}"><xenc:Transforms>'
-        f'<ds:Transform Algorithm="{ns.CIPHERTEXT}"/></xenc:Transforms></xenc:CipherReference></xenc:CipherData>'
-        "</xenc:EncryptedData>"
+        "<xenc:CipherData><xenc:CipherValue>"
     )
+
+
+_KEY_END: Final = (
+    "</xenc:CipherValue></xenc:CipherData>"
+    f'<xenc:ReferenceList><xenc:DataReference URI="#{_DATA_ID}"/></xenc:ReferenceList></xenc:EncryptedKey>'
+    f'<xenc:EncryptedData xmlns:xenc="{ns.XENC}" xmlns:ds="{ns.DS}" Id="{_DATA_ID}" MimeType="{ns.GZIP}" '
+    f'Type="{ns.CONTENT_ONLY}"><xenc:EncryptionMethod Algorithm="{ns.AES128_GCM}"/>'
+    f'<ds:KeyInfo><wsse:SecurityTokenReference xmlns:wsse11="{ns.WSSE11}" '
+    f'wsse11:TokenType="{ns.ENCRYPTED_KEY_TOKEN}"><wsse:Reference URI="#{_KEY_ID}"/>'
+    "</wsse:SecurityTokenReference></ds:KeyInfo><xenc:CipherData>"
+    '<xenc:CipherReference URI="cid:'
+)
+_DATA_END: Final = (
+    '"><xenc:Transforms>'
+    f'<ds:Transform Algorithm="{ns.CIPHERTEXT}"/></xenc:Transforms></xenc:CipherReference></xenc:CipherData>'
+    "</xenc:EncryptedData>"
+)
 
 
 def write_envelope(messaging: str, security: str) -> bytes:
@@ -149,4 +179,4 @@ def _recipient(certificate: bytes) -> tuple[rsa.RSAPublicKey, str]:
         raise Untrusted("The receiver's certificate cannot be read") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise Untrusted("The receiver's certificate does not hold an RSA key")
-    return key, _base64(certificate)
+    return key, _before_key(_base64(certificate))
