@@ -36,7 +36,8 @@ class Fault:
 
 
 Check = Callable[[Node, Document], Fault | None]
-"""Judges one element: None when all is well."""
+"""Judges one element: None when all is well. It asks element and document and nothing else: what it did not ask for
+cannot change its answer, so that it is left out where that is settled (``sieve``)."""
 Condition = Callable[[Node, Document], bool]
 Choice = Callable[[Node, Document], str | None]
 Fact = Callable[[Document], Hashable]
