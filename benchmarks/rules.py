@@ -45,10 +45,10 @@ def main() -> None:
     parser.add_argument("--without-saxon", action="store_true")
     arguments = parser.parse_args()
 
-    began = time.perf_counter()
+    began = time.process_time()
     load("en16931", "1.3.16")
     load("peppol-billing", "3.0.21")
-    print(f"loading both packs: {1000 * (time.perf_counter() - began):.0f} ms (bound 150)")
+    print(f"loading both packs: {1000 * (time.process_time() - began):.0f} ms (bound 150)")
     schema.load()
     print(f"one RSA-2048 operation in this run: {operation_microseconds():.0f} µs")
     gc.collect()
