@@ -12,13 +12,13 @@ import logging
 import secrets
 import socket
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from cryptography import x509
 
@@ -39,9 +39,11 @@ from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.ping import Ping
+from gateway.exchange.provider import asked_of, join, provider_of
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
-from gateway.exchange.rules import DocumentRules, Policy
+from gateway.exchange.rules import open_rules
+from gateway.exchange.status import Statuses
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
 from gateway.files.spool import AT_ONCE
@@ -67,9 +69,7 @@ from gateway.smp.publisher import Publisher
 from gateway.store import open_store
 from gateway.store.objects import open_objects
 from gateway.ubl import large as ubl_large
-from gateway.ubl import sbdh, schema
-from gateway.ubl.rules.judge import Rulebook
-from gateway.ubl.rules.pack import load_all
+from gateway.ubl import sbdh
 
 log = logging.getLogger(__name__)
 
@@ -151,11 +151,11 @@ async def open_gateway(
     fallbacks, deliveries, patience = _channels(config, context)
     # The same at the next start, and no other node's: what a dead process had in hand is its successor's.
     owner = f"{socket.gethostname()} {config.as4.listen.port} {siblings.place if siblings else 1}"
-    rules = _rules(config)
     async with AsyncExitStack() as stack:
         for channel in (*fallbacks.values(), *deliveries.values()):
             if isinstance(channel, Closable):
                 stack.push_async_callback(channel.aclose)
+        rules = await stack.enter_async_context(open_rules(config.rules))
         store = await stack.enter_async_context(
             open_store(
                 config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner
@@ -181,6 +181,17 @@ async def open_gateway(
             ahead=lambda: timekeeping.ahead,
         )
         breakers = Breakers()
+        message_id = partial(_new_message_id, config.operator.seat_id)
+        provider = provider_of(config)
+        statuses = Statuses(
+            store=store,
+            clock=clock,
+            retry=retry,
+            own=provider,
+            send=config.mls.send,
+            country=config.operator.country,
+            message_id=message_id,
+        )
         outbound = Outbound(
             store=store,
             lookup=lookup,
@@ -189,11 +200,12 @@ async def open_gateway(
             clock=clock,
             retry=retry,
             pack=compress,
-            message_id=lambda: MessageId(f"{uuid.uuid4()}@{config.operator.seat_id.lower()}.as4"),
+            message_id=message_id,
             country=config.operator.country,
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
             breakers=breakers,
+            mls=asked_of(config, provider),
         )
         inbound = Inbound(
             store=store,
@@ -203,6 +215,7 @@ async def open_gateway(
             retries={name: _retry(one) for name, one in patience.items()},
             rules=rules,
             breakers=breakers,
+            statuses=statuses,
         )
         worker = Worker(
             store=store,
@@ -237,6 +250,8 @@ async def open_gateway(
             directory=await stack.enter_async_context(open_listing(config)),
             immediate=not config.smp.sml_url,
         )
+        if config.mls.receive and config.smp.enabled and provider is not None:
+            await join(registrar, config, provider, FIRST_ACCOUNT)
         publisher = parts.smp and Publisher(
             identity=parts.smp,
             smp_url=smp_url(config),
@@ -412,15 +427,8 @@ def _read_key(file: Path) -> str:
     return file.read_text().strip() if file.exists() else ""
 
 
-def _rules(config: Config) -> DocumentRules:
-    """The document rules, loaded now so that the first document does not wait; unknown releases are a problem."""
-    rules = config.rules
-    book = Rulebook(releases=rules.releases, language=rules.language)
-    policies = cast("Mapping[str, Policy]", rules.of_accounts)
-    if rules.outgoing != "off" or rules.incoming != "off" or policies:
-        schema.load()
-        load_all()
-    return DocumentRules(book=book, outgoing=rules.outgoing, incoming=rules.incoming, accounts=policies)
+def _new_message_id(seat: str) -> MessageId:
+    return MessageId(f"{uuid.uuid4()}@{seat.lower()}.as4")
 
 
 def _channels(

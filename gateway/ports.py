@@ -185,6 +185,8 @@ class Filter:
     query: str = ""
     """Matched against number, names, participants, ids."""
     unacknowledged: bool = False
+    idle: bool = False
+    """Only what no worker has still to do something with."""
     limit: int = 50
     cursor: str = ""
 
@@ -388,11 +390,19 @@ class Store(Protocol):
         ...
 
     async def record(
-        self, message: Message, event: Event, evidence: Sequence[Evidence] = (), *, keep_lease: bool = False
+        self,
+        message: Message,
+        event: Event,
+        evidence: Sequence[Evidence] = (),
+        *,
+        keep_lease: bool = False,
+        follow: Arrival | None = None,
     ) -> Message:
         """Do one step of the lifecycle in one commit: state, timeline row, evidence; the lease ends.
 
-        ``message`` is as claimed; raises ``LostLease`` when state or attempts are no longer the same.
+        ``follow`` is a document that the step gives rise to (a status message): added in the same commit, unless there
+        is one with its key. ``message`` is as claimed; raises ``LostLease`` when state or attempts are no longer the
+        same.
         """
         ...
 
@@ -445,6 +455,10 @@ class Store(Protocol):
 
     async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
         """The inbound message with this key, or None."""
+        ...
+
+    async def find_sent(self, instance_id: str) -> Sequence[Message]:
+        """What we sent in the business envelope of this id, of whatever account, oldest first."""
         ...
 
     async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:

@@ -17,7 +17,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.config.sections import Api, As4, Config, Network, Operator, Retention, Rules, Sending, Smp, StoreSection
+from gateway.config.sections import (
+    Api,
+    As4,
+    Config,
+    Mls,
+    Network,
+    Operator,
+    Retention,
+    Rules,
+    Sending,
+    Smp,
+    StoreSection,
+)
 from gateway.config.values import Address, ByteSize, Paths, read_address, read_duration, read_size
 from gateway.errors import ConfigurationError
 
@@ -31,10 +43,12 @@ _SECTIONS: Final[dict[str, type]] = {
     "smp": Smp,
     "store": StoreSection,
     "rules": Rules,
+    "mls": Mls,
     "sending": Sending,
     "retention": Retention,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan")
+_PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._~-]{3,24})?)?")
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
 
 _MOST_WORKERS: Final = 64
@@ -267,6 +281,8 @@ def _contradictions(config: Config) -> Problems:
     if config.store.most_waiting < 1:
         problems.append(("store.most_waiting", "must be 1 or more"))
     problems += _rules_contradictions(config.rules)
+    if config.mls.provider_id and not _PROVIDER.fullmatch(config.mls.provider_id):
+        problems.append(("mls.provider_id", "must be written as 0242:000101, or 0242:000101-MLS"))
     if not 1_000_000 <= config.as4.max_message <= 250_000_000:
         problems.append(("as4.max_message", "must be between 1 MB and 250 MB"))
     if not config.store.database.startswith(("sqlite:", "postgresql://", "postgres://")):

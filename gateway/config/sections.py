@@ -129,6 +129,16 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mls:
+    """Message Level Status: how access points tell each other what became of a document after its receipt."""
+
+    send: Literal["all", "failures", "off"] = "all"
+    receive: bool = True
+    ask: Literal["failures", "always"] = "failures"
+    provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """How long and how often the worker tries."""
 
@@ -170,6 +180,7 @@ class Config:
     smp: Smp = field(default_factory=Smp)
     store: StoreSection = field(default_factory=StoreSection)
     rules: Rules = field(default_factory=Rules)
+    mls: Mls = field(default_factory=Mls)
     sending: Sending = field(default_factory=Sending)
     retention: Retention = field(default_factory=Retention)
     email: Mapping[str, object] | None = None

@@ -25,7 +25,8 @@ from gateway.exchange.breakers import Breakers
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.retry import RetryPolicy
-from gateway.exchange.rules import JUDGED, DocumentRules, Policy, as_detail
+from gateway.exchange.rules import DocumentRules, as_detail
+from gateway.exchange.status import STATUS_TYPES, Statuses
 from gateway.exchange.step import Outcome, explained, wait_of
 from gateway.exchange.threads import in_thread_if_large
 from gateway.model.document import Facts, Summary, Verdict, bare_facts
@@ -42,18 +43,19 @@ from gateway.model.message import (
     TimelineEntry,
 )
 from gateway.model.octets import Octets, Spooled, sha256_of, size_of
-from gateway.model.services import serves
+from gateway.model.services import MLR, MLS, serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Repeatable, Store
 from gateway.ubl import invoice, large
-from gateway.ubl.rules.judge import Rulebook
 
 log = logging.getLogger(__name__)
 
 DELIVERY: Final = "delivery."
 """How a way to C4 is called as a destination."""
 PULLED: Final = "inbox"
-"""The delivery by which C4 fetches documents itself: the worker has nothing to do, the acknowledgement delivers."""
+"""The delivery by which C4 fetches documents itself: the acknowledgement delivers."""
+NOT_ASKED: Final = "not validated, because the rules are switched off"
+KEPT_BACK: Final = "Ask the sender for a correct one. To hand this one to the receiver all the same, requeue it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,15 @@ class Inbound:
     in_work: InWork[_Taken] = field(default_factory=InWork)
     rules: DocumentRules = field(default_factory=DocumentRules)
     breakers: Breakers = field(default_factory=Breakers)
+    statuses: Statuses | None = None
+    """What the sender's access point is told, and what others tell of our documents; None: nothing."""
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
 
         (1) The test service is answered and not stored. (2) The receiver is ours and takes this document.
-        (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId). What the
-        document rules say is noted with it; it changes the receipt in no way.
+        (3) One commit of message, octets, evidence and receipt under the key (signer's seat, MessageId). The document
+        rules are asked afterwards, by the worker: the receipt says that the octets are here, not that they are right.
         An envelope that comes again under another MessageId is kept, but not handed over twice.
         (4) A repeat with the same signed part gets the stored receipt, octet for octet (where its sender signed the
         header anew, so that the stored one would not fit, a receipt of its own); one with another part is refused.
@@ -120,11 +124,6 @@ class Inbound:
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
         arrival = self._arrival(received, receipt, participant, part)
-        policy = self.rules.incoming_of(participant.account)
-        if policy != "off":
-            weight = size_of(received.document) * JUDGED
-            verdict = await in_thread_if_large(weight, _verdict, received.document, self.rules.book)
-            arrival = _judged(arrival, verdict, policy) if verdict else arrival
         added = await self.store.add_once(arrival)
         if not added.same:
             raise _used_before(received)
@@ -134,13 +133,64 @@ class Inbound:
         return _Taken(part, added.receipt if _acknowledges(added.receipt, received) else receipt)
 
     async def deliver(self, message: Message) -> Outcome:
-        """RECEIVED: hand the parcel to C4 by the participant's delivery."""
+        """RECEIVED: judge the document as the account wants it, and hand it to C4 by the participant's delivery.
+
+        A status message is for us and goes to the document that it tells of. Each try judges anew, so that nothing
+        needs to be remembered; what a person has put back to work is not refused again.
+        """
+        if message.document_type == str(MLS) and self.statuses is not None:
+            return await self.statuses.read(message)
+        octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
+        policy = self.rules.incoming_of(message.account)
+        verdict = None if policy == "off" else await self.rules.judges.verdict(octets)
+        by_hand = (message.queued_since or message.created) > message.created
+        if verdict is not None and policy == "reject" and not verdict.valid and not by_hand:
+            return await self._kept_back(message, octets, verdict)
+        if message.document_type == str(MLR) and self.statuses is not None and isinstance(octets, bytes):
+            await self.statuses.note(message, octets)
+        return self._told(await self._hand_on(message, octets), verdict)
+
+    async def _kept_back(self, message: Message, octets: Octets, verdict: Verdict) -> Outcome:
+        """Our rules say no: C4 does not get it, its sender's access point is told, and a person can look."""
+        event = Event(
+            name="Rejected",
+            reason=f"Our rules keep it from C4: {verdict.words}",
+            detail={"rules": as_detail(verdict), "remedy": KEPT_BACK},
+        )
+        follow = None
+        if self.statuses is not None:
+            plain = self.rules.book.language == "en"
+            told = verdict if plain else await self.rules.judges.verdict(octets, language="en")
+            follow = self.statuses.of_refused(message, verdict if told.valid else told)
+        return Outcome(message=message, event=_with_status(event, follow), follow=follow)
+
+    def _told(self, outcome: Outcome, verdict: Verdict | None) -> Outcome:
+        """The outcome with the verdict, and with the status message that its sender wants."""
+        message, event = outcome.message, outcome.event
+        if verdict is None:
+            words, detail = NOT_ASKED, event.detail
+        else:
+            words, detail = verdict.words, {**event.detail, "rules": as_detail(verdict)}
+        waits = event.name == "Postponed" and event.next_attempt is None
+        if event.name == "Postponed" and not waits:
+            return outcome
+        event = replace(event, reason=f"{event.reason}; {words}", detail=detail)
+        follow = None
+        if self.statuses is not None:
+            if event.name == "GaveUp":
+                follow = self.statuses.of_undelivered(message)
+            else:
+                confirming = {channel.name for channel in self.deliveries.values() if channel.confirms}
+                confirmed = event.name == "Delivered" and event.channel in confirming
+                follow = self.statuses.of_delivered(message, confirmed=confirmed, verdict=verdict)
+        return replace(outcome, event=_with_status(event, follow), follow=follow)
+
+    async def _hand_on(self, message: Message, octets: Octets) -> Outcome:
         name, channel = await self._delivery(message)
         if channel is None or channel.name == PULLED:
-            # Configuration or participant changed since the document came: it waits in the inbox, which always exists.
+            # Also where configuration or participant changed since the document came: the inbox always exists.
             event = Event(name="Postponed", reason="Waits in the inbox until it is acknowledged", channel=PULLED)
             return Outcome(message=message, event=event)
-        octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
         facts = await in_thread_if_large(size_of(octets), _facts, octets)
         try:
             parcel = Parcel(
@@ -191,6 +241,7 @@ class Inbound:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         channel = self.deliveries.get(participant.delivery)
         pulled = channel is None or channel.name == PULLED
+        asked = {"mls_type": envelope.mls_type, "mls_to": envelope.mls_to}
         message = Message(
             id=new_document_id(now),
             account=participant.account,
@@ -207,12 +258,20 @@ class Inbound:
             conversation_id=received.conversation_id,
             peer=seat,
             size=size_of(received.document),
-            next_attempt=None if pulled else now,
+            next_attempt=now,
             created=now,
             updated=now,
+            links={name: value for name, value in asked.items() if value},
             **_described(received.summary),
         )
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
+        if self.rules.incoming_of(participant.account) != "off":
+            waits = "the document rules are asked next"
+        elif message.document_type in STATUS_TYPES:
+            waits = "it is read next"
+        elif pulled and not (self.statuses is not None and self.statuses.asked(message)):
+            message = replace(message, next_attempt=None)  # nothing is left to do, so no worker is asked
+            waits = f"{waits}; {NOT_ASKED}"
         entry = TimelineEntry(
             time=now,
             event="Received",
@@ -265,8 +324,6 @@ def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Mes
     MessageId for each try. Another document under a used envelope id is handed over and flagged.
     """
     first = earlier.links.get("repeat_of", earlier.id)
-    if message.state is State.REJECTED:
-        return replace(message, links={**message.links, "repeat_of": first}), entry
     if message.sha256 == earlier.sha256:
         reason = f"The same envelope and document as {first}, sent again under another MessageId; not handed over twice"
         links = {**message.links, "repeat_of": first}
@@ -290,27 +347,9 @@ def _facts(octets: Octets) -> Facts | None:
         return None
 
 
-def _verdict(octets: Octets, book: Rulebook) -> Verdict | None:
-    """What the document rules say of it; None when they stumble over it."""
-    try:
-        if isinstance(octets, Spooled):
-            return large.verdict(octets, book)
-        return book.verdict(octets, invoice.open_document(octets))
-    except InvalidDocument as error:
-        return Verdict(findings=tuple(error.findings), count=len(error.findings), valid=False)
-    except Exception:  # the sender has a right to its receipt, whatever our rules stumble over
-        log.exception("a document that came in could not be judged")
-        return None
-
-
-def _judged(arrival: Arrival, verdict: Verdict, policy: Policy) -> Arrival:
-    """The arrival with the verdict in its timeline; one that is not valid goes no further when policy says so."""
-    message, entry = arrival.message, arrival.entry
-    detail = {**entry.detail, "rules": as_detail(verdict)}
-    if policy == "reject" and not verdict.valid:
-        reason = f"Our rules keep it from C4: {verdict.words}"
-        message = replace(message, state=State.REJECTED, reason=reason, next_attempt=None)
-        entry = replace(entry, reason=f"Received and acknowledged. {reason}", detail=detail)
-    else:
-        entry = replace(entry, reason=f"{entry.reason}; {verdict.words}", detail=detail)
-    return replace(arrival, message=message, entry=entry, twin=partial(_twin, entry))
+def _with_status(event: Event, status: Arrival | None) -> Event:
+    """The event with the status message that goes with it, as the timeline shows it."""
+    if status is None:
+        return event
+    told = {"id": status.message.id, "receiver": status.message.receiver, "reason": status.entry.reason}
+    return replace(event, detail={**event.detail, "status_sent": told})

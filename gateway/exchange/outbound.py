@@ -100,6 +100,8 @@ class Outbound:
     """For documents that are too large for memory; without it all are worked on there."""
     rules: DocumentRules = field(default_factory=DocumentRules)
     breakers: Breakers = field(default_factory=Breakers)
+    mls: tuple[str, str] = ("", "")
+    """MLS_TO and MLS_TYPE of the envelopes that are made here."""
     _fresh: Fresh = field(default_factory=Fresh, repr=False, compare=False)
     """Small documents just accepted: the first step begins at once and need not read and check them again."""
 
@@ -147,7 +149,7 @@ class Outbound:
             seller_name=facts.seller.shown_name,
             buyer_name=facts.buyer.shown_name,
             message_id=self.message_id(),
-            instance_id=InstanceId(envelope.instance_id if envelope else str(uuid.uuid4())),
+            instance_id=InstanceId(envelope.instance_id if envelope else str(uuid.UUID(new_document_id(now)))),
             conversation_id=str(uuid.uuid4()),
             sha256=sha256_of(octets),
             size=size_of(octets),
@@ -423,6 +425,8 @@ class Outbound:
             standard=facts.document_type.namespace,
             type_version=facts.document_type.version,
             type=facts.document_type.name,
+            mls_to=self.mls[0],
+            mls_type=self.mls[1],
         )
 
     async def _read(self, message: Message, place: Place | None) -> Submission:

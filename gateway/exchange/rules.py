@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
+from gateway.config.sections import Rules
+from gateway.exchange.judges import Judges, open_judges
 from gateway.model.document import Finding, Verdict
+from gateway.ubl import schema
 from gateway.ubl.rules.judge import Rulebook
+from gateway.ubl.rules.pack import load_all
 
 Policy = Literal["reject", "flag", "off"]
 
@@ -21,10 +26,12 @@ class DocumentRules:
     """The rulebook, and what its verdict means."""
 
     book: Rulebook = field(default_factory=Rulebook)
+    judges: Judges = field(default_factory=Judges)
+    """Who judges what comes in, by the same book."""
     outgoing: Policy = "flag"
     """A document with a fatal finding is not accepted, accepted with a note, or not looked at."""
     incoming: Policy = "off"
-    """The receipt is the same in any case; ``reject`` keeps the document from C4 until a person requeues it."""
+    """Judged by the worker, after the receipt; ``reject`` keeps the document from C4 until a person requeues it."""
     accounts: Mapping[str, Policy] = field(default_factory=dict)
     """Accounts for which another policy holds for what comes in."""
 
@@ -33,13 +40,29 @@ class DocumentRules:
         return self.accounts.get(account, self.incoming)
 
 
+@asynccontextmanager
+async def open_rules(rules: Rules) -> AsyncIterator[DocumentRules]:
+    """The rules as configured, loaded now so that the first document does not wait; unknown releases are a problem."""
+    book = Rulebook(releases=rules.releases, language=rules.language)
+    policies = cast("Mapping[str, Policy]", rules.of_accounts)
+    if rules.outgoing != "off" or rules.incoming != "off" or policies:
+        schema.load()
+        load_all()
+    seconds = rules.time_limit.total_seconds()
+    async with open_judges(Judges(book=book, most=rules.workers, seconds=seconds, memory=rules.memory_limit)) as judges:
+        yield DocumentRules(
+            book=book, judges=judges, outgoing=rules.outgoing, incoming=rules.incoming, accounts=policies
+        )
+
+
 def as_detail(verdict: Verdict) -> dict[str, object]:
     """The verdict for the timeline: JSON values, the first findings only."""
     rows = [_row(finding) for finding in verdict.findings[:_SHOWN]]
     packs = [{"name": name, "version": version} for name, version in verdict.packs]
-    return {"valid": verdict.valid, "validated": verdict.judged, "packs": packs} | (
-        {"findings": rows, "count": verdict.count} if rows else {}
-    )
+    said: dict[str, object] = {"valid": verdict.valid, "validated": verdict.judged, "packs": packs}
+    if verdict.valid and not verdict.judged:
+        said["why"] = verdict.why
+    return said | ({"findings": rows, "count": verdict.count} if rows else {})
 
 
 def _row(finding: Finding) -> dict[str, object]:

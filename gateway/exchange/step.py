@@ -11,6 +11,7 @@ from gateway.errors import AtRest, ChannelUnavailable, GatewayError
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message
 from gateway.model.relation import Step
+from gateway.ports import Arrival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Outcome:
     """As claimed, or as changed by ``Store.mark_sending``."""
     event: Event
     evidence: tuple[Evidence, ...] = ()
+    follow: Arrival | None = None
+    """A document that this gives rise to, added in the same commit: a status message."""
 
 
 def lookup_evidence(steps: Sequence[Step]) -> tuple[Evidence, ...]:

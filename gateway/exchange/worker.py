@@ -253,7 +253,7 @@ class Worker:
         message = outcome.message
         for pause in (*_RECORD_PAUSES, None):
             try:
-                recorded = await self.store.record(message, outcome.event, outcome.evidence)
+                recorded = await self.store.record(message, outcome.event, outcome.evidence, follow=outcome.follow)
             except TemporaryError:
                 if pause is None:
                     raise

@@ -43,7 +43,16 @@ class Event:
     """Something that happened to a document. ``reason`` is one sentence for people."""
 
     name: Literal[
-        "Sent", "Diverted", "Dispatched", "Delivered", "Rejected", "Postponed", "GaveUp", "LostTrack", "Requeued"
+        "Sent",
+        "Diverted",
+        "Dispatched",
+        "Delivered",
+        "Rejected",
+        "Postponed",
+        "GaveUp",
+        "LostTrack",
+        "Requeued",
+        "Noted",
     ]
     reason: str
     channel: str = ""
@@ -53,8 +62,12 @@ class Event:
     """Whether the octets may have reached the other side by now; None leaves what is known."""
     next_attempt: datetime | None = None
     detail: dict[str, object] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    """Other documents, added to those that the document names."""
 
 
+NOTED: Final = "Noted"
+"""Somebody said something about the document (a response, a status that changes nothing); its state stays."""
 _SAME: Final = "same"
 
 OUTBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
@@ -66,7 +79,7 @@ OUTBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
         "GaveUp": State.FAILED,
         "LostTrack": State.UNKNOWN,
     },
-    State.SENT: {"Delivered": State.DELIVERED, "Rejected": State.REJECTED},
+    State.SENT: {"Delivered": State.DELIVERED, "Rejected": State.REJECTED, "Noted": _SAME},
     State.DIVERTED: {
         "Diverted": _SAME,  # one channel refused for good, the next one is tried
         "Dispatched": State.DISPATCHED,
@@ -75,11 +88,22 @@ OUTBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
         "GaveUp": State.FAILED,
         "LostTrack": State.UNKNOWN,
     },
-    State.DISPATCHED: {"Delivered": State.DELIVERED, "Diverted": State.DIVERTED, "Rejected": State.REJECTED},
-    State.UNKNOWN: {"Sent": State.SENT, "Rejected": State.REJECTED, "Requeued": State.ACCEPTED},
-    State.FAILED: {"Requeued": State.ACCEPTED},
-    State.REJECTED: {"Requeued": State.ACCEPTED},
-    State.DELIVERED: {},
+    State.DISPATCHED: {
+        "Delivered": State.DELIVERED,
+        "Diverted": State.DIVERTED,
+        "Rejected": State.REJECTED,
+        "Noted": _SAME,
+    },
+    State.UNKNOWN: {
+        "Sent": State.SENT,
+        "Delivered": State.DELIVERED,
+        "Rejected": State.REJECTED,
+        "Requeued": State.ACCEPTED,
+        "Noted": _SAME,
+    },
+    State.FAILED: {"Requeued": State.ACCEPTED, "Noted": _SAME},
+    State.REJECTED: {"Requeued": State.ACCEPTED, "Noted": _SAME},
+    State.DELIVERED: {"Noted": _SAME},
 }
 
 INBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
@@ -88,10 +112,14 @@ INBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
         "Rejected": State.REJECTED,
         "Postponed": _SAME,
         "GaveUp": State.FAILED,
+        "Noted": _SAME,
     },
-    State.FAILED: {"Requeued": State.RECEIVED},
-    State.REJECTED: {"Requeued": State.RECEIVED},
-    State.DELIVERED: {"Requeued": State.RECEIVED},  # somebody wants it handed to C4 once more, under the same id
+    State.FAILED: {"Requeued": State.RECEIVED, "Noted": _SAME},
+    State.REJECTED: {"Requeued": State.RECEIVED, "Noted": _SAME},
+    State.DELIVERED: {
+        "Requeued": State.RECEIVED,  # somebody wants it handed to C4 once more, under the same id
+        "Noted": _SAME,
+    },
 }
 
 TRANSITIONS: Final = {"out": OUTBOUND, "in": INBOUND}

@@ -17,6 +17,16 @@ BILLING_PROCESS: Final = ProcessId("urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
 BILLING_INVOICE: Final = DocumentTypeId.of(f"{_UBL}:Invoice-2", "Invoice", _BILLING, "2.1")
 BILLING_CREDIT_NOTE: Final = DocumentTypeId.of(f"{_UBL}:CreditNote-2", "CreditNote", _BILLING, "2.1")
 
+RESPONSE_NS: Final = f"{_UBL}:ApplicationResponse-2"
+MLS: Final = DocumentTypeId.of(RESPONSE_NS, "ApplicationResponse", "urn:peppol:edec:mls:1.0", "2.1")
+MLS_PROCESS: Final = ProcessId("urn:peppol:edec:mls")
+MLR: Final = DocumentTypeId.of(RESPONSE_NS, "ApplicationResponse", "urn:fdc:peppol.eu:poacc:trns:mlr:3", "2.1")
+MLR_PROCESS: Final = ProcessId("urn:fdc:peppol.eu:poacc:bis:mlr:3")
+INVOICE_RESPONSE: Final = DocumentTypeId.of(
+    RESPONSE_NS, "ApplicationResponse", "urn:fdc:peppol.eu:poacc:trns:invoice_response:3", "2.1"
+)
+INVOICE_RESPONSE_PROCESS: Final = ProcessId("urn:fdc:peppol.eu:poacc:bis:invoice_response:3")
+
 DEFAULT_SERVICES: Final = ((BILLING_INVOICE, BILLING_PROCESS), (BILLING_CREDIT_NOTE, BILLING_PROCESS))
 """What a participant takes that names nothing else: Peppol BIS Billing 3 invoices and credit notes."""
 

@@ -41,7 +41,7 @@ KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
 
 _CHANGING: Final = (
     *("state", "channel", "reason", "receiver", "peer", "sent_octets", "next_attempt", "queued_since", "updated"),
-    "acknowledged",
+    *("acknowledged", "links"),
 )
 _SEEN: Final = ("account", "attempts", *_CHANGING)
 """What tells whether a document is still as somebody has it: nothing else of it ever changes."""
@@ -124,6 +124,8 @@ class Step:
     evidence: tuple[KeptEvidence, ...] = ()
     part: Kept | None = None
     """The part that will be sent; once an earlier one may have been sent, that one stays."""
+    follow: New | None = None
+    """A document that this step gives rise to: added in the same commit, unless there is one with its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,6 +401,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     changed: dict[DocumentId, Current] = {}
     readdressed: dict[DocumentId, Row] = {}
     parts: dict[DocumentId, tuple[Message, Kept]] = {}
+    follows: list[New] = []
     rows = _Rows()
     for job in jobs:
         was = current.get(job.id)
@@ -419,13 +422,18 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
         if now.message.receiver != was.message.receiver:
             readdressed[job.id] = (now.message.receiver, search_text(now.message), job.id)
         current[job.id] = changed[job.id] = now
-        outcomes.append(Stepped(message=now.message, due=_wants_worker(now, change.entry.time)))
+        if job.follow is not None:
+            follows.append(job.follow)
+        due = job.follow is not None or _wants_worker(now, change.entry.time)
+        outcomes.append(Stepped(message=now.message, due=due))
     session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
     session.write(_READDRESS, list(readdressed.values()))
     session.write(_NO_PART, [(of,) for of in parts])
     for message, part in parts.values():
         rows.add_payload(message, PayloadKind.PART, part)
     rows.insert(session)
+    if follows:
+        add(session, follows)
     if any(isinstance(outcome, Stepped) and outcome.due for outcome in outcomes):
         session.wake()
     return outcomes

@@ -22,9 +22,14 @@ def inbound_key(seat: str, message_id: str) -> str:
 
 
 def instance_key(message: Message) -> str | None:
-    """What one business envelope has in common however often it is sent: account, sender's seat, receiver, its id."""
-    if message.direction is not Direction.IN or not message.instance_id:
+    """What one business envelope has in common however often it is sent: account, sender's seat, receiver, its id.
+
+    Of what we send its id alone: by that its receiver speaks of it.
+    """
+    if not message.instance_id:
         return None
+    if message.direction is Direction.OUT:
+        return sent_key(message.instance_id)
     return _envelope_key(message.account, message.peer, message.receiver, message.instance_id)
 
 
@@ -32,6 +37,12 @@ def instance_key(message: Message) -> str | None:
 def _envelope_key(account: str, peer: str, receiver: str, instance_id: str) -> str:
     # One document's is asked for several times, one after another.
     return json.dumps(["sbd", account, peer, receiver, instance_id])
+
+
+@lru_cache(maxsize=512)
+def sent_key(instance_id: str) -> str:
+    """The key of what we sent in this business envelope; a resent whole envelope has it too."""
+    return json.dumps(["out", instance_id])
 
 
 def search_text(message: Message) -> str:

@@ -20,7 +20,7 @@ from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import DEATHS, Filter
 from gateway.store import tables
 from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, kept_of
-from gateway.store.keys import evidence_name, inbound_key
+from gateway.store.keys import evidence_name, inbound_key, sent_key
 from gateway.store.octets import Kept
 from gateway.store.session import Session, Statement, message_of
 from gateway.store.tables import instant_text
@@ -93,6 +93,17 @@ def find_received(session: Session, seat: str, message_id: MessageId) -> Message
     return message_of(rows[0]) if rows else None
 
 
+_SENT: Final = Statement(
+    select(*MESSAGE_COLUMNS).where(_message.c.instance_key == bindparam("instance_key")).order_by(_message.c.created),
+    ("instance_key",),
+)
+
+
+def find_sent(session: Session, instance_id: str) -> list[Message]:
+    """What we sent in the business envelope of this id, of whatever account, oldest first."""
+    return [message_of(row) for row in session.fetch(_SENT, (sent_key(instance_id),))]
+
+
 def find(connection: Connection, account: AccountId, which: Filter) -> tuple[list[Message], str]:
     """One page of the account's documents, newest first, and the cursor of the next page."""
     limit = max(1, min(which.limit, PAGE_MOST))
@@ -108,6 +119,8 @@ def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tup
         wanted = wanted.where(_message.c.direction == which.direction)
     if which.states:
         wanted = wanted.where(_message.c.state.in_(which.states))
+    if which.idle:
+        wanted = wanted.where(_message.c.next_attempt.is_(None))
     if which.unacknowledged:
         wanted = wanted.where(_message.c.direction == Direction.IN, _message.c.acknowledged.is_(None))
     for word in which.query[:_QUERY_MOST].casefold().split()[:_WORDS_MOST]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.errors import LostLease, NotFound
-from gateway.model.lifecycle import WORKABLE, Event, State, advance
+from gateway.model.lifecycle import NOTED, WORKABLE, Event, State, advance
 from gateway.model.message import Direction, Message, TimelineEntry
 from gateway.store.session import changed
 
@@ -50,9 +50,10 @@ def record(current: Current, message: Message, event: Event, now: datetime, *, k
         reason=event.reason if _says_why(was, event, state) else was.reason,
         peer=event.peer or was.peer,
         sent_octets=was.sent_octets if event.sent_octets is None else event.sent_octets,
-        next_attempt=_next_attempt(event, now) if workable else None,
+        next_attempt=_next_attempt(was, event, now) if workable else None,
         queued_since=now if event.name == "Requeued" else was.queued_since,
         updated=now,
+        links={**was.links, **event.links} if event.links else was.links,
     )
     entry = TimelineEntry(
         time=now,
@@ -104,8 +105,10 @@ def is_workable(direction: Direction, state: State) -> bool:
     return state in WORKABLE[direction.value]
 
 
-def _next_attempt(event: Event, now: datetime) -> datetime | None:
+def _next_attempt(was: Message, event: Event, now: datetime) -> datetime | None:
     """When the worker is wanted: at once after a step forward; a postponement says itself, or waits for no worker."""
+    if event.name == NOTED:
+        return was.next_attempt
     return event.next_attempt if event.name == "Postponed" else now
 
 
@@ -127,4 +130,6 @@ def _same_holder(current: Current, message: Message) -> None:
 
 def _says_why(was: Message, event: Event, state: State) -> bool:
     """A document's ``reason`` says why it goes this way, or why not; all else is said in the timeline only."""
+    if event.name == NOTED:
+        return False
     return bool(event.channel) or not was.channel or state in _TROUBLE or event.name == "Requeued"

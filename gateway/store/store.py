@@ -158,9 +158,17 @@ class SqlStore:
             await self._writer.do(documents.renew, documents.Renewal(owner=owner, ids=tuple(ids), until=until))
 
     async def record(
-        self, message: Message, event: Event, evidence: Sequence[Evidence] = (), *, keep_lease: bool = False
+        self,
+        message: Message,
+        event: Event,
+        evidence: Sequence[Evidence] = (),
+        *,
+        keep_lease: bool = False,
+        follow: Arrival | None = None,
     ) -> Message:
-        """Do one step of the lifecycle in one commit. Raises ``LostLease``, ``StateError``, ``StoreUnavailable``.
+        """Do one step of the lifecycle in one commit, and add what follows from it.
+
+        Raises ``LostLease``, ``StateError``, ``StoreUnavailable``.
 
         ``reason`` of the document follows the event when the event chooses a channel, when none is chosen yet, and
         when it ends in trouble; every event's own reason is in the timeline.
@@ -170,9 +178,9 @@ class SqlStore:
         def change(current: steps.Current) -> steps.Change:
             return steps.record(current, message, event, now, keep_lease=keep_lease)
 
-        return await self._step(
-            documents.Step(id=message.id, change=change, known=message, evidence=await self._kept(message.id, evidence))
-        )
+        kept = await self._kept(message.id, evidence)
+        new = None if follow is None else await self._prepared(follow)
+        return await self._step(documents.Step(id=message.id, change=change, known=message, evidence=kept, follow=new))
 
     async def mark_sending(self, message: Message, *, peer: str, receiver: str, part: Octets) -> Message:
         """Commit, before the first octet leaves, that C3 may get it, with the part that every retry sends.
@@ -240,6 +248,10 @@ class SqlStore:
     async def find_received(self, seat: str, message_id: MessageId) -> Message | None:
         """The inbound message with this key, or None. Costs a read: ``add_once`` finds it by itself."""
         return await self._reads.look(partial(queries.find_received, seat=seat, message_id=message_id))
+
+    async def find_sent(self, instance_id: str) -> Sequence[Message]:
+        """What we sent in the business envelope of this id, of whatever account, oldest first."""
+        return await self._reads.look(partial(queries.find_sent, instance_id=instance_id))
 
     def watch(self, id: DocumentId) -> AbstractContextManager[Bell]:
         """A bell that rings at each commit of this process that changes the document."""

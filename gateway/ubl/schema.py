@@ -72,6 +72,11 @@ def _schema_folder() -> Path:
     )
 
 
+def common_folder() -> Path:
+    """Where the common library of UBL 2.1 lies. Raises :class:`ConfigurationError`."""
+    return _schema_folder().parent / "common"
+
+
 def load() -> None:
     """Load the schemas now, so that the first document does not wait. Raises :class:`ConfigurationError`."""
     loaded()

@@ -17,6 +17,7 @@ from gateway.web.contents import Contents
 from gateway.web.destinations import Destinations
 from gateway.web.documents import Documents
 from gateway.web.events import Events
+from gateway.web.findings import Findings
 from gateway.web.frame import REQUESTS, frame, harden
 from gateway.web.health import Health
 from gateway.web.home import Home
@@ -42,6 +43,7 @@ def application(gateway: Gateway) -> web.Application:
     app.on_shutdown.append(documents.close)
     for part in (
         documents,
+        Findings(gateway),
         Contents(gateway),
         Inbox(gateway),
         Participants(gateway, intake),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -21,6 +21,8 @@ from gateway.web.query import Query, no_query, paging
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+
+SOON: Final = "Acknowledge what GET /v1/inbox gives; ask again in a second."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Inbox:
             direction=Direction.IN,
             states=(State.RECEIVED,) if new else (),
             unacknowledged=new,
+            idle=new,
             limit=limit,
             cursor=cursor,
         )
@@ -55,6 +58,8 @@ class Inbox:
         before = await self.gateway.store.get(account, wanted)
         if before.direction is not Direction.IN:
             raise NotFound("There is no such document in the inbox: it was sent from here")
+        if before.state is State.RECEIVED and before.next_attempt is not None and before.acknowledged is None:
+            raise Problem("conflict", "The document is not in the inbox yet: it is still in work here.", remedy=SOON)
         try:
             message = await self.gateway.store.acknowledge(account, wanted)
         except StateError:

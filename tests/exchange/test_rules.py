@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from gateway.errors import InvalidDocument
 from gateway.exchange.rules import DocumentRules
 from gateway.model.lifecycle import Event, State
-from gateway.model.message import Participant
-from tests.exchange.conftest import ACCOUNT, Exchange, sample
+from gateway.model.message import Message, Participant
+from gateway.ports import Filter
+from tests.exchange.conftest import ACCOUNT, Exchange, ScriptedChannel, sample
 from tests.exchange.test_inbound import OURS, _received
 
 GOOD = sample("network")
@@ -58,38 +60,82 @@ async def ours(exchange: Exchange) -> Exchange:
     return exchange
 
 
-async def _receive(ours: Exchange, rules: DocumentRules) -> tuple[bytes, object]:
+async def _receive(ours: Exchange, rules: DocumentRules, document: bytes = WRONG) -> Message:
+    """Received, its receipt given, and everything done that is due then."""
     inbound = replace(ours.inbound, rules=rules)
-    received = replace(_received(ours.clock), document=WRONG)
-    receipt = await inbound.receive(received, b"receipt")
-    found = await ours.store.find_received("POP000009", received.message_id)
-    return receipt, found
+    ours.worker.inbound = inbound
+    received = replace(_received(ours.clock), document=document)
+    assert await inbound.receive(received, b"receipt") == b"receipt"
+    message = await ours.store.find_received("POP000009", received.message_id)
+    assert message is not None and message.state is State.RECEIVED
+    assert len(await ours.events(message)) == 1
+    await ours.settle()
+    return await ours.now(message)
 
 
-async def test_what_comes_in_gets_its_receipt_and_a_flag(ours: Exchange) -> None:
-    receipt, message = await _receive(ours, DocumentRules(incoming="flag"))
-    assert receipt == b"receipt"
-    assert message.state is State.RECEIVED  # type: ignore[attr-defined]
-    entry = (await ours.events(message))[0]  # type: ignore[arg-type]
-    assert "BR-CO-15" in entry.reason
-    assert entry.detail["rules"]["valid"] is False  # type: ignore[index]
-    assert entry.detail["chain"] == ["CN=x"]
+async def _fresh(ours: Exchange) -> list[Message]:
+    return list((await ours.store.find(ACCOUNT, Filter(states=(State.RECEIVED,), unacknowledged=True, idle=True)))[0])
 
 
-async def test_reject_gives_the_receipt_too_but_keeps_it_from_c4_until_a_person_says_so(ours: Exchange) -> None:
-    receipt, message = await _receive(ours, DocumentRules(incoming="reject"))
-    assert receipt == b"receipt"
-    assert message.state is State.REJECTED  # type: ignore[attr-defined]
-    assert "BR-CO-15" in message.reason  # type: ignore[attr-defined]
+async def test_what_comes_in_is_judged_after_its_receipt_and_flagged(ours: Exchange) -> None:
+    message = await _receive(ours, DocumentRules(incoming="flag"))
+    first, judged = await ours.events(message)
+    assert "rules are asked next" in first.reason and first.detail["chain"] == ["CN=x"]
+    assert "Waits in the inbox" in judged.reason and "BR-CO-15" in judged.reason
+    assert judged.detail["rules"]["valid"] is False  # type: ignore[index]
+    assert await _fresh(ours) == [message]
+
+
+async def test_before_it_is_judged_nothing_is_in_the_inbox(ours: Exchange) -> None:
+    inbound = replace(ours.inbound, rules=DocumentRules(incoming="reject"))
+    await inbound.receive(_received(ours.clock), b"receipt")
+    assert await _fresh(ours) == []
+    ours.worker.inbound = inbound
+    await ours.settle()
+    assert len(await _fresh(ours)) == 1
+
+
+async def test_reject_keeps_it_from_c4_until_a_person_says_so(ours: Exchange) -> None:
+    message = await _receive(ours, DocumentRules(incoming="reject"))
+    assert message.state is State.REJECTED and "BR-CO-15" in message.reason
+    assert await _fresh(ours) == []
+    ours.clock.time += timedelta(minutes=5)
     event = Event(name="Requeued", reason="by hand", next_attempt=ours.clock.now())
-    after = await ours.store.record(message, event)  # type: ignore[arg-type]
-    assert after.state is State.RECEIVED
+    await ours.store.record(message, event)
+    await ours.settle()
+    again = await ours.now(message)
+    assert again.state is State.RECEIVED and again.next_attempt is None
+    assert "BR-CO-15" in (await ours.events(again))[-1].reason
+
+
+async def test_what_is_pushed_is_judged_too(ours: Exchange) -> None:
+    folder = ScriptedChannel("folder")
+    ours.inbound = replace(ours.inbound, deliveries={"default": folder})
+    assert (await _receive(ours, DocumentRules(incoming="reject"))).state is State.REJECTED
+    assert folder.parcels == []
+
+
+async def test_what_is_valid_is_pushed_and_the_timeline_says_by_which_rules(ours: Exchange) -> None:
+    folder = ScriptedChannel("folder")
+    ours.inbound = replace(ours.inbound, deliveries={"default": folder})
+    message = await _receive(ours, DocumentRules(incoming="reject"), GOOD)
+    assert (message.state, len(folder.parcels)) == (State.DELIVERED, 1)
+    assert "valid by en16931" in (await ours.events(message))[-1].reason
+
+
+async def test_an_unknown_document_type_is_passed_and_called_not_validated(ours: Exchange) -> None:
+    order = b'<Order xmlns="urn:oasis:names:specification:ubl:schema:xsd:Order-2"/>'
+    message = await _receive(ours, DocumentRules(incoming="reject"), order)
+    last = (await ours.events(message))[-1]
+    assert "not validated, because there are no rules here for this document type" in last.reason
+    assert last.detail["rules"]["validated"] is False  # type: ignore[index]
 
 
 async def test_an_account_may_want_it_otherwise(ours: Exchange) -> None:
-    _, message = await _receive(ours, DocumentRules(incoming="reject", accounts={ACCOUNT: "off"}))
-    assert message.state is State.RECEIVED  # type: ignore[attr-defined]
-    assert "rules" not in (await ours.events(message))[0].detail  # type: ignore[arg-type]
+    message = await _receive(ours, DocumentRules(incoming="reject", accounts={ACCOUNT: "off"}))
+    assert message.state is State.RECEIVED
+    (entry,) = await ours.events(message)
+    assert "switched off" in entry.reason and "rules" not in entry.detail
 
 
 async def test_a_fault_of_the_rules_costs_no_document(ours: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +145,6 @@ async def test_a_fault_of_the_rules_costs_no_document(ours: Exchange, monkeypatc
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(Rulebook, "verdict", broken)
-    receipt, message = await _receive(ours, DocumentRules(incoming="reject"))
-    assert receipt == b"receipt"
-    assert message.state is State.RECEIVED  # type: ignore[attr-defined]
+    message = await _receive(ours, DocumentRules(incoming="reject"))
+    assert message.state is State.RECEIVED
+    assert "not validated, because the rules came to no verdict" in (await ours.events(message))[-1].reason

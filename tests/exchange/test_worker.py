@@ -87,10 +87,10 @@ async def test_a_receipt_in_hand_is_recorded_although_the_store_fails_for_a_mome
 ) -> None:
     record, failures = exchange.store.record, [StoreUnavailable("disk full"), Overloaded("too many")]
 
-    async def failing(*words: Any) -> Message:
+    async def failing(*words: Any, **more: Any) -> Message:
         if failures:
             raise failures.pop(0)
-        return await record(*words)
+        return await record(*words, **more)
 
     monkeypatch.setattr(worker_module, "_RECORD_PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setattr(exchange.store, "record", failing)

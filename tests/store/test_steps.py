@@ -13,7 +13,7 @@ from gateway.model.lifecycle import TRANSITIONS, WORKABLE, Event, State
 from gateway.store import steps
 from gateway.store.steps import Current
 
-ALL = [(d, s, name) for d, table in TRANSITIONS.items() for s, names in table.items() for name in names]
+ALL = [(d, s, n) for d, table in TRANSITIONS.items() for s, names in table.items() for n in names if n != "Noted"]
 NOW = START + timedelta(hours=1)
 
 
@@ -42,6 +42,15 @@ def test_only_workable_documents_are_due(direction: str, state: State, name: str
         was.message.sha256,
         was.message.message_id,
     )
+
+
+@pytest.mark.parametrize(("direction", "state"), [("in", State.RECEIVED), ("out", State.SENT), ("out", State.REJECTED)])
+def test_a_note_changes_nothing_but_the_timeline_and_the_links(direction: str, state: State) -> None:
+    due = START if state is State.RECEIVED else None  # only what is worked on is ever due
+    was = current(direction, state, reason="why it goes this way", next_attempt=due)
+    change = step(was, Event(name="Noted", reason="somebody said so", links={"status": "d9"}))
+    assert change.entry is not None and change.entry.reason == "somebody said so"
+    assert change.message == replace(was.message, updated=NOW, links={**was.message.links, "status": "d9"})
 
 
 @pytest.mark.parametrize("state", [s for s in State if s in TRANSITIONS["out"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -72,7 +72,16 @@ def blueprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def town(tmp_path: Path, blueprint: Path) -> AsyncIterator[Town]:
     """gateway1 has a letter folder; the seller is its participant, the buyer that of gateway2."""
+    async with open_town(tmp_path, blueprint) as town:
+        yield town
+
+
+@asynccontextmanager
+async def open_town(tmp_path: Path, blueprint: Path, more: str = "") -> AsyncIterator[Town]:
+    """Both gateways, their zone and their two participants; ``more`` is added to both configurations."""
     market = read_market(await asyncio.to_thread(shutil.copytree, blueprint, tmp_path / "market"))
+    for member in market.members:
+        member.config.write_text(member.config.read_text() + more)
     async with AsyncExitStack() as stack:
         dns = await stack.enter_async_context(AsyncExitStack())
         await dns.enter_async_context(serve_zone(market.zone_file, market.dns))
