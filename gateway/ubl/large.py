@@ -287,6 +287,7 @@ def read_submission(
     reject: bool = True,
 ) -> Submission:
     """Read and check what was handed in, as :func:`gateway.ubl.submission.read_submission` does."""
+    language = book.language if book else "en"
     if octets.size > limit:
         text = f"The document has {octets.size} octets, at most {limit} are taken here."
         raise refusal(Finding(rule="SIZE", message=text))
@@ -295,7 +296,7 @@ def read_submission(
     except UnsafeXml as error:
         raise _unsafe(error) from None
     if not _root(octets).startswith(f"{{{SBDH}}}"):
-        facts = _checked(octets)
+        facts = _checked(octets, language)
         return Submission(document=octets, facts=facts, envelope=None, verdict=_judged(octets, book, reject))
     try:
         envelope, document = _open(octets, new_file("document"), limit=limit)
@@ -303,7 +304,7 @@ def read_submission(
         raise odd_envelope(error) from None
     if _root(document) not in _ROOTS:
         return Submission(document=document, facts=None, envelope=envelope, verdict=Verdict() if book else None)
-    facts = _checked(document)
+    facts = _checked(document, language)
     findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
@@ -315,7 +316,7 @@ def verdict(document: Spooled, book: Rulebook) -> Verdict:
     try:
         if _root(document) not in _ROOTS:
             return Verdict()
-        _, findings = _read(document, schema.loaded())
+        _, findings = _read(document, schema.loaded(), book.language)
     except InvalidDocument as error:
         findings = list(error.findings)
     if findings:
@@ -354,8 +355,8 @@ def is_invoice(document: Spooled) -> bool:
     return _root(document) in _ROOTS
 
 
-def _checked(document: Spooled) -> Facts:
-    root, findings = _read(document, schema.loaded())
+def _checked(document: Spooled, language: str) -> Facts:
+    root, findings = _read(document, schema.loaded(), language)
     if findings:
         raise refusal(*findings)
     return checked_facts(root)
@@ -377,7 +378,9 @@ def _root(octets: Spooled) -> str:
     return outline.tag
 
 
-def _read(document: Spooled, checked_by: etree.XMLSchema | None) -> tuple[etree._Element, list[Finding]]:
+def _read(
+    document: Spooled, checked_by: etree.XMLSchema | None, language: str = "en"
+) -> tuple[etree._Element, list[Finding]]:
     """The invoice without its bulk, and what its schema says of all of it."""
     name = _root(document)
     if name not in _ROOTS:
@@ -400,7 +403,9 @@ def _read(document: Spooled, checked_by: etree.XMLSchema | None) -> tuple[etree.
     except UnsafeXml as error:
         raise _unsafe(error) from None
     if root is None:
-        return etree.Element(name), [schema.finding_at(*error) for error in lines.errors[: schema.MAX_FINDINGS]]
+        return etree.Element(name), [
+            schema.finding_at(*error, language) for error in lines.errors[: schema.MAX_FINDINGS]
+        ]
     return root, []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,9 @@ from lxml import etree
 from gateway.errors import ConfigurationError
 from gateway.model.document import Finding
 from gateway.security import safexml
+from gateway.ubl import schema_order
 from gateway.ubl.names import CREDIT_NOTE_NS, DOCUMENTS, INVOICE_NS, MAX_DOCUMENT, PREFIXES, short_name, xpath_of
+from gateway.ubl.schema_words import WORDS
 
 MAX_FINDINGS: Final = 20
 _LARGE: Final = 64 * 1024
@@ -33,16 +35,6 @@ _EXPECTED: Final = re.compile(r"Expected is (?:one of )?\( (.*?) \)\.?$", re.DOT
 _ELEMENT: Final = re.compile(r"Element '([^']*)'")
 _ATTRIBUTE: Final = re.compile(r"attribute '([^']*)'")
 _VALUE: Final = re.compile(r"': '(.*)' is not a valid value of the [a-z ]*type(?: '([^']*)')?", re.DOTALL)
-_KINDS: Final = {
-    "date": "a date written as 2026-11-25",
-    "time": "a time written as 14:30:00",
-    "dateTime": "a date and time written as 2026-11-25T14:30:00Z",
-    "decimal": "a number written with a point and without spaces, as 1234.50",
-    "boolean": "true or false",
-    "base64Binary": "Base64 data",
-    "anyURI": "a web address",
-    "normalizedString": "text in one line",
-}
 
 
 @cache
@@ -88,7 +80,9 @@ def loaded() -> etree.XMLSchema:
         return _schema()
 
 
-def check(octets: bytes, root: etree._Element | None = None, *, limit: int = MAX_DOCUMENT) -> list[Finding]:
+def check(
+    octets: bytes, root: etree._Element | None = None, *, limit: int = MAX_DOCUMENT, language: str = "en"
+) -> list[Finding]:
     """Check a document against its schema; no finding means valid, and there are at most twenty.
 
     ``root`` saves parsing it again. About 30 µs for a usual invoice, 100 ms for one of 3 MB; any thread may call.
@@ -106,26 +100,28 @@ def check(octets: bytes, root: etree._Element | None = None, *, limit: int = MAX
             return []
         found = safexml.schema_errors(octets, schema, MAX_FINDINGS + 1)
         if len(found) > MAX_FINDINGS:
-            return [finding_at(line, message) for line, message in found[:MAX_FINDINGS]]
+            return [finding_at(line, message, language) for line, message in found[:MAX_FINDINGS]]
     with _LOCK:
         if schema.validate(root):
             return []
         log: Iterable[etree._LogEntry] = schema.error_log  # type: ignore[assignment]  # the stubs know less
         entries = list(islice(log, MAX_FINDINGS))
-    return [_finding(root, entry) for entry in entries]
+    return [_finding(root, entry, language) for entry in entries]
 
 
-def finding_at(line: int, text: str) -> Finding:
+def finding_at(line: int, text: str, language: str = "en") -> Finding:
     """A finding of which only the line is known."""
-    message, value = _words(text, None)
-    return Finding(rule="XSD", location=f"line {line}", message=f"{message} (line {line})", value=value[:200])
+    message, value = _words(text, None, language)
+    message = WORDS[language]["line"].format(text=message, line=line)
+    return Finding(rule="XSD", location=f"line {line}", message=message, value=value[:200])
 
 
-def _finding(root: etree._Element, entry: etree._LogEntry) -> Finding:
+def _finding(root: etree._Element, entry: etree._LogEntry, language: str) -> Finding:
     node = _node(root, entry)
     place = xpath_of(node) if node is not None else f"line {entry.line}"
-    message, value = _words(entry.message, node)
-    return Finding(rule="XSD", location=place, message=f"{message} (line {entry.line})", value=value[:200])
+    message, value = _words(entry.message, node, language)
+    message = WORDS[language]["line"].format(text=message, line=entry.line)
+    return Finding(rule="XSD", location=place, message=message, value=value[:200])
 
 
 def _node(root: etree._Element, entry: etree._LogEntry) -> etree._Element | None:
@@ -140,54 +136,65 @@ def _node(root: etree._Element, entry: etree._LogEntry) -> etree._Element | None
     return None
 
 
-def _words(message: str, node: etree._Element | None) -> tuple[str, str]:
+def _words(message: str, node: etree._Element | None, language: str) -> tuple[str, str]:
     """libxml2's sentence in plain words, and the value that is wrong where there is one."""
+    say = WORDS[language]
     subject = _ELEMENT.search(message)
-    name = short_name(subject[1]) if subject else "the element"
+    name = short_name(subject[1]) if subject else "?"
     attribute = _ATTRIBUTE.search(message)
-    named = f"The attribute {short_name(attribute[1])} of {name}" if attribute else name
-    expected = _expected(message)
+    named = say["attribute"].format(attribute=short_name(attribute[1]), name=name) if attribute else name
+    expected = _expected(message, say)
     content = (node.text or "").strip() if node is not None and not len(node) else ""
     if "This element is not expected" in message:
-        reason = f"{name} is not allowed here"
-        return (f"{reason}; expected {expected} at this place." if expected else f"{reason}; remove it."), content
+        return _not_expected(name, node, expected, say), content
     if "Missing child element" in message:
-        return f"{name} is not complete; it still needs {expected or 'an element'}.", ""
+        return say["incomplete"].format(name=name, expected=expected or say["an element"]), ""
     if "No matching global declaration" in message:
-        known = f"{INVOICE_NS} or {CREDIT_NOTE_NS}"
-        return f"{name} is not a UBL 2.1 document; the root is Invoice or CreditNote in the namespace {known}.", ""
+        return say["not UBL"].format(name=name, expected=f"{INVOICE_NS} | {CREDIT_NOTE_NS}"), ""
     if "is required but missing" in message:
-        return f"{named} is missing; add it.", ""
+        return say["needs attribute"].format(named=named), ""
     if attribute and "is not allowed" in message:
-        return f"{named} is not allowed; remove it.", ""
+        return say["no attribute"].format(named=named), ""
     if "Character content" in message:
-        return f"{name} may hold elements only, but there is text in it; remove the text.", content
+        return say["no text"].format(name=name), content
     if "Element content is not allowed" in message:
-        return f"{name} may hold text only, but there are elements in it.", ""
+        return say["no elements"].format(name=name), ""
     wrong = _VALUE.search(message)
     if wrong:
         kind = (wrong[2] or "").rpartition(":")[2].rpartition("}")[2] or _kind_by_name(name)
-        return f"{named} has the value “{wrong[1][:80]}”, but must be {_KINDS.get(kind, kind)}.", wrong[1]
+        sentence = say["value"] if wrong[1].strip() else say["empty"]
+        return sentence.format(named=named, value=wrong[1][:80], kind=say.get(kind, kind)), wrong[1]
     if "[facet" in message:
-        return f"{named} has a value that is not allowed: {message.partition('] ')[2]}", content
-    return _NAME.sub(lambda match: short_name(match[0]), message), content
+        return say["facet"].format(named=named, value=message.partition("] ")[2]), content
+    return say["other"].format(name=name, value=_NAME.sub(lambda match: short_name(match[0]), message)), content
+
+
+def _not_expected(name: str, node: etree._Element | None, expected: str, say: Mapping[str, str]) -> str:
+    """Why an element is not allowed where it stands, as far as the schema files tell."""
+    why = None if node is None else schema_order.misplaced(node, _schema_folder())
+    parent = None if node is None else node.getparent()
+    if why is not None and parent is not None:
+        other = short_name(why.other) if why.other else ""
+        words = {"name": name, "parent": short_name(parent.tag), "other": other, "expected": other}
+        return say[why.sentence].format(**words, count=why.count, most=why.most)
+    return say["expected" if expected else "remove"].format(name=name, expected=expected)
 
 
 def _kind_by_name(name: str) -> str:
     """The kind of value that libxml2 does not name, from the last word of the element's name."""
-    return "decimal" if name.endswith(("Amount", "Quantity", "Percent", "Numeric", "Rate")) else "a value of its type"
+    return "decimal" if name.endswith(("Amount", "Quantity", "Percent", "Numeric", "Rate")) else "its type"
 
 
-def _expected(message: str) -> str:
+def _expected(message: str, say: Mapping[str, str]) -> str:
     """The element names that libxml2 lists as expected, as ``one of A, B or C``; at most eight of them."""
     found = _EXPECTED.search(message)
     if not found:
         return ""
     names = [short_name(part) for part in found[1].split(", ") if not part.startswith("##")]
     if not names:
-        return "another element"
+        return say["another"]
     if len(names) == 1:
         return names[0]
     if len(names) > 8:
-        return f"one of {', '.join(names[:8])} (or {len(names) - 8} others)"
-    return f"one of {', '.join(names[:-1])} or {names[-1]}"
+        return say["or others"].format(names=", ".join(names[:8]), count=len(names) - 8)
+    return say["one of"].format(names=", ".join(names[:-1]), last=names[-1])

@@ -78,7 +78,7 @@ def read_accepted(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
 
 def _checked(octets: bytes, root: etree._Element, book: Rulebook | None, reject: bool) -> tuple[Facts, Verdict | None]:
     if is_invoice(root):
-        findings = schema.check(octets, root)
+        findings = schema.check(octets, root, language=book.language if book else "en")
         if findings:
             raise refusal(*findings)
     verdict = book.verdict(octets, root, checked=True) if book else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from gateway.security import safexml
 from gateway.ubl import schema
+from gateway.ubl.schema_order import MAX_SIBLINGS
+from gateway.ubl.schema_words import WORDS
 from tests.ubl.ubl_parts import changed
 
 
@@ -44,7 +47,7 @@ def test_findings_of_the_corpus_name_places_that_exist(corpus: Path, truth: dict
             "<cbc:DueDate>2026-12-20</cbc:DueDate>",
             "<cbc:DueDay>x</cbc:DueDay>",
             "/Invoice/cbc:DueDay",
-            ["is not allowed here; expected one of", "cbc:DueDate"],
+            ["does not belong in Invoice", "is cbc:DueDate meant?"],
         ),
         (
             '<cbc:PayableAmount currencyID="SEK">',
@@ -65,6 +68,71 @@ def test_findings_say_what_where_and_how_to_mend(
     assert all(word in findings[0].message for word in words), findings[0].message
     assert "line" in findings[0].message
     assert "{urn" not in findings[0].message
+
+
+ID = "<cbc:ID>202611870</cbc:ID>"
+ISSUED = "<cbc:IssueDate>2026-11-20</cbc:IssueDate>"
+DUE = "<cbc:DueDate>2026-12-20</cbc:DueDate>"
+
+
+@pytest.mark.parametrize(
+    ("changes", "english", "swedish"),
+    [
+        (
+            ((ID, ""), (ISSUED, ISSUED + ID)),
+            "cbc:IssueDate must not come before",
+            "cbc:IssueDate får inte komma före",
+        ),
+        (
+            ((DUE, ""), ("</cac:AccountingSupplierParty>", "</cac:AccountingSupplierParty>" + DUE)),
+            "cbc:DueDate stands in the wrong place: move it before cbc:InvoiceTypeCode, as the schema orders Invoice",
+            "cbc:DueDate står på fel plats: flytta det före cbc:InvoiceTypeCode",
+        ),
+        (((DUE, DUE * 2),), "cbc:DueDate stands 2 times in Invoice, allowed is 1", "står 2 gånger i Invoice, högst 1"),
+        (((ISSUED, ""),), "cbc:IssueDate is missing: cbc:DueDate must not", "cbc:IssueDate saknas: cbc:DueDate får"),
+        (((DUE, DUE + "<cbc:CityName>A</cbc:CityName>"),), "cbc:CityName does not belong in Invoice", "hör inte hemma"),
+        (
+            (("<cbc:PriceAmount", "<cbc:IssueDate>2026-01-01</cbc:IssueDate><cbc:PriceAmount"),),
+            "does not belong in cac:Price; remove it, or move it to where it belongs: Invoice",
+            "flytta det dit det hör: Invoice",
+        ),
+        (
+            (("2026-12-20", ""),),
+            "cbc:DueDate is empty, but must be a date",
+            "cbc:DueDate är tomt, men ska vara ett datum",
+        ),
+        ((("2026-12-20", "20.12.26"),), "has the value “20.12.26”", "har värdet ”20.12.26”, men ska vara ett datum"),
+        (((' currencyID="SEK"', ""),), "The attribute currencyID of", "Attributet currencyID på"),
+    ],
+)
+def test_why_an_element_is_not_allowed_is_said_in_both_languages(
+    network: bytes, changes: tuple[tuple[str, str], ...], english: str, swedish: str
+) -> None:
+    text = network.decode()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    for language, words in (("en", english), ("sv", swedish)):
+        messages = [finding.message for finding in schema.check(text.encode(), language=language)]
+        assert any(words in message for message in messages), messages
+        assert ("(rad " in messages[0]) == (language == "sv")
+
+
+def test_every_sentence_stands_in_every_language() -> None:
+    slots = {
+        language: {key: sorted(re.findall(r"{(\w+)}", text)) for key, text in table.items()}
+        for language, table in WORDS.items()
+    }
+    assert slots["en"] == slots["sv"]
+
+
+def test_an_element_behind_very_many_others_is_not_searched_for(network: bytes) -> None:
+    """What libxml2 says must do, so that a large broken document costs no more than its check."""
+    note = b"<cbc:Note>x</cbc:Note>"
+    before, after = network.split(b"<cbc:DocumentCurrencyCode", 1)
+    bad = before + note * (MAX_SIBLINGS + 1) + b"<cbc:DueDate>2026-12-20</cbc:DueDate><cbc:DocumentCurrencyCode" + after
+    [finding] = schema.check(bad)
+    assert "cbc:DueDate is not allowed here; expected one of" in finding.message
 
 
 def test_a_missing_element_is_named(network: bytes) -> None:

@@ -96,7 +96,7 @@ class Rulebook:
         """Schema first (unless ``checked``), which stops; then the rules. Raises as :meth:`judge`."""
         if not is_invoice(root):
             return Verdict()
-        found = [] if checked else schema.check(octets, root)
+        found = [] if checked else schema.check(octets, root, language=self.language)
         if found:
             return Verdict(packs=(SCHEMA,), findings=tuple(found), count=len(found), valid=False)
         judgement = self.judge(root, profile)
