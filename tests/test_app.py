@@ -102,5 +102,5 @@ async def test_a_removal_that_broke_off_can_be_repeated(market: Market, monkeypa
             assert (way.complete, way.problem) == (False, "disk full")
             assert await node.store.participant(OURS)  # whoever still finds it gets an answer
         assert (await node.unpublish(FIRST_ACCOUNT, OURS)).complete
-        assert await node.store.participants(FIRST_ACCOUNT) == []
+        assert OURS not in {one.id for one in await node.store.participants(FIRST_ACCOUNT)}
         assert OURS.value.encode() not in market.zone_file.read_bytes()

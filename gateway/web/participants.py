@@ -16,6 +16,7 @@ from gateway.model.migration_keys import check_key, new_key
 from gateway.model.registration import STAGES, Registration, Stage
 from gateway.model.schemes import read_own
 from gateway.model.services import services_of
+from gateway.model.status import is_provider
 from gateway.model.view import moment
 from gateway.web.answers import answer, page_of
 from gateway.web.auth import account_of
@@ -53,7 +54,9 @@ class Participants:
         no_query(request)
         account, store = account_of(request), self.gateway.store
         ways = {way.participant: way for way in await store.registrations(account)}
-        return page_of([show(p, ways.get(p.id)) for p in await store.participants(account)])
+        # We ourselves, who only take status messages, are no company of the account.
+        ours = [one for one in await store.participants(account) if not is_provider(one.id)]
+        return page_of([show(one, ways.get(one.id)) for one in ours])
 
     async def show(self, request: web.Request) -> web.Response:
         """One participant of the account."""

@@ -227,7 +227,7 @@ async def _told(ours: Exchange, octets: bytes, *, id: str = "t@b", seat: str = "
         created="2026-11-25T12:00:00Z",
         **asked,
     )
-    await ours.inbound.receive(replace(received, document=octets, envelope=envelope, facts=None), b"receipt")
+    await ours.inbound.receive(replace(received, document=octets, envelope=envelope, summary=None), b"receipt")
     await ours.settle()
     message = await ours.store.find_received(seat, received.message_id)
     assert message is not None

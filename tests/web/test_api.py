@@ -275,7 +275,9 @@ async def test_the_description_names_every_call_and_every_kind_of_refusal(site: 
 
 
 async def test_the_description_shows_the_document_object_and_a_problem_as_they_are(site: Site) -> None:
-    document, problem = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", read_description(), re.DOTALL))
+    document, _, problem = (
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", read_description(), re.DOTALL)
+    )
     made = (await site.submit(invoice())).json
     refused = (await site.submit(b"<a/>")).json
     assert list(document) == list(made)

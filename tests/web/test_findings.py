@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 
 from gateway.model.lifecycle import Event
+from gateway.web.home import read_description
 from tests.web.conftest import Network, Site, invoice
 
 
@@ -47,6 +50,15 @@ async def test_the_status_of_the_other_side_is_shown(site: Site, network: Networ
     await site.gateway.store.record(message, Event(name="Rejected", reason="MLS RE", detail=detail))
     (status,) = (await site.get(f"/v1/documents/{document}/findings")).json["statuses"]
     assert (status["event"], status["code"], status["text"], status["status"]) == ("Rejected", "RE", "no", "m1")
+
+
+async def test_the_description_shows_the_verdict_as_it_is(site: Site) -> None:
+    wrong = invoice().replace(b">1250.00</cbc:TaxInclusiveAmount", b">1251.00</cbc:TaxInclusiveAmount")
+    document = (await site.submit(wrong)).json["id"]
+    made = (await site.get(f"/v1/documents/{document}/findings")).json
+    shown = json.loads(re.findall(r"```json\n(.*?)```", read_description(), re.DOTALL)[1])
+    assert list(shown) == list(made)
+    assert list(shown["findings"][0]) == list(made["findings"][0])
 
 
 async def test_strangers_find_nothing(site: Site) -> None:
