@@ -39,11 +39,10 @@ from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.ping import Ping
-from gateway.exchange.provider import asked_of, join, provider_of
+from gateway.exchange.provider import asked_of, join, make_statuses
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import open_rules
-from gateway.exchange.status import Statuses
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
 from gateway.files.spool import AT_ONCE
@@ -182,16 +181,7 @@ async def open_gateway(
         )
         breakers = Breakers()
         message_id = partial(_new_message_id, config.operator.seat_id)
-        provider = provider_of(config)
-        statuses = Statuses(
-            store=store,
-            clock=clock,
-            retry=retry,
-            own=provider,
-            send=config.mls.send,
-            country=config.operator.country,
-            message_id=message_id,
-        )
+        statuses = make_statuses(config, store=store, clock=clock, retry=retry, message_id=message_id)
         outbound = Outbound(
             store=store,
             lookup=lookup,
@@ -205,7 +195,7 @@ async def open_gateway(
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
             breakers=breakers,
-            mls=asked_of(config, provider),
+            mls=asked_of(config),
         )
         inbound = Inbound(
             store=store,
@@ -250,8 +240,7 @@ async def open_gateway(
             directory=await stack.enter_async_context(open_listing(config)),
             immediate=not config.smp.sml_url,
         )
-        if config.mls.receive and config.smp.enabled and provider is not None:
-            await join(registrar, config, provider, FIRST_ACCOUNT)
+        await join(registrar, config, FIRST_ACCOUNT)
         publisher = parts.smp and Publisher(
             identity=parts.smp,
             smp_url=smp_url(config),

@@ -6,15 +6,19 @@ Source: Peppol Service Provider Identification Scheme 1.0, Message Level Status 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.exchange.registrar import Registrar
-from gateway.model.identifiers import AccountId, ParticipantId
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.status import Statuses
+from gateway.model.identifiers import AccountId, MessageId, ParticipantId
 from gateway.model.message import Participant
 from gateway.model.registration import Stage
 from gateway.model.services import MLS, MLS_PROCESS
 from gateway.model.status import provider_of_seat
+from gateway.ports import Clock, Store
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +30,24 @@ def provider_of(config: Config) -> ParticipantId | None:
     return provider_of_seat(config.operator.seat_id)
 
 
-def asked_of(config: Config, provider: ParticipantId | None) -> tuple[str, str]:
+def make_statuses(
+    config: Config, *, store: Store, clock: Clock, retry: RetryPolicy, message_id: Callable[[], MessageId]
+) -> Statuses:
+    """Both directions of the Message Level Status, as configured."""
+    return Statuses(
+        store=store,
+        clock=clock,
+        retry=retry,
+        own=provider_of(config),
+        send=config.mls.send,
+        country=config.operator.country,
+        message_id=message_id,
+    )
+
+
+def asked_of(config: Config) -> tuple[str, str]:
     """MLS_TO and MLS_TYPE of our envelopes. Without them others tell us of failures, at our seat's own id."""
+    provider = provider_of(config)
     if provider is None:
         return "", ""
     if config.mls.ask == "always":
@@ -35,8 +55,11 @@ def asked_of(config: Config, provider: ParticipantId | None) -> tuple[str, str]:
     return provider.value if config.mls.provider_id else "", ""
 
 
-async def join(registrar: Registrar, config: Config, provider: ParticipantId, account: AccountId) -> None:
-    """Bring us onto the network as a participant of this account that takes status messages, unless we are there."""
+async def join(registrar: Registrar, config: Config, account: AccountId) -> None:
+    """Bring us onto the network as a participant of this account that takes status messages, if that is wanted."""
+    provider = provider_of(config)
+    if provider is None or not (config.mls.receive and config.smp.enabled):
+        return
     ours = Participant(
         id=provider,
         account=account,

@@ -64,7 +64,9 @@ async def place(tmp_path: Path, files: Path) -> AsyncIterator[Place]:
         await stack.enter_async_context(serve_sml(sml, market.sml))
         gateways = []
         for member in market.members:
-            gateway = await stack.enter_async_context(open_gateway(load(member.config, {"GATEWAY__MLS__RECEIVE": "false"})))
+            gateway = await stack.enter_async_context(
+                open_gateway(load(member.config, {"GATEWAY__MLS__RECEIVE": "false"}))
+            )
             sites = await stack.enter_async_context(AsyncExitStack())
             await open_sites(gateway, sites)
             gateways.append(gateway)
