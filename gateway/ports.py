@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
-from gateway.model.lifecycle import Event, State
+from gateway.model.lifecycle import Event
 from gateway.model.message import (
-    Direction,
     Evidence,
     Message,
     Outgoing,
@@ -24,6 +23,7 @@ from gateway.model.message import (
     PayloadKind,
     TimelineEntry,
 )
+from gateway.model.message import Filter as Filter
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.model.relation import Endpoint, Reachable, Unreachable
@@ -174,21 +174,6 @@ class Added:
     """False when an earlier document has the same key but another fingerprint."""
     receipt: bytes = b""
     """Inbound: the stored receipt, to be sent byte for byte."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which documents a list shows. Empty fields do not narrow."""
-
-    direction: Direction | None = None
-    states: tuple[State, ...] = ()
-    query: str = ""
-    """Matched against number, names, participants, ids."""
-    unacknowledged: bool = False
-    idle: bool = False
-    """Only what no worker has still to do something with."""
-    limit: int = 50
-    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,3 +200,18 @@ class Participant:
     document_types: tuple[tuple[str, str], ...] = ()
     """(document type, process) pairs that it takes; empty = the billing documents."""
     created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which documents a list shows. Empty fields do not narrow."""
+
+    direction: Direction | None = None
+    states: tuple[State, ...] = ()
+    query: str = ""
+    """Matched against number, names, participants, ids."""
+    unacknowledged: bool = False
+    idle: bool = False
+    """Only what no worker has still to do something with."""
+    limit: int = 50
+    cursor: str = ""
