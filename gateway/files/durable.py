@@ -48,12 +48,12 @@ def write_durably(path: Path, octets: bytes | Iterable[bytes], *, mode: int = 0o
     _flush_directory(path.parent)
 
 
-def make_directory(path: Path) -> None:
+def make_directory(path: Path, *, mode: int = 0o777) -> None:
     """Make a directory with its parents, each of them durable. It may be there already."""
     missing = [path]
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
     for made in missing:
         _flush_directory(made.parent)
 

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
+from gateway.files import make_directory
 from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
@@ -75,7 +76,7 @@ def database_path(url: str, base: Path) -> Path:
 def make_folder(path: Path, key: str) -> None:
     """Make a folder that only we may read and check that it can be written; raises ``ConfigurationError``."""
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(path, mode=0o700)  # a power cut must not take the folder with all that was accepted into it
     except FileExistsError:
         text = f"the folder {path} cannot be made: a file has that name; remove it or name another folder"
         raise ConfigurationError([(key, text)]) from None

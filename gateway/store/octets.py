@@ -38,6 +38,8 @@ _OFF_THE_LOOP: Final = 1024 * 1024
 _PACKED_ALREADY: Final = (b"\x1f\x8b", b"PK\x03\x04", b"%PDF")
 _SHARED: Final = (".smp", ".lookup")
 """A search and the answer of an SMP are the proof of many documents, one after another."""
+_NAMED: Final = set[Path]()
+"""Folders whose names this process has seen onto the disk; 256 at most below each payload folder."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
@@ -227,10 +229,14 @@ def _link_durably(source: Path, path: Path) -> None:
 
 
 def _folder_of(path: Path) -> Path:
+    """The folder, whose own name is on the disk: a run that was killed, or another thread, may not be that far."""
     folder = path.parent
     if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _NAMED.discard(folder)
+    if folder not in _NAMED:
         _fsync(folder.parent)
+        _NAMED.add(folder)
     return folder
 
 

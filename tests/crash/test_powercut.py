@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.model.identifiers import DocumentId
+from gateway.model.message import PayloadKind
+from gateway.store.octets import Folder
 from tests.crash.campaign import random_kills
 from tests.crash.power import missing, mounted
+from tests.store.store_parts import EXEMPEL, StillClock, opened
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 WRITES = 40
+_CHILD = Path(__file__).parents[1] / "store" / "crash_child.py"
 _SQLITE = """
 import os, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1] + "/t.db", isolation_level=None)
@@ -106,6 +111,33 @@ async def test_a_rename_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
             await disk.cut(seed)
             seen.add(await asyncio.to_thread((disk.path / "old").read_bytes))
         assert seen == {b"first", b"second"}
+
+
+async def test_a_store_in_new_folders_keeps_what_it_promised_at_its_first_start(tmp_path: Path) -> None:
+    async with mounted(tmp_path / "disk") as disk:
+        place = disk.path / "new" / "node"
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(_CHILD), str(place), "1"), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        said = [(await child.stdout.readline()).decode().split() for _ in range(30)]
+        child.kill()
+        await child.wait()
+        await disk.cut()
+        async with opened(place, StillClock()) as store:
+            for _, name in said[1:]:  # the first says that it is ready
+                assert (await store.get(EXEMPEL, DocumentId(name))).id == name
+                assert await store.payload(DocumentId(name), PayloadKind.DOCUMENT)
+
+
+async def test_a_folder_that_a_killed_run_left_unsynced_is_made_durable_by_the_next(tmp_path: Path) -> None:
+    async with mounted(tmp_path / "disk") as disk:
+        octets = [os.urandom(100_000) for _ in range(3)]
+        for each in octets:  # made, and killed before the fsync of the folder above
+            await asyncio.to_thread((disk.path / hashlib.sha256(each).hexdigest()[:2]).mkdir, exist_ok=True)
+        kept = [await Folder(disk.path).keep(each, "d1.document") for each in octets]
+        await disk.cut()
+        assert [await Folder(disk.path).fetch(each) for each in kept] == octets
 
 
 async def test_no_promise_is_lost_with_the_power(tmp_path: Path) -> None:
