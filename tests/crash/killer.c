@@ -69,3 +69,5 @@ int renameat(int x, const char *a, int y, const char *b) { REAL(int, renameat, i
 int unlink(const char *p) { REAL(int, unlink, const char *); return strikes() ? -1 : real(p); }
 int unlinkat(int d, const char *p, int f) { REAL(int, unlinkat, int, const char *, int); return strikes() ? -1 : real(d, p, f); }
 int mkdir(const char *p, mode_t m) { REAL(int, mkdir, const char *, mode_t); return strikes() ? -1 : real(p, m); }
+int link(const char *a, const char *b) { REAL(int, link, const char *, const char *); return strikes() ? -1 : real(a, b); }
+int linkat(int x, const char *a, int y, const char *b, int f) { REAL(int, linkat, int, const char *, int, const char *, int); return strikes() ? -1 : real(x, a, y, b, f); }

@@ -26,9 +26,11 @@ from tests.crash.world import World, open_world
 _SOURCE = Path(__file__).with_name("killer.c")
 _LAYOUT = struct.Struct("4q")
 _MOST = 400
+_FILE, _LARGE = 120_000, 1_600_000
+"""Octets attached: the payload is a file; the document is never in memory."""
 _RUN_SECONDS = 150
 """A step whose result could not be written is taken up again when its lease of 60 seconds has run out."""
-FLOWS = ("receive", "deliver", "send", "mail", "letter", "start")
+FLOWS = ("receive", "receive large", "deliver", "submit", "send", "send large", "mail", "letter", "start")
 
 
 @dataclass(slots=True)
@@ -130,6 +132,9 @@ async def _run(world: World, load: Load, flow: str) -> None:
     """One document from its beginning to its end."""
     flows: dict[str, Callable[[], Awaitable[object]]] = {
         "receive": load.send_message,
+        "receive large": lambda: load.send_message(_LARGE),
+        "submit": lambda: load.hand_in("network", _FILE),
+        "send large": lambda: load.hand_in("network", _LARGE),
         "deliver": load.fetch,
         "send": lambda: load.hand_in("network"),
         "mail": lambda: load.hand_in("email"),

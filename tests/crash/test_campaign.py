@@ -57,7 +57,7 @@ def test_the_pieces_of_a_campaign_add_up(tmp_path: Path) -> None:
     assert any("x has a receipt" in line for line in summary.table([*pieces, lost]))
 
 
-@pytest.mark.parametrize(("fault", "step"), [(0, 31), (errno.EIO, 41), (errno.ENOSPC, 43)])
+@pytest.mark.parametrize(("fault", "step"), [(0, 47), (errno.EIO, 61), (errno.ENOSPC, 67)])
 async def test_no_durable_call_may_be_the_last_one_or_fail_at_the_cost_of_a_promise(
     tmp_path: Path, fault: int, step: int
 ) -> None:
