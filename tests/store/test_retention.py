@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_parts import EXEMPEL, StillClock, outgoing, plain_sqlite
+from store_parts import EXEMPEL, StillClock, outgoing, plain
 
 from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
@@ -39,8 +39,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def count(folder: Path, query: str) -> int:
-    with plain_sqlite(folder) as plain:
-        return int(plain.execute(query).fetchone()[0])
+    return int(plain(folder, query)[0][0])
 
 
 async def test_only_what_has_ended_and_is_old_enough_is_erased(
@@ -80,8 +79,7 @@ async def test_a_repeat_is_known_until_the_key_goes_and_then_a_tombstone_stays(
         await store.get(EXEMPEL, sent)
     for table in ("message", "event", "payload", "evidence"):
         assert count(tmp_path, f"SELECT count(*) FROM {table}") == 0, table
-    with plain_sqlite(tmp_path) as plain:
-        assert plain.execute("SELECT id, state FROM tombstone").fetchall() == [(sent, "SENT")]
+    assert [tuple(row) for row in plain(tmp_path, "SELECT id, state FROM tombstone")] == [(sent, "SENT")]
     after = (await store.operation.ledger()).events
     assert {name: after[name] for name in before.events} == before.events  # counters never go back
 
@@ -103,9 +101,14 @@ async def test_what_is_held_stays_and_a_document_can_be_erased_by_word(
     assert (message.seller_name, message.buyer_name, message.number, message.amount) == ("", "", "", None)
     assert message.message_id and message.sha256 and message.state == "SENT"
     assert await store.evidence(EXEMPEL, sent) == []
-    with plain_sqlite(tmp_path) as plain:
-        dump = "\n".join(line for line in plain.iterdump() if sent in line)
-        actions = plain.execute("SELECT action, message FROM audit ORDER BY number").fetchall()
+    about = (
+        "message WHERE id = ?",
+        "event WHERE message = ?",
+        "payload WHERE message = ?",
+        "evidence WHERE message = ?",
+    )
+    dump = str([tuple(row) for table in about for row in plain(tmp_path, f"SELECT * FROM {table}", sent)])
+    actions = [tuple(row) for row in plain(tmp_path, "SELECT action, message FROM audit ORDER BY number")]
     assert NAME.decode() not in dump and "Exempel" not in dump
     assert actions == [("held", sent), ("released", sent), ("erased", sent)]
     with pytest.raises(NotFound):

@@ -86,7 +86,7 @@ async def test_a_file_that_is_not_our_database_is_left_as_it_is(
     assert make is _of_another_program or file.read_bytes() == octets
 
 
-@pytest.mark.parametrize(("version", "words"), [(0, "gateway db upgrade"), (99, "newer program")])
+@pytest.mark.parametrize(("version", "words"), [(1, "gateway db upgrade"), (99, "newer program")])
 async def test_a_schema_of_another_version(tmp_path: Path, clock: StillClock, version: int, words: str) -> None:
     async with opened(tmp_path, clock):
         pass
@@ -98,4 +98,4 @@ async def test_a_schema_of_another_version(tmp_path: Path, clock: StillClock, ve
 async def test_a_sqlite_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database.sqlite3, "sqlite_version_info", (3, 34, 1))
     assert "too old" in await refused(tmp_path)
-    assert not (tmp_path / "var").exists()
+    assert not (tmp_path / "var/gateway.db").exists()
