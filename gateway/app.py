@@ -41,6 +41,7 @@ from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.ping import Ping
 from gateway.exchange.provider import asked_of, join, make_statuses
 from gateway.exchange.registrar import Registrar
+from gateway.exchange.responses import Responses
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import open_rules
 from gateway.exchange.worker import Worker
@@ -181,6 +182,7 @@ async def open_gateway(
         )
         breakers = Breakers()
         message_id = partial(_new_message_id, config.operator.seat_id)
+        responses = Responses(store=store, clock=clock, country=config.operator.country)
         statuses = make_statuses(config, store=store, clock=clock, retry=retry, message_id=message_id)
         outbound = Outbound(
             store=store,
@@ -206,6 +208,7 @@ async def open_gateway(
             rules=rules,
             breakers=breakers,
             statuses=statuses,
+            responses=responses,
         )
         worker = Worker(
             store=store,

@@ -24,6 +24,8 @@ from gateway.errors import (
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
+from gateway.exchange.responses import Responses
+from gateway.exchange.responses import verdict as response_verdict
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import DocumentRules, as_detail
 from gateway.exchange.status import STATUS_TYPES, Statuses
@@ -43,7 +45,7 @@ from gateway.model.message import (
     TimelineEntry,
 )
 from gateway.model.octets import Octets, Spooled, sha256_of, size_of
-from gateway.model.services import MLR, MLS, serves
+from gateway.model.services import INVOICE_RESPONSE, MLR, MLS, serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Repeatable, Store
 from gateway.ubl import invoice, large
@@ -83,6 +85,8 @@ class Inbound:
     breakers: Breakers = field(default_factory=Breakers)
     statuses: Statuses | None = None
     """What the sender's access point is told, and what others tell of our documents; None: nothing."""
+    responses: Responses | None = None
+    """Where the responses of other companies to our invoices are noted."""
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
@@ -142,12 +146,20 @@ class Inbound:
             return await self.statuses.read(message)
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
         policy = self.rules.incoming_of(message.account)
-        verdict = None if policy == "off" else await self.rules.judges.verdict(octets)
+        answers = message.document_type == str(INVOICE_RESPONSE) and isinstance(octets, bytes)
+        if policy == "off":
+            verdict = None
+        elif answers and isinstance(octets, bytes):
+            verdict = response_verdict(octets)
+        else:
+            verdict = await self.rules.judges.verdict(octets)
         by_hand = (message.queued_since or message.created) > message.created
         if verdict is not None and policy == "reject" and not verdict.valid and not by_hand:
             return await self._kept_back(message, octets, verdict)
         if message.document_type == str(MLR) and self.statuses is not None and isinstance(octets, bytes):
             await self.statuses.note(message, octets)
+        if answers and self.responses is not None and isinstance(octets, bytes):
+            await self.responses.note(message, octets)
         return self._told(await self._hand_on(message, octets), verdict)
 
     async def _kept_back(self, message: Message, octets: Octets, verdict: Verdict) -> Outcome:

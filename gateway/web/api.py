@@ -24,6 +24,7 @@ from gateway.web.home import Home
 from gateway.web.inbox import Inbox
 from gateway.web.operation import Operating
 from gateway.web.participants import Participants
+from gateway.web.responses import Responses
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -44,6 +45,7 @@ def application(gateway: Gateway) -> web.Application:
     for part in (
         documents,
         Findings(gateway),
+        Responses(gateway, intake),
         Contents(gateway),
         Inbox(gateway),
         Participants(gateway, intake),

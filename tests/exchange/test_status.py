@@ -325,3 +325,43 @@ async def test_a_kill_between_the_two_records_notes_the_status_once(
     await ours.settle()
     assert (await ours.now(status)).state is State.DELIVERED
     assert [entry.event for entry in await ours.events(sent)].count("Rejected") == 1
+
+
+async def test_a_response_to_our_invoice_is_noted_there_judged_by_its_own_rules_and_handed_on(ours: Exchange) -> None:
+    from gateway.exchange.responses import Responses
+    from gateway.model.services import INVOICE_RESPONSE, INVOICE_RESPONSE_PROCESS
+    from gateway.model.status import Correspondent, InvoiceResponse, ResponseCode
+    from gateway.ubl import invoice_response
+
+    responses = Responses(store=ours.store, clock=ours.clock, country="SE")
+    ours.inbound = ours.worker.inbound = replace(ours.inbound, responses=responses)
+    sent = await _sent(ours)
+    buyer, seller = ParticipantId(sent.receiver), ParticipantId(sent.sender)
+    taken = ((str(INVOICE_RESPONSE), str(INVOICE_RESPONSE_PROCESS)),)
+    await ours.store.save_participant(Participant(id=seller, account=ACCOUNT, document_types=taken))
+    octets = invoice_response.write(
+        InvoiceResponse(
+            id="r",
+            issued="2026-11-25",
+            sender=Correspondent(endpoint=buyer, name="B"),
+            receiver=Correspondent(endpoint=seller, name="S"),
+            code=ResponseCode.AP,
+            number=sent.number,
+        )
+    )
+    envelope = replace(
+        _received(ours.clock).envelope,
+        sender=buyer,
+        receiver=seller,
+        document_type=INVOICE_RESPONSE,
+        process=INVOICE_RESPONSE_PROCESS,
+    )
+    received = replace(_received(ours.clock, id="ir@b"), document=octets, envelope=envelope, summary=None)
+    await ours.inbound.receive(received, b"receipt")
+    await ours.settle()
+    last = (await ours.events(sent))[-1]
+    assert (last.event, last.detail["response"]["code"]) == ("Noted", "AP")  # type: ignore[index]
+    message = await ours.store.find_received("POP000009", MessageId("ir@b"))
+    assert message is not None and message.state is State.DELIVERED
+    assert "valid by peppol-invoice-response 3" in (await ours.events(message))[-1].reason
+    assert (await ours.now(sent)).state is State.SENT
