@@ -79,12 +79,12 @@ async def open_store(
     forerunner of that name had in hand is freed. Raises ``ConfigurationError`` when something cannot be used, and
     ``StoreUnavailable`` when PostgreSQL is away.
     """
-    make_folder(base / payloads, "store.payloads")
     work, bells = asyncio.Event(), Bells()
     if is_postgresql(database):
         opened = postgres_part("opening").open_postgres(database, owner, work.set)
     else:
         opened = _open_sqlite(database_path(database, base), held, owner)
+    make_folder(base / payloads, "store.payloads")
     async with opened as (transactions, reads):
         writer = Writer(transactions, partial(_tell, work, bells))
         async with _running(writer):

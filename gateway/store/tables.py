@@ -37,7 +37,7 @@ from gateway.model.registration import Goal
 
 SCHEMA_VERSION: Final = 2
 """The last step of ``migrations``."""
-MOVING_IN: Final = 0
+MOVING_IN: Final = -2
 """Stands in ``schema_version`` while ``gateway db move`` fills a store; no gateway opens it."""
 MOVED_AWAY: Final = -1
 """Stands there when everything was moved to another database; no gateway opens it, or documents would go out twice."""
