@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, insert, select, update
@@ -26,6 +25,7 @@ from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
 from gateway.store import ledger, tables
 from gateway.store.backup import no_erasing
+from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
 from gateway.store.operation_tables import duty, legal_hold, tombstone
 from gateway.store.reads import Reads
@@ -47,12 +47,12 @@ _OF_KIND: Final[dict[str, Table]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Erases; ``folder`` is that of the payloads."""
+    """Erases."""
 
     reads: Reads
     write: Write
     clock: Clock
-    folder: Path
+    payloads: Folder
 
     async def due(self, periods: Periods) -> Erased:
         """How many documents have something to erase, of each kind. Erases nothing. Raises ``StoreUnavailable``."""
@@ -65,12 +65,12 @@ class Retention:
     async def purge(self, periods: Periods, actor: str) -> Erased:
         """Erase what is older than its period. Raises ``Conflict`` while a backup is made, ``StoreUnavailable``."""
         now, counts = self.clock.now(), dict.fromkeys(_KINDS, 0)
-        with no_erasing(self.folder, erase=True):
+        with no_erasing(self.payloads.path, erase=True):
             for kind in _KINDS:
                 query = _old(kind, periods.before(kind, now)).limit(_AT_ONCE)
                 while ids := await self.reads.read(partial(_ids, query)):
                     errand = partial(_forget, kind=kind, ids=ids, now=now)
-                    await asyncio.to_thread(self._remove, await self.write(errand))
+                    await self._remove(await self.write(errand))
                     counts[kind] += len(ids)
             swept = await asyncio.to_thread(self._sweep, await self.reads.read(_named_files))
             erased = Erased(**counts)
@@ -90,23 +90,23 @@ class Retention:
         Ids, digests, states and times stay, so that a repeat is still known. Raises ``NotFound``, ``Conflict`` (it is
         not finished, or under a hold, or a backup is being made), ``StoreUnavailable``.
         """
-        with no_erasing(self.folder, erase=True):
+        with no_erasing(self.payloads.path, erase=True):
             errand = partial(_erase, id=id, actor=actor, reason=reason, now=self.clock.now())
-            await asyncio.to_thread(self._remove, await self.write(errand))
+            await self._remove(await self.write(errand))
 
     async def hold(self, id: DocumentId, actor: str, reason: str, *, on: bool) -> None:
         """Keep a document whatever its age, or let it go again. Raises ``NotFound``, ``StoreUnavailable``."""
         now = self.clock.now()
         await self.write(partial(_hold, id=id, actor=actor, reason=reason, on=on, now=now))
 
-    def _remove(self, files: Sequence[str]) -> None:
-        for file in files:
-            (self.folder / file).unlink(missing_ok=True)
+    async def _remove(self, files: Sequence[str]) -> None:
+        for file in files:  # on the disk or in a bucket
+            await self.payloads.drop(Kept(sha256="", size=0, packing="plain", octets=None, file=file))
 
     def _sweep(self, named: set[str]) -> int:
         """Remove files that no row names any more: a kill came between a commit and its files."""
         swept = 0
-        for path in self.folder.glob("[0-9a-f][0-9a-f]/*"):
+        for path in self.payloads.path.glob("[0-9a-f][0-9a-f]/*"):
             young = time.time() - path.stat().st_mtime < _SWEPT_SECONDS
             if not young and f"{path.parent.name}/{path.name}" not in named:
                 path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -61,7 +62,7 @@ class SqlStore:
         self._reads = reads
         self._payloads = payloads
         self._clock = clock
-        self.retention = Retention(reads=reads, write=self._errand, clock=clock, folder=payloads.path)
+        self.retention = Retention(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
 
     @property
@@ -76,6 +77,7 @@ class SqlStore:
     def keep_large_in(self, payloads: Folder) -> None:
         """From now on large octets lie there: a bucket, which finds those in the folder too."""
         self._payloads = payloads
+        self.retention = replace(self.retention, payloads=payloads)
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""

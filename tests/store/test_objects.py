@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_parts import outgoing
+from store_parts import StillClock, outgoing
 
 from gateway.config.sections import StoreSection
 from gateway.errors import ConfigurationError, StateError, StoreUnavailable
 from gateway.files.spool import in_memory, write_all
 from gateway.model.identifiers import DocumentId
+from gateway.model.lifecycle import Event
 from gateway.model.message import PayloadKind
 from gateway.model.octets import Spooled
+from gateway.ports import Erased, Periods
 from gateway.store import SqlStore
 from gateway.store.objects import Objects, open_objects
 from gateway.store.octets import Folder
@@ -150,3 +153,16 @@ def test_a_secret_that_others_can_read_is_refused(section: StoreSection, tmp_pat
     section.s3_secret_key_file.chmod(0o644)
     with pytest.raises(ConfigurationError, match="chmod 600"):
         open_objects(section, tmp_path)
+
+
+async def test_what_is_erased_leaves_the_bucket_too(
+    store: SqlStore, objects: Objects, server: S3Server, clock: StillClock
+) -> None:
+    store.keep_large_in(objects)
+    await store.add_once(outgoing("d1", octets=LARGE))
+    (taken,) = await store.claim("worker", 1, 60)
+    await store.record(taken, Event(name="Sent", reason="so"))
+    assert len(server.keys()) == 1
+    clock.pass_seconds(31 * 86_400)
+    assert await store.retention.purge(Periods(payloads=timedelta(days=30)), "test") == Erased(payloads=1)
+    assert server.keys() == []
