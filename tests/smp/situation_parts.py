@@ -56,6 +56,8 @@ class Situation:
     strict: bool = False
     """As in a Peppol network: https, port 443, names of the public internet."""
     revocation: Callable[[Known], object] | None = None
+    try_seconds: float = 2.0
+    """How long a DNS server may think; short only where one is to be given up."""
     silent: bool = False
     """Nobody may have been connected to over HTTP."""
     participant: ParticipantId = BUYER
@@ -95,11 +97,14 @@ async def play(situation: Situation, pki: Pki) -> Outcome:
             address = await stack.enter_async_context(serve_zone(zone_file))
             loose = not situation.strict
             fetch = await stack.enter_async_context(
-                open_fetcher(WebRules(allow_http=loose, allow_loopback=loose), Timeouts(connect=0.5, total=1.0))
+                open_fetcher(
+                    WebRules(allow_http=loose, allow_loopback=loose),
+                    Timeouts(connect=0.5, total=1.0 if situation.group == "SMP" else 8.0),
+                )
             )
             network = Network(first, second, None, clock, zone_file, address, pki)  # type: ignore[arg-type]
             servers = [await stack.enter_async_context(scripted_dns(make(network))) for make in situation.dns]
-            resolver = Resolver(servers or [address], try_seconds=0.3)
+            resolver = Resolver(servers or [address], try_seconds=situation.try_seconds)
             network.lookup = SmpLookup(fetch, resolver, pki.trust, zone=ZONE, clock=clock)
             situation.prepare(network)
             try:

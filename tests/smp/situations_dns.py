@@ -162,7 +162,16 @@ BIG = [f'{200 + number} 10 "U" "Meta:SMP" "!.*!https://no{number}.example!" .' f
 
 
 def row(name: str, verdict: str | Reason, *dns: Make, says: str = "", silent: bool = False) -> Situation:
-    return Situation(group="DNS", name=name, verdict=verdict, dns=dns, says=says, silent=silent or verdict != YES)
+    gives_up = any(word in name for word in ("silen", "garbage", "wrong", "question")) and "then" not in name
+    return Situation(
+        group="DNS",
+        name=name,
+        verdict=verdict,
+        dns=dns,
+        says=says,
+        silent=silent or verdict != YES,
+        try_seconds=0.3 if gives_up or name.startswith("silence") else 2.0,
+    )
 
 
 DNS = [
