@@ -3,6 +3,7 @@
 python -m tests.crash [--kills 300] [--seed 1] [--summary FILE]       kill -9 at random moments under load
 python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill again
 python -m tests.crash --power [--kills 100] [--summary FILE]          the same, and each time the power is cut
+python -m tests.crash --database postgresql [...]                     kills over PostgreSQL
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
 
 A long campaign runs in pieces of ``--piece`` kills, each in a market of its own and judged at its end. ``--summary``
@@ -20,8 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
+from tests import postgres_server
 from tests.crash import summary
 from tests.crash.campaign import random_kills
 from tests.crash.points import FLOWS, build, sweep
@@ -40,6 +43,7 @@ def main() -> int:
     parser.add_argument("--piece", type=int, default=500, help="kills in one market")
     parser.add_argument("--summary", type=Path, help="keep a line a piece here, and show the sum of all")
     parser.add_argument("--power", action="store_true", help="cut the power: what was not fsynced is forgotten")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where it stores")
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
     parser.add_argument("--fault", default="", help="let the call fail with this errno (EIO, ENOSPC) instead of a kill")
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
@@ -50,6 +54,13 @@ def main() -> int:
 
 def _kills(arguments: argparse.Namespace) -> int:
     what, seed = "cuts" if arguments.power else "kills", arguments.seed
+    if arguments.database == "postgresql":
+        what += ", postgresql"
+        if why := postgres_server.why_not():
+            print(f"there is no PostgreSQL here: {why}")
+            return 0
+    if arguments.power and arguments.database != "sqlite":
+        sys.exit("--power goes with SQLite only")
     if arguments.power and (why := missing()):
         print(f"power cannot be cut here: {why}")
         return 0
@@ -79,10 +90,14 @@ def run_piece(
 ) -> tuple[summary.Piece, Survivor | None]:
     """One piece in a market of its own, which is kept when a promise was broken."""
     piece, survived, began = summary.Piece(what, seed, first, kills), None, time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         place = Path(directory) / "market"
         try:
-            campaign = random_kills(place, seed, kills, first=first, progress=show, power=what == "cuts")
+            database = ""
+            if what.endswith("postgresql"):
+                database = stack.enter_context(postgres_server.running()).new_database()
+            power = what == "cuts"
+            campaign = random_kills(place, seed, kills, first=first, progress=show, power=power, database=database)
             found = asyncio.run(campaign)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):

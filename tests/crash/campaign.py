@@ -69,17 +69,21 @@ async def random_kills(
     progress: Callable[[int, str], None] = lambda *_: None,
     extra: str = "",
     power: bool = False,
+    database: str = "",
     **environment: str,
 ) -> Campaign:
     """So many times ``kill -9`` at random moments; raises ``CrashError`` when the campaign cannot go on.
 
     With ``power`` each kill is a power cut: of what was not fsynced nothing is left, or every second time some of it.
+    ``database`` is the address of an empty database, instead of SQLite.
     ``progress`` gets how many kills are done, and what there is to say.
     """
     began = time.monotonic()
     early = pages = names = 0
     killed: list[datetime] = []
-    async with open_world(directory, seed * 1_000_003 + first, extra=extra, power=power, **environment) as world:
+    async with open_world(
+        directory, seed * 1_000_003 + first, extra=extra, power=power, database=database, **environment
+    ) as world:
         load = Load(world)
         async with acting(load, peers=3, companies=3) as producers:
             for number in range(first, first + kills):

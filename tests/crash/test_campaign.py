@@ -14,6 +14,7 @@ from tests.crash.judge import Verdict, judge
 from tests.crash.load import Load
 from tests.crash.points import FLOWS, build, sweep
 from tests.crash.world import World, open_world
+from tests.postgres_server import Server
 
 
 def said(verdict: Verdict) -> str:
@@ -26,6 +27,12 @@ async def test_nothing_is_lost_or_doubled_by_kills_at_random_moments(tmp_path: P
     assert found.promises >= 6
     assert found.slowest_start <= 5
     assert found.survivor is not None and found.survivor.kills
+
+
+async def test_nothing_is_lost_or_doubled_by_kills_over_postgresql(tmp_path: Path, postgres: Server) -> None:
+    found = await random_kills(tmp_path / "market", seed=6, kills=6, database=postgres.new_database("crash"))
+    assert found.verdict.good, said(found.verdict)
+    assert found.promises >= 6
 
 
 def test_a_kill_can_be_played_again_by_its_seed_and_number() -> None:

@@ -134,12 +134,12 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, seed: int, *, extra: str = "", power: bool = False, **environment: str
+    directory: Path, seed: int, *, extra: str = "", power: bool = False, database: str = "", **environment: str
 ) -> AsyncIterator[World]:
     """Build it in ``directory``; the victim has run once, so that keys and participants are there, and is not running.
 
     ``extra`` is TOML for the victim's configuration, ``environment`` is given to its processes. With ``power`` all that
-    it stores is on a disk whose power can be cut.
+    it stores is on a disk whose power can be cut. ``database`` is the address of an empty one, instead of SQLite.
     """
     dice, ledgers = random.Random(seed), Ledgers()
     first = random.randrange(20_000, 31_000)  # two campaigns at once stay out of each other's way
@@ -151,6 +151,8 @@ async def open_world(
     # Whoever kills from outside kills whatever is in hand: no document is to blame.
     pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"\nquarantine_after = 0'
     ours.config.write_text(ours.config.read_text().replace('first_retry = "5 seconds"', pauses))
+    if database:
+        ours.config.write_text(ours.config.read_text().replace("sqlite:var/gateway.db", database))
     public = f'public_url = "http://{theirs.as4}/as4"'
     theirs.config.write_text(theirs.config.read_text().replace(public, f'public_url = "http://127.0.0.1:{front}/as4"'))
     host, _, port = theirs.as4.partition(":")
