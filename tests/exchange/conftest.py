@@ -138,8 +138,16 @@ class Exchange:
 
 
 @pytest.fixture
-async def exchange(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Exchange]:
-    async with open_store("sqlite:gateway.db", tmp_path / "payloads", clock=clock, base=tmp_path) as store:
+def database(request: pytest.FixtureRequest) -> str:
+    """The address of a new database: SQLite, where the module does not ask for both."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return str(request.getfixturevalue("postgres").new_database())
+    return "sqlite:gateway.db"
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIterator[Exchange]:
+    async with open_store(database, tmp_path / "payloads", clock=clock, base=tmp_path) as store:
         await store.first_account(ACCOUNT, "hash")
         lookup, transport = ScriptedLookup(), ScriptedTransport()
         email, letters = ScriptedChannel("email"), ScriptedChannel("print")

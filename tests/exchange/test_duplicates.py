@@ -21,6 +21,8 @@ from tests.exchange.conftest import ACCOUNT, Exchange, sample
 
 OURS = ParticipantId("0007:5567212047")
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
 
 def came(
     exchange: Exchange, id: str = "one@x", *, seat: str = "POP000009", part: bytes = b"part", instance: str = "i-1"
