@@ -180,7 +180,7 @@ async def open_gateway(
             window=config.sending.retry_for,
             ahead=lambda: timekeeping.ahead,
         )
-        breakers = Breakers()
+        breakers = Breakers(after=config.sending.rest_after)
         message_id = partial(_new_message_id, config.operator.seat_id)
         responses = Responses(store=store, clock=clock, country=config.operator.country)
         statuses = make_statuses(config, store=store, clock=clock, retry=retry, message_id=message_id)

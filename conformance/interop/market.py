@@ -56,6 +56,7 @@ key = "PSP000202.key.pem"
 retry_for = "1 hour"
 first_retry = "{pause}"
 longest_pause = "1 hour"
+rest_after = 0  # every faulty answer is asked for
 
 [print]
 kind = "folder"

@@ -147,6 +147,7 @@ class Sending:
     longest_pause: timedelta = timedelta(hours=1)
     at_once: int = 32
     quarantine_after: int = 3
+    rest_after: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

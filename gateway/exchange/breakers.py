@@ -64,6 +64,8 @@ class Breakers:
     """The breakers of all destinations that one process talks to."""
 
     seconds: Callable[[], float] = time.monotonic
+    after: int = FAILURES
+    """So many failures in a row open a breaker; 0: none ever opens."""
     _known: dict[str, _Breaker] = field(default_factory=dict)
     _reopened: list[str] = field(default_factory=list)
 
@@ -135,7 +137,7 @@ class Breakers:
         breaker.reason = str(error)
         if breaker.pause and not probed:
             return  # one that had begun before it opened
-        if probed or breaker.failures >= FAILURES:
+        if probed or 0 < self.after <= breaker.failures:
             breaker.pause = min(breaker.pause * 2, LONGEST_PAUSE) if breaker.pause else FIRST_PAUSE
             breaker.until = now + _spread(breaker.pause)
 

@@ -176,9 +176,12 @@ class Kit:
                 return f"{case.name}: taken with other content"
         else:
             allowed = case.seconds or SECONDS_PER_MB * max(1.0, len(case.body) / 1e6)
-            # What a busy machine adds is not the case's: of three readings the cheapest counts.
-            if verdict.seconds > allowed:
-                again = min(self.judge(case.content_type, case.body).seconds for _ in range(2))
+            # What a busy machine adds is not the case's: of seven readings the cheapest counts.
+            for pause in range(6):
+                if verdict.seconds <= allowed:
+                    break
+                time.sleep(pause / 4)
+                again = self.judge(case.content_type, case.body).seconds
                 verdict = replace(verdict, seconds=min(verdict.seconds, again))
             if verdict.seconds > allowed:
                 return f"{case.name}: {verdict.seconds * 1000:.0f} ms of CPU, {allowed * 1000:.0f} allowed"

@@ -159,7 +159,8 @@ async def test_a_process_is_killed_and_no_receipt_was_a_lie(tmp_path: Path, star
         await load.until(lambda: len(node.children) == 2 and victim not in node.children)
         after = len(load.receipts)
         await load.until(lambda: len(load.receipts) > after + 50)
-    assert len(load.broken) <= CALLERS, load.broken  # those whom the dead process was serving
+    # Those whom the dead process was serving, and once more who came back before its socket was gone.
+    assert len(load.broken) <= 2 * CALLERS, load.broken
     assert_kept_once(load, tmp_path)
     assert await asyncio.to_thread(node.end) == 0
 

@@ -151,3 +151,9 @@ def test_every_error_says_whose_affair_it_is() -> None:
     # What only a better document mends is never tried again; what time mends is never the document's fault.
     assert {k.__name__ for k in ours if k.failure == "business" and issubclass(k, TemporaryError)} == set()
     assert {k.__name__ for k in ours if k.failure == "remote" and not issubclass(k, TemporaryError)} == set()
+
+
+def test_none_opens_where_that_is_not_wanted() -> None:
+    breakers = Breakers(after=0)
+    fail(breakers, 50)
+    tries(breakers)
