@@ -255,10 +255,7 @@ class As4Endpoint:
 
 
 class _Signal(web.Response):
-    """A signal that answers, written in one piece: what aiohttp does for every kind of answer takes four times as long.
-
-    Only for HTTP/1.1; to others aiohttp writes it.
-    """
+    """A signal that answers, head and body in one write. Only for HTTP/1.1; to others aiohttp writes it."""
 
     def __init__(self, octets: bytes) -> None:
         super().__init__(body=octets, headers={"Content-Type": _SIGNAL_TYPE})

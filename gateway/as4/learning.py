@@ -8,6 +8,7 @@ envelope that it was made of as the whole reading did.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,7 @@ from gateway.as4.soap import Envelope, canonical
 from gateway.as4.wss.encryption import Encryption
 from gateway.as4.wss.references import canonicalization
 from gateway.as4.wss.signature import SIGNATURE, Signed
+from gateway.errors import InvalidMessage
 from gateway.security.safexml import UnsafeXml, nodes_of, parse
 
 _TAG: Final = re.compile(
@@ -85,8 +87,16 @@ def shape_of(
 ) -> Shape | None:
     """The shape of an envelope that was read whole and found good; None where it has none that could be used."""
     try:
-        return _Study(octets, envelope, content_ids, signed, limits).shape(encryption, signal, whose)
-    except (_Unlike, UnsafeXml, LookupError):
+        study = _Study(octets, envelope, content_ids, signed, limits)
+        shape = study.shape(encryption, signal, whose)
+        return shape if study.is_read_by(shape) else None
+    except (
+        _Unlike,
+        UnsafeXml,
+        InvalidMessage,
+        LookupError,
+        ValueError,
+    ):  # the message itself was good: it costs nothing
         return None
 
 
@@ -199,6 +209,21 @@ class _Study:
             media_types=() if encryption is None else tuple(encryption.media_types[c] for c in self._content_ids),
             receipt=None if signal is None else self._receipt(),
         )
+
+    def is_read_by(self, shape: Shape) -> bool:
+        """Whether the shape gives of this very envelope what the whole reading gave."""
+        values = shape.match(self._octets)
+        if values != self._values:
+            return False
+        for covered, reference in zip(shape.covered, self._signed.references, strict=True):
+            target = None if covered.target is None else covered.target.fill(values)
+            if target is not None and hashlib.sha256(target).digest() != reference.digest:
+                return False
+            if covered.spelled.fill(values).decode() != reference.text:  # what a receipt repeats
+                return False
+            if covered.is_messaging and target != self._signed.messaging:
+                return False
+        return True
 
     def _names(self, ids: dict[str, int]) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """What refers to an id or a part, outside of eb:Messaging."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from gateway.as4 import mime, soap
+from gateway.as4 import learning, mime, soap
 from gateway.as4.limits import LIMITS
 from gateway.as4.msh import Receiving, Request
-from gateway.as4.shapes import Shape, Shapes
+from gateway.as4.shapes import Form, Shape, Shapes
 from gateway.errors import GatewayError, InvalidMessage, UnreadableRequest
 from gateway.model.message import Received
 from gateway.model.signals import Receipt
@@ -214,6 +215,32 @@ def test_a_message_for_another_certificate_of_ours_is_not_recognised(world: Worl
     assert taught.read(message.soap, content_ids, receiving._demand, world.c2.der) is None
     assert taught.read(message.soap, (content_ids[0] + "x",), receiving._demand, world.c3.der) is None
     assert taught.read(message.soap, (), receiving._demand, world.c3.der) is None
+
+
+@pytest.mark.parametrize("changed", ["target", "spelled"])
+def test_a_shape_that_does_not_give_what_the_whole_reading_gave_is_not_kept(world: World, changed: str) -> None:
+    made = learning._Study._covered
+
+    def wrong(study: Any, elements: Any) -> Any:
+        first, *rest = made(study, elements)
+        return [
+            replace(
+                first, **{changed: Form((*getattr(first, changed).pieces[:-1], b"x"), getattr(first, changed).holes)}
+            ),
+            *rest,
+        ]
+
+    shapes = Shapes()
+    with mock.patch.object(learning._Study, "_covered", wrong):
+        assert isinstance(reading(world, another(world), shapes).read(), Received)
+    assert shapes.known == 0
+
+
+def test_an_envelope_that_cannot_be_studied_is_taken_all_the_same(world: World) -> None:
+    shapes = Shapes()
+    with mock.patch.object(learning, "canonicalization", side_effect=ValueError("odd")):
+        assert isinstance(reading(world, another(world), shapes).read(), Received)
+    assert shapes.known == 0
 
 
 def test_a_refused_message_teaches_nothing(world: World) -> None:
