@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ import pytest
 from gateway.security.authority import issue, new_pki
 from gateway.security.keys import Identity, load_identity
 from tests import postgres_server
+
+# Runs on one machine keep out of each other's way: a range for each process, below the system's own ports.
+os.environ["GATEWAY_MARKET_PORT"] = str(12_000 + os.getpid() * 97 % 80 * 100)
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -7,6 +7,7 @@ market only starts them all together with the DNS server of the zone.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from gateway.smp import zone
 
 ZONE: Final = "sml.test"
 FIRST_PORT: Final = 18400
+PORT_VARIABLE: Final = "GATEWAY_MARKET_PORT"
+"""Environment: where ports are looked for instead, so that two markets made at one moment do not get the same."""
 _FILE: Final = "market.json"
 MOST_GATEWAYS: Final = 20
 
@@ -77,14 +80,15 @@ def new_market(
     extra: Mapping[int, str] | None = None,
     tls: bool = False,
     sml: bool = False,
-    first_port: int = FIRST_PORT,
+    first_port: int = 0,
 ) -> Market:
     """Make the files of a market in an empty or new directory; with ``tls`` its gateways speak https to each other.
     With ``sml`` they register over SOAP at an SML, without it in a zone file that all share.
 
     ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first); ports are looked for
-    from ``first_port`` on. Raises
-    :class:`ConfigurationError` when the directory is in use or the number is out of range.
+    from ``first_port`` on (:func:`free_ports`).
+
+    Raises :class:`ConfigurationError` when the directory is in use or the number is out of range.
     """
     if not 1 <= gateways <= MOST_GATEWAYS:
         raise ConfigurationError([("--gateways", f"must be between 1 and {MOST_GATEWAYS}")])
@@ -136,9 +140,10 @@ def read_market(directory: Path) -> Market:
     return Market(directory=directory, dns=(host, int(port)), members=members, sml=sml)
 
 
-def free_ports(first: int = FIRST_PORT) -> Iterator[int]:
-    """Ports of loopback on which nobody listens now, from a fixed start so that they look alike each time."""
-    for port in range(first, 60_000):
+def free_ports(first: int = 0) -> Iterator[int]:
+    """Ports of loopback on which nobody listens now, from a fixed start so that they look alike each time: ``first``,
+    else what ``GATEWAY_MARKET_PORT`` says, else 18400."""
+    for port in range(first or int(os.environ.get(PORT_VARIABLE, FIRST_PORT)), 60_000):
         with socket.socket() as probe, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -1,151 +1,25 @@
-"""The sockets that the exchange plugs into; the adapters below and beside it fit them.
-
-Rule for every signature: an answer is a value, failing to get an answer is an exception from
-``gateway/errors.py``. Each socket has one contract test that runs over every adapter.
-"""
+"""The socket towards the store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol, runtime_checkable
+from datetime import datetime
+from typing import Final, Literal, Protocol
 
-from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, MessageId, ParticipantId, ProcessId
+from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event
-from gateway.model.message import (
-    Evidence,
-    Message,
-    Outgoing,
-    Parcel,
-    Participant,
-    PayloadKind,
-    TimelineEntry,
-)
-from gateway.model.message import Filter as Filter
+from gateway.model.message import Evidence, Filter, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
-from gateway.model.relation import Endpoint, Reachable, Unreachable
-from gateway.model.signals import Handover, Receipt
+from gateway.ports.keeping import Operation, Retention
 
 ANY_SIZE: Final = 2**63 - 1
 """Octets: more than any document has."""
 
-
 DEATHS: Final = "deaths"
 """Detail of an outcome that only put a document aside: how often somebody has died with it in hand."""
-
-
-class Clock(Protocol):
-    """Where time comes from; tests bring their own."""
-
-    def now(self) -> datetime:
-        """The present, in UTC, aware."""
-        ...
-
-
-class Lookup(Protocol):
-    """The relation search on the network."""
-
-    async def find(
-        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
-    ) -> Reachable | Unreachable:
-        """Ask whether and where the participant takes this document. Raises ``LookupUnavailable``."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A transport's success: the receipt and what was sent to earn it."""
-
-    receipt: Receipt
-    soap: bytes
-    """The SOAP envelope as sent."""
-    milliseconds: float
-
-
-class Register(Protocol):
-    """Where the network is told which SMP knows a participant: an SML, or the zone file of a private network.
-
-    A call may have been done although it raised ``RegisterUnavailable``; each may be made again without harm.
-    """
-
-    async def enter(self, participant: ParticipantId, key: str = "") -> None:
-        """Let the network find it at our SMP; with a migration key, take it over.
-
-        Raises ``Conflict`` when another SMP has it, ``RegisterRefused``, ``RegisterUnavailable``.
-        """
-        ...
-
-    async def leave(self, participant: ParticipantId) -> None:
-        """Let the network forget it. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
-        ...
-
-    async def hand_over(self, participant: ParticipantId, key: str) -> None:
-        """Let whoever brings the key take it over. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
-        ...
-
-
-class Listing(Protocol):
-    """A public directory of business cards, which reads them by itself once it is told."""
-
-    async def index(self, participant: ParticipantId) -> None:
-        """Let it read the card. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
-        ...
-
-    async def forget(self, participant: ParticipantId) -> None:
-        """Let it drop the card. Raises ``RegisterRefused``, ``RegisterUnavailable``."""
-        ...
-
-
-class Transport(Protocol):
-    """A way to another access point."""
-
-    async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send once and check the receipt.
-
-        Raises ``PeerUnavailable`` (no valid answer; ``sent`` tells if the octets may be there),
-        ``InvalidAnswer`` (an answer that proves nothing), ``PeerRefused`` (an ebMS error).
-        """
-        ...
-
-
-class Channel(Protocol):
-    """A way to somebody who is not on the network, or from us to C4."""
-
-    name: str
-    confirms: bool
-    """True when a handover means that the far side has it."""
-
-    def serves(self, parcel: Parcel) -> str:
-        """Empty text when this channel can take the parcel, else the reason why not, in one sentence."""
-        ...
-
-    async def dispatch(self, parcel: Parcel) -> Handover:
-        """Hand the parcel over; the same parcel twice is one handover.
-
-        Raises ``ChannelUnavailable`` (later) or ``ChannelRefused`` (never).
-        """
-        ...
-
-
-@runtime_checkable
-class Repeatable(Protocol):
-    """A channel that remembers what it has handed over, and can be told to do it once more."""
-
-    async def forget(self, message: Message) -> None:
-        """The next handover of this document shall reach the far side again. Raises ``ChannelUnavailable``."""
-        ...
-
-
-@runtime_checkable
-class Closable(Protocol):
-    """A channel that keeps connections."""
-
-    async def aclose(self) -> None:
-        """Close them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,77 +62,6 @@ class Queue:
     """The time of the one that has been due longest, or is due first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """What a restore has left open: what happened in between is known to others only."""
-
-    backup: datetime
-    """The moment that was restored."""
-    restored: datetime
-    source: str
-    """Name of the backup."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Periods:
-    """How long each kind of data is kept after a document has ended; None: for ever."""
-
-    payloads: timedelta | None = None
-    evidence: timedelta | None = None
-    timeline: timedelta | None = None
-    keys: timedelta | None = None
-    """The document itself with the keys by which a repeat is known."""
-
-    def before(self, kind: str, now: datetime) -> datetime | None:
-        """What is older than this is erased."""
-        period: timedelta | None = getattr(self, kind)
-        return None if period is None else now - period
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erased:
-    """Of how many documents something was erased, or would be, by kind."""
-
-    payloads: int = 0
-    evidence: int = 0
-    timeline: int = 0
-    keys: int = 0
-
-
-class Retention(Protocol):
-    """Erases what is older than its period, or one document by the operator's word."""
-
-    async def due(self, periods: Periods) -> Erased:
-        """How much there is to erase. Erases nothing."""
-        ...
-
-    async def purge(self, periods: Periods, actor: str) -> Erased:
-        """Erase what is older than its period. Raises ``Conflict`` while a backup is made."""
-        ...
-
-    async def once(self, name: str, period: str, owner: str) -> bool:
-        """Whether this process is the one that does this duty in this period."""
-        ...
-
-    async def erase(self, id: DocumentId, actor: str, reason: str) -> None:
-        """Erase the content of one finished document. Raises ``NotFound``, ``Conflict``."""
-        ...
-
-    async def hold(self, id: DocumentId, actor: str, reason: str, *, on: bool) -> None:
-        """Keep a document whatever its age, or let it go again. Raises ``NotFound``."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """What happened to all documents, counted over their timelines."""
-
-    events: Mapping[str, int]
-    """By direction and event, as ``in Received``. Rows that retention has erased are still in it."""
-    trouble: Mapping[tuple[str, str], int]
-    """Documents that wait for a person now, by direction and state."""
-
-
 class Wake(Protocol):
     """A bell: rung by the store after each commit that made work, waited for by the worker."""
 
@@ -274,38 +77,6 @@ class ChangeBell(Protocol):
 
     async def wait(self, seconds: float) -> Message | None:
         """Give the document at its next change, or None after so long."""
-        ...
-
-
-class Operation(Protocol):
-    """What a person does with the whole store."""
-
-    async def gap(self) -> Gap | None:
-        """What a restore has left open, until a person has confirmed it: then no work is given out. None otherwise."""
-        ...
-
-    async def unfinished(self, limit: int) -> Sequence[Message]:
-        """Documents on their way out, of all accounts, the oldest first."""
-        ...
-
-    async def confirm(self, actor: str, detail: dict[str, object]) -> None:
-        """A person has looked at the gap: work is given out again."""
-        ...
-
-    async def ledger(self) -> Ledger:
-        """What happened to all documents, counted. Raises ``StoreUnavailable``."""
-        ...
-
-    async def probe(self) -> None:
-        """Write something and have it on the disk. Raises ``StoreUnavailable``."""
-        ...
-
-    async def bring_near(self, longest: timedelta, lease: timedelta) -> int:
-        """Let nothing wait longer than it can have been told to: the clock was set back. Gives how many were."""
-        ...
-
-    async def operator(self) -> AccountId | None:
-        """The account of whoever runs this gateway: the first that was made."""
         ...
 
 

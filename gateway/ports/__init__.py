@@ -1,0 +1,30 @@
+"""The sockets that the exchange plugs into; the adapters below and beside it fit them.
+
+Rule for every signature: an answer is a value, failing to get an answer is an exception from
+``gateway/errors.py``. Each socket has one contract test that runs over every adapter.
+"""
+
+from gateway.model.message import Filter as Filter
+from gateway.ports.keeping import Erased as Erased
+from gateway.ports.keeping import Gap as Gap
+from gateway.ports.keeping import Ledger as Ledger
+from gateway.ports.keeping import Operation as Operation
+from gateway.ports.keeping import Periods as Periods
+from gateway.ports.keeping import Retention as Retention
+from gateway.ports.store import ANY_SIZE as ANY_SIZE
+from gateway.ports.store import DEATHS as DEATHS
+from gateway.ports.store import Added as Added
+from gateway.ports.store import Arrival as Arrival
+from gateway.ports.store import ChangeBell as ChangeBell
+from gateway.ports.store import Queue as Queue
+from gateway.ports.store import Store as Store
+from gateway.ports.store import Wake as Wake
+from gateway.ports.world import Channel as Channel
+from gateway.ports.world import Clock as Clock
+from gateway.ports.world import Closable as Closable
+from gateway.ports.world import Delivery as Delivery
+from gateway.ports.world import Listing as Listing
+from gateway.ports.world import Lookup as Lookup
+from gateway.ports.world import Register as Register
+from gateway.ports.world import Repeatable as Repeatable
+from gateway.ports.world import Transport as Transport
