@@ -5,6 +5,9 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 """
 
 from gateway.model.message import Filter as Filter
+from gateway.ports.intake import Incoming as Incoming
+from gateway.ports.intake import Intake as Intake
+from gateway.ports.intake import Taken as Taken
 from gateway.ports.keeping import Erased as Erased
 from gateway.ports.keeping import Gap as Gap
 from gateway.ports.keeping import Ledger as Ledger
