@@ -14,6 +14,9 @@ from gateway.ports.keeping import Ledger as Ledger
 from gateway.ports.keeping import Operation as Operation
 from gateway.ports.keeping import Periods as Periods
 from gateway.ports.keeping import Retention as Retention
+from gateway.ports.relations import Changes as Changes
+from gateway.ports.relations import Rejections as Rejections
+from gateway.ports.relations import Relations as Relations
 from gateway.ports.store import ANY_SIZE as ANY_SIZE
 from gateway.ports.store import DEATHS as DEATHS
 from gateway.ports.store import Added as Added

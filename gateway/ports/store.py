@@ -14,6 +14,7 @@ from gateway.model.message import Evidence, Filter, Message, Participant, Payloa
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
+from gateway.ports.relations import Relations
 
 ANY_SIZE: Final = 2**63 - 1
 """Octets: more than any document has."""
@@ -96,6 +97,11 @@ class Store(Protocol):
     @property
     def retention(self) -> Retention:
         """Erases."""
+        ...
+
+    @property
+    def relations(self) -> Relations:
+        """Counterparts, and how each is reached."""
         ...
 
     @property

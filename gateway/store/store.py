@@ -28,6 +28,7 @@ from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.reads import Reads
+from gateway.store.relations import Relations
 from gateway.store.retention import Retention
 from gateway.store.session import changed
 from gateway.store.writer import Writer
@@ -64,6 +65,7 @@ class SqlStore:
         self._clock = clock
         self.retention = Retention(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
+        self.relations = Relations(reads=reads, write=self._errand, clock=clock)
 
     @property
     def writes_waiting(self) -> int:

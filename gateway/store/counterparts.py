@@ -1,0 +1,218 @@
+"""Rows of counterparts and their numbers. Every statement names the account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.errors import Conflict, LostLease, NotFound
+from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Identifier, Origin, Role
+from gateway.model.document import PostalAddress
+from gateway.model.identifiers import AccountId
+from gateway.store import tables
+from gateway.store.relation_tables import capability, counterpart, counterpart_identifier, proposal, relation
+from gateway.store.session import Session, Statement, one_of
+from gateway.store.tables import reader
+
+PAGE_MOST: Final = 200
+_WORDS_MOST: Final = 8
+_NAMED_MOST: Final = 20
+_PLAIN: Final = (
+    "id",
+    "account",
+    "role",
+    "number",
+    "name",
+    "country",
+    "kind",
+    "address_quality",
+    "email",
+    "email_quality",
+    "language",
+    "route",
+    "preferred",
+    "acceptance",
+    "mandate",
+    "note",
+    "origin",
+    "created",
+    "updated",
+)
+_COLUMNS: Final = (*(counterpart.c[name] for name in (*_PLAIN, "names", "opt_out", "address")),)
+_NUMBERS: Final = tuple(counterpart_identifier.c[n] for n in ("scheme", "value", "origin", "issuer", "verified"))
+_KNOWN: Final = Statement(
+    select(*_COLUMNS).where(
+        counterpart.c.account == bindparam("account"),
+        counterpart.c.role == bindparam("role"),
+        counterpart.c.id.in_(
+            select(counterpart_identifier.c.counterpart).where(
+                counterpart_identifier.c.account == bindparam("of_account"),
+                counterpart_identifier.c.key.in_(one_of("keys")),
+            )
+        ),
+    ),
+    ("account", "role", "of_account", "keys"),
+)
+_OF: Final = Statement(
+    select(*_NUMBERS).where(counterpart_identifier.c.counterpart == bindparam("counterpart")), ("counterpart",)
+)
+
+
+def known_by(session: Session, account: AccountId, role: Role, keys: Sequence[str]) -> list[Counterpart]:
+    """Those that have one of these identifiers: two small statements on the hot path."""
+    rows = session.fetch(_KNOWN, (account, role.value, account, json.dumps(list(keys))))
+    found = []
+    for row in rows:
+        values = {c.name: _read(c, value) for c, value in zip(_COLUMNS, row, strict=True)}
+        numbers = [
+            {c.name: _read(c, value) for c, value in zip(_NUMBERS, number, strict=True)}
+            for number in session.fetch(_OF, (values["id"],))
+        ]
+        found.append(_counterpart(values, [Identifier(**number) for number in numbers]))
+    return found
+
+
+def find(connection: Connection, account: AccountId, which: CounterpartFilter) -> tuple[list[Counterpart], str]:
+    """A page by name. Raises ``NotFound`` for a cursor that is not ours."""
+    limit = max(1, min(which.limit, PAGE_MOST))
+    wanted = select(*_COLUMNS).where(counterpart.c.account == account)
+    if which.role is not None:
+        wanted = wanted.where(counterpart.c.role == which.role)
+    for word in which.query.casefold().split()[:_WORDS_MOST]:
+        wanted = wanted.where(counterpart.c.search.contains(word, autoescape=True))
+    if which.cursor:
+        place = select(counterpart.c.sort_name).where(
+            counterpart.c.account == account, counterpart.c.id == which.cursor
+        )
+        after = connection.execute(place).scalar_one_or_none()
+        if after is None:
+            raise NotFound("There is no such cursor", remedy="Begin again without a cursor.")
+        same = and_(counterpart.c.sort_name == after, counterpart.c.id > which.cursor)
+        wanted = wanted.where(or_(counterpart.c.sort_name > after, same))
+    wanted = wanted.order_by(counterpart.c.sort_name, counterpart.c.id).limit(limit + 1)
+    found = _with_numbers(connection, connection.execute(wanted).mappings().all())
+    return found[:limit], found[limit - 1].id if len(found) > limit else ""
+
+
+def get(connection: Connection, account: AccountId, id: CounterpartId) -> Counterpart:
+    """One of the account. Raises ``NotFound``."""
+    wanted = select(*_COLUMNS).where(counterpart.c.account == account, counterpart.c.id == id)
+    found = _with_numbers(connection, connection.execute(wanted).mappings().all())
+    if not found:
+        raise NotFound("There is no such counterpart in this account")
+    return found[0]
+
+
+def numbered(connection: Connection, account: AccountId, role: Role, numbers: Sequence[str]) -> list[Counterpart]:
+    """Those with these numbers of the account's own."""
+    keys = [number_key(account, role, number) for number in numbers if number]
+    wanted = select(*_COLUMNS).where(counterpart.c.number_key.in_(keys))
+    return _with_numbers(connection, connection.execute(wanted).mappings().all())
+
+
+def named(connection: Connection, account: AccountId, role: Role, name: str) -> list[Counterpart]:
+    """Those of this very name."""
+    wanted = select(*_COLUMNS).where(
+        counterpart.c.account == account, counterpart.c.role == role, counterpart.c.sort_name == name.casefold()
+    )
+    return _with_numbers(connection, connection.execute(wanted.limit(_NAMED_MOST)).mappings().all())
+
+
+def save(connection: Connection, new: Counterpart, expected: Any) -> None:
+    """Insert, or replace the one that was read. Raises ``LostLease``, ``Conflict``, ``NotFound``."""
+    values = _values(new)
+    try:
+        with connection.begin_nested():
+            if expected is None:
+                connection.execute(insert(counterpart).values(values))
+            else:
+                same = (
+                    counterpart.c.id == new.id,
+                    counterpart.c.account == new.account,
+                    counterpart.c.updated == expected,
+                )
+                if not connection.execute(update(counterpart).where(*same).values(values)).rowcount:
+                    raise LostLease("The counterpart has changed meanwhile", remedy="Read it again first.")
+    except IntegrityError as error:
+        if expected is None and not _account_is_there(connection, new.account):
+            raise NotFound(f"There is no account {new.account}") from error
+        text = f"The {new.role} number {new.number} belongs to another counterpart of this account"
+        raise Conflict(text, remedy="Change that one, or give this one another number.") from error
+    connection.execute(delete(counterpart_identifier).where(counterpart_identifier.c.counterpart == new.id))
+    rows = {one.key: one for one in new.identifiers}.values()
+    if rows:
+        connection.execute(
+            insert(counterpart_identifier),
+            [
+                {"account": new.account, "counterpart": new.id, "role": new.role, "key": one.key, **asdict(one)}
+                for one in rows
+            ],
+        )
+
+
+def remove(connection: Connection, account: AccountId, id: CounterpartId) -> Counterpart:
+    """Forget one with what hangs on it. Raises ``NotFound``."""
+    gone = get(connection, account, id)
+    for table in (counterpart_identifier, relation, capability, proposal):
+        connection.execute(delete(table).where(table.c.counterpart == id))
+    connection.execute(delete(counterpart).where(counterpart.c.id == id))
+    return gone
+
+
+def any_customer(connection: Connection, account: AccountId) -> bool:
+    """Whether the account has a customer here."""
+    wanted = select(counterpart.c.id).where(counterpart.c.account == account, counterpart.c.role == Role.CUSTOMER)
+    return connection.execute(wanted.limit(1)).first() is not None
+
+
+def number_key(account: AccountId, role: Role, number: str) -> str | None:
+    """By what a number is there only once."""
+    return f"{account}\n{role}\n{number}" if number else None
+
+
+def _account_is_there(connection: Connection, account: AccountId) -> bool:
+    table = tables.account
+    return bool(connection.execute(select(func.count()).select_from(table).where(table.c.id == account)).scalar())
+
+
+def _values(of: Counterpart) -> dict[str, Any]:
+    words = (*of.all_names, of.number, of.email, *(one.key for one in of.identifiers))
+    return {
+        **{name: getattr(of, name) for name in _PLAIN},
+        "names": list(of.names),
+        "opt_out": list(of.opt_out),
+        "address": {name: value for name, value in asdict(of.address).items() if value},
+        "number_key": number_key(of.account, of.role, of.number),
+        "sort_name": of.name.casefold(),
+        "search": "\n".join(word.casefold() for word in words if word),
+    }
+
+
+def _with_numbers(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Counterpart]:
+    numbers: dict[str, list[Identifier]] = {row["id"]: [] for row in rows}
+    wanted = select(counterpart_identifier.c.counterpart, *_NUMBERS)
+    wanted = wanted.where(counterpart_identifier.c.counterpart.in_(list(numbers)))
+    for number in connection.execute(wanted).mappings() if rows else ():
+        values = dict(number)
+        numbers[values.pop("counterpart")].append(Identifier(**values))
+    return [_counterpart(row, numbers[row["id"]]) for row in rows]
+
+
+def _counterpart(row: Mapping[Any, Any], numbers: Sequence[Identifier]) -> Counterpart:
+    return Counterpart(
+        **{name: row[name] for name in _PLAIN},
+        names=tuple(row["names"]),
+        opt_out=tuple(row["opt_out"]),
+        address=PostalAddress(**row["address"]),
+        identifiers=tuple(sorted(numbers, key=lambda one: (list(Origin).index(one.origin), one.key))),
+    )
+
+
+def _read(column: Any, value: Any) -> Any:
+    read = reader(column)
+    return value if value is None or read is None else read(value)

@@ -1,0 +1,170 @@
+"""Counterparts, relations and proposals in the store: the methods of :class:`~gateway.ports.Relations`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+
+from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Profile, RelationPolicy, Role
+from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.message import Direction
+from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
+from gateway.model.relating import Capability, LookupEvidence, Relation
+from gateway.ports import Changes, Clock, Rejections
+from gateway.store import counterparts, proposals
+from gateway.store.operation import Write, note
+from gateway.store.reads import Reads
+
+_REMEMBERED: Final = 10_000
+_REMEMBERED_SECONDS: Final = 0.5
+"""How long another process's change of a policy may go unnoticed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Relations:
+    """Implements :class:`~gateway.ports.Relations`, whatever the database."""
+
+    reads: Reads
+    write: Write
+    clock: Clock
+    _profiles: dict[AccountId, tuple[float, Profile]] = field(default_factory=dict, init=False)
+
+    async def profile(self, account: AccountId) -> Profile:
+        known = self._profiles.get(account)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        found = await self.reads.read(partial(_profile, account=account))
+        if len(self._profiles) >= _REMEMBERED:
+            self._profiles.clear()
+        self._profiles[account] = (time.monotonic() + _REMEMBERED_SECONDS, found)
+        return found
+
+    async def save_policy(self, account: AccountId, policy: RelationPolicy, actor: str) -> None:
+        now = self.clock.now()
+        await self.write(partial(proposals.save_policy, account=account, new=policy, actor=actor, now=now))
+        self._profiles.pop(account, None)
+
+    async def commit(self, changes: Changes) -> None:
+        await self.write(partial(_commit, changes=changes))
+        for table in (changes.counterparts, changes.proposals):
+            for row, _ in table:
+                self._profiles.pop(row.account, None)
+
+    async def counterparts(self, account: AccountId, which: CounterpartFilter) -> tuple[Sequence[Counterpart], str]:
+        return await self.reads.read(partial(counterparts.find, account=account, which=which))
+
+    async def counterpart(self, account: AccountId, id: CounterpartId) -> Counterpart:
+        return await self.reads.read(partial(counterparts.get, account=account, id=id))
+
+    async def numbered(self, account: AccountId, role: Role, numbers: Sequence[str]) -> Sequence[Counterpart]:
+        return await self.reads.read(partial(counterparts.numbered, account=account, role=role, numbers=numbers))
+
+    async def known_by(self, account: AccountId, role: Role, keys: Sequence[str]) -> Sequence[Counterpart]:
+        return await self.reads.look(partial(counterparts.known_by, account=account, role=role, keys=keys))
+
+    async def named(self, account: AccountId, role: Role, name: str) -> Sequence[Counterpart]:
+        return await self.reads.read(partial(counterparts.named, account=account, role=role, name=name))
+
+    async def remove(self, account: AccountId, id: CounterpartId, actor: str) -> None:
+        now = self.clock.now()
+
+        def errand(connection: Connection) -> None:
+            gone = counterparts.remove(connection, account, id)
+            detail = {"account": account, "role": str(gone.role), "number": gone.number}
+            note(connection, now, actor, "removed a counterpart", detail={**detail, "id": id})
+
+        await self.write(errand)
+        self._profiles.pop(account, None)
+
+    async def relations(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Relation]:
+        return await self.reads.look(partial(proposals.relations, account=account, counterpart=counterpart))
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Relation]:
+        return await self.reads.read(partial(proposals.due, now=now, limit=limit))
+
+    async def capabilities(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Capability]:
+        return await self.reads.read(partial(proposals.capabilities, account=account, counterpart=counterpart))
+
+    async def evidence(
+        self, account: AccountId, counterpart: CounterpartId, limit: int = 50
+    ) -> Sequence[LookupEvidence]:
+        ask = partial(proposals.evidence, account=account, counterpart=counterpart, limit=limit)
+        return await self.reads.read(ask)
+
+    async def proposals(
+        self,
+        account: AccountId,
+        *,
+        states: Sequence[ProposalState] = (),
+        counterpart: CounterpartId | None = None,
+        direction: Direction | None = None,
+        limit: int = 50,
+        cursor: str = "",
+    ) -> tuple[Sequence[Proposal], str]:
+        ask = partial(
+            proposals.proposals,
+            account=account,
+            states=states,
+            counterpart=counterpart,
+            direction=direction,
+            limit=limit,
+            cursor=cursor,
+        )
+        return await self.reads.read(ask)
+
+    async def proposal(self, account: AccountId, id: ProposalId) -> Proposal:
+        return await self.reads.read(partial(proposals.proposal, account=account, id=id))
+
+    async def decisions(self, account: AccountId, proposal: ProposalId) -> Sequence[Decision]:
+        return await self.reads.read(partial(proposals.decisions, account=account, proposal=proposal))
+
+    async def volumes(self, account: AccountId, direction: Direction, since: datetime) -> Sequence[Volume]:
+        return await self.reads.read(partial(proposals.volumes, account=account, direction=direction, since=since))
+
+    async def note_rejection(
+        self, account: AccountId, participant: str, message: DocumentId, code: str, since: datetime
+    ) -> Rejections:
+        errand = partial(
+            proposals.note_rejection,
+            account=account,
+            participant=participant,
+            message=message,
+            code=code,
+            since=since,
+            now=self.clock.now(),
+        )
+        times, documents = await self.write(errand)
+        return Rejections(times=times, documents=documents)
+
+    async def sends_to_others(self, account: AccountId, sender: str) -> bool:
+        return await self.reads.read(partial(proposals.sends_to_others, account=account, sender=sender))
+
+
+def _profile(connection: Connection, account: AccountId) -> Profile:
+    return Profile(
+        policy=proposals.policy(connection, account) or RelationPolicy(),
+        customers=counterparts.any_customer(connection, account),
+        awaited=proposals.awaited(connection, account),
+    )
+
+
+def _commit(connection: Connection, changes: Changes) -> None:
+    with connection.begin_nested():  # all of it, or nothing
+        for new, expected in changes.counterparts:
+            counterparts.save(connection, new, expected)
+        for relation, expected in changes.relations:
+            proposals.save_relation(connection, relation, expected)
+        for capability in changes.capabilities:
+            proposals.see_capability(connection, capability)
+        for evidence in changes.evidence:
+            proposals.add_evidence(connection, evidence)
+        for proposal, expected in changes.proposals:
+            proposals.save_proposal(connection, proposal, expected)
+        for decision in changes.decisions:
+            proposals.add_decision(connection, decision)
