@@ -14,6 +14,10 @@ from gateway.ports.keeping import Ledger as Ledger
 from gateway.ports.keeping import Operation as Operation
 from gateway.ports.keeping import Periods as Periods
 from gateway.ports.keeping import Retention as Retention
+from gateway.ports.letters import AddressBook as AddressBook
+from gateway.ports.letters import Bureau as Bureau
+from gateway.ports.letters import Letters as Letters
+from gateway.ports.letters import Paper as Paper
 from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections
 from gateway.ports.relations import Relations as Relations

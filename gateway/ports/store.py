@@ -14,6 +14,7 @@ from gateway.model.message import Evidence, Filter, Message, Participant, Payloa
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
+from gateway.ports.letters import Letters
 from gateway.ports.relations import Relations
 
 ANY_SIZE: Final = 2**63 - 1
@@ -97,6 +98,11 @@ class Store(Protocol):
     @property
     def retention(self) -> Retention:
         """Erases."""
+        ...
+
+    @property
+    def letters(self) -> Letters:
+        """Letters and their history."""
         ...
 
     @property

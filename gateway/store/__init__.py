@@ -11,6 +11,7 @@
 ``accounts.py``    accounts, API keys and participants
 ``operation.py``   the operator's word on the whole store; ``figures.py`` and ``ledger.py`` count it
 ``retention.py``   what is erased when; ``backup.py`` and ``restoring.py`` copy a store and bring it back
+``letters.py``     letters, their states and history
 ``relations.py``   counterparts and how each is reached: ``counterparts.py``, ``proposals.py``
 ``octets.py``      octets in a row or in a file, packed, compared with their digest at every read
 ``writer.py``      group commit: the one place that writes

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.files import make_directory
+from gateway.store import letter_tables as letter_tables
 from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import relation_tables as relation_tables
 from gateway.store import tables

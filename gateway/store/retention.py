@@ -23,7 +23,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
-from gateway.store import ledger, tables
+from gateway.store import ledger, letters, tables
 from gateway.store.backup import no_erasing
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
@@ -173,6 +173,7 @@ def _forget_wholly(connection: Connection, ids: list[str], now: datetime) -> lis
     for table in reversed(tables.metadata.sorted_tables):
         if table is not tables.message and "message" in table.c and table.c.message.foreign_keys:
             connection.execute(delete(table).where(table.c.message.in_(ids)))
+    letters.forget(connection, ids)
     connection.execute(delete(tables.message).where(known.id.in_(ids)))
     return files
 
@@ -234,6 +235,7 @@ def _erase(connection: Connection, *, id: DocumentId, actor: str, reason: str, n
     )
     bare = {"seller_name": "", "buyer_name": "", "number": "", "amount": None, "reason": "Erased", "search": id}
     connection.execute(update(tables.message).where(known.id == id).values(**bare))
+    letters.forget(connection, [id])
     _say_erased(connection, [id], "Its content was erased by the operator", now)
     note(connection, now, actor, "erased", message=id, detail={"reason": reason})
     return files

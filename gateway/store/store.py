@@ -25,6 +25,7 @@ from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
 from gateway.store import accounts, documents, figures, happened, queries, registrations, steps
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
+from gateway.store.letters import Letters
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.reads import Reads
@@ -65,6 +66,7 @@ class SqlStore:
         self._clock = clock
         self.retention = Retention(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
+        self.letters = Letters(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
 
     @property
