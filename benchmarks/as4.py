@@ -2,17 +2,20 @@
 
     python -m benchmarks.as4 [--quick] [--messages 2000] [--rounds 3] [--warm-up 20000] [--out DIR]
 
-Under test on core 0: ``gateway serve`` as it is run, ``phase4 receive --sink`` and ``phase4 send``, python-as4's
-``receive`` and ``send``. On core 1: the generator, a second gateway that receives what all three send, DNS and SMP.
+Under test on core 0: ``gateway serve`` as it is run (outbound: ``benchmarks.node``, whose worker waits for a word),
+``phase4 receive --sink`` and ``phase4 send``, python-as4's ``receive`` and ``send``. On core 1: the generator, a second
+gateway that receives what all three send, DNS and SMP.
 
 Inbound: messages made before, each with its own MessageId, the same ones for all, over kept connections; the rounds of
 the three take turns. Ours answers when the message is on disk; the others check, answer and keep nothing. Outbound: the
-same document until the sender has checked the receipt of the same gateway on core 1. Ours takes it over its API (schema
-check, commit, look-up, receipt and evidence kept); the others are told the endpoint and keep nothing.
+same document until the sender has checked the receipt of the same gateway on core 1. Ours sends what waits in its queue
+(claim, look-up, envelope, part and step on disk before the first octet leaves, receipt and evidence kept after); the
+others are told the endpoint and keep nothing. What it costs ours to accept a document over its API before that (facts,
+schema, document rules, commit) is a row of its own: the others have no such step.
 
 A JVM needs thousands of messages until its code is compiled: phase4 gets ``--warm-up`` of them each way before its
 rounds, the others a tenth. CPU is that of the process, all threads, from the kernel. The RSA-2048 private operation is
-measured on core 0 around every round. DIR (default: var/bench) gets as4.txt, as4.json and as4.svg.
+measured on core 0 beside every round. DIR (default: var/bench) gets as4.txt, as4.json and as4.svg.
 
 Needs the kits of ../shared/peers (conformance/README.md) and two cores.
 """
@@ -31,7 +34,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -39,10 +42,10 @@ from typing import Final
 from cryptography.hazmat.backends.openssl import backend
 
 import gateway
-from benchmarks.gateway import FACTS, SAMPLE, new_messages
-from benchmarks.load import NotAccepted, Round, cpu_seconds, has_receipt, measured, play, request, was_sent
+from benchmarks.gateway import FACTS, SAMPLE, drain, new_messages
+from benchmarks.load import NotAccepted, Round, cpu_seconds, has_receipt, measured, play, request, was_accepted
 from benchmarks.picture import Panel, picture
-from benchmarks.rsa import measure_on
+from benchmarks.rsa import beside
 from conformance.interop.kit import PEERS, PKI, absent, certificate, identity, java_version, version
 from conformance.interop.market import Network, Ours, start_gateway, start_network
 from conformance.interop.programs import Programs, free_ports, stream
@@ -79,6 +82,7 @@ class Result:
     about: dict[str, str]
     inbound: dict[str, list[Round]] = field(default_factory=dict)
     outbound: dict[str, list[Round]] = field(default_factory=dict)
+    accepted: dict[str, list[Round]] = field(default_factory=dict)
 
 
 def main() -> int:
@@ -113,23 +117,27 @@ def main() -> int:
 def _measure(plan: Plan, result: Result, directory: Path) -> None:
     ports = free_ports(
         ["dns", "stub", "phase4", "python-as4"]
-        + [f"{seat}-{name}" for seat in (_UNDER_TEST, _PARTNER) for name in ("as4", "api", "smp")]
+        + [f"{seat}-{name}" for seat in (_UNDER_TEST, _PARTNER, _SENDER) for name in ("as4", "api", "smp")]
     )
     assert FACTS.seller.endpoint and FACTS.buyer.endpoint
     seller, buyer = FACTS.seller.endpoint.value, FACTS.buyer.endpoint.value
     participants = {buyer: {"endpoint": f"http://127.0.0.1:{ports[f'{_PARTNER}-as4']}/as4", "certificate": _PARTNER}}
-    places = {name: directory / name for name in ("logs", "ours", "partner")}
+    places = {name: directory / name for name in ("logs", "ours", "partner", "sender")}
     for place in places.values():
         place.mkdir()
     programs = Programs(places["logs"])
     with ExitStack() as stack:
         network = stack.enter_context(start_network(programs, directory, ports, participants))
-        ours = stack.enter_context(start_gateway(programs, network, _UNDER_TEST, places["ours"], prefix=_CORE))
+        with start_gateway(programs, network, _UNDER_TEST, places["ours"], prefix=_CORE) as ours:
+            ours.add_participant(seller)
+            _inbound(plan, result, programs, network, ours)
         partner = stack.enter_context(start_gateway(programs, network, _PARTNER, places["partner"]))
-        ours.add_participant(seller)
         partner.add_participant(buyer)
-        _inbound(plan, result, programs, network, ours)
-        _outbound(plan, result, ours, partner, directory)
+        node = start_gateway(programs, network, _SENDER, places["sender"], prefix=_CORE, program=("benchmarks.node",))
+        sender = stack.enter_context(node)
+        sender.add_participant(seller)
+        asyncio.run(_our_outbound(plan, result, sender))
+        _their_outbound(plan, result, partner, directory)
 
 
 def _inbound(plan: Plan, result: Result, programs: Programs, network: Network, ours: Ours) -> None:
@@ -157,21 +165,28 @@ def _inbound(plan: Plan, result: Result, programs: Programs, network: Network, o
             begin = plan.warm_up + number * plan.messages
             for name, (pid, url, _) in under_test.items():
                 requests = [request(url, *m) for m in messages[begin : begin + plan.messages]]
-                found = asyncio.run(measured(pid, url, requests, plan.connections, has_receipt, _rsa))
+                found = asyncio.run(measured(pid, url, requests, plan.connections, has_receipt))
                 _keep(result.inbound, "inbound", name, found)
 
 
-def _outbound(plan: Plan, result: Result, ours: Ours, partner: Ours, directory: Path) -> None:
+async def _our_outbound(plan: Plan, result: Result, ours: Ours) -> None:
+    url = f"{ours.api}/v1/documents"
+    hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {ours.key}")
+    pid, database = ours.program.process.pid, ours.directory / "var" / "gateway.db"
+    _say(f"outbound, {_ours()}: {plan.short_warm_up:,} messages to warm up")
+    await play(url, [hand_in] * plan.short_warm_up, plan.connections, was_accepted)
+    await drain(database, pid)
+    for _ in range(plan.rounds):
+        taken = await measured(pid, url, [hand_in] * plan.messages, plan.connections, was_accepted)
+        _keep(result.accepted, "accepted", _ours(), taken)
+        with beside(0) as operation:
+            sent = await drain(database, pid)
+        _keep(result.outbound, "outbound", _ours(), replace(sent, rsa=operation.microseconds))
+
+
+def _their_outbound(plan: Plan, result: Result, partner: Ours, directory: Path) -> None:
     file = directory / "invoice.xml"
     file.write_bytes(SAMPLE)
-    url = f"{ours.api}/v1/documents?wait=30"
-    hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {ours.key}")
-    _say(f"outbound, {_ours()}: {plan.short_warm_up:,} messages to warm up")
-    asyncio.run(play(url, [hand_in] * plan.short_warm_up, plan.connections, was_sent))
-    pid = ours.program.process.pid
-    for _ in range(plan.rounds):
-        found = asyncio.run(measured(pid, url, [hand_in] * plan.messages, plan.connections, was_sent, _rsa))
-        _keep(result.outbound, "outbound", _ours(), found)
     target = ["--url", partner.as4, "--from-key", PKI / _SENDER, "--to-cert", PKI / f"{_PARTNER}.pem", "--file", file]
     for name, rounds in ((_phase4(), _phase4_sends), (_python_as4(), _python_as4_sends)):
         for found in rounds(plan, target):
@@ -186,14 +201,13 @@ def _phase4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
     command += ["--receiver", FACTS.buyer.endpoint.value, "--doctype", str(FACTS.document_type)]
     command += ["--process", str(FACTS.process), "--threads", 2, "--quiet"]
     command += ["--warm-up", plan.warm_up, "--count", plan.messages, "--rounds", plan.rounds]
-    before = _rsa()
-    rows = [row for row in stream(*command) if "summary" in row]
-    rsa = (before + _rsa()) / 2
+    with beside(0) as operation:
+        rows = [row for row in stream(*command) if "summary" in row]
     for row in rows:
         if row["receiptsVerified"] != plan.messages:
             raise NotAccepted(f"phase4 sent: {row}")
         cpu = row["cpuMsPerMessage"] * plan.messages / 1000
-        yield Round(seconds=row["seconds"], cpu=cpu, messages=plan.messages, rsa=rsa)
+        yield Round(seconds=row["seconds"], cpu=cpu, messages=plan.messages, rsa=operation.microseconds)
 
 
 def _python_as4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
@@ -201,18 +215,17 @@ def _python_as4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
     warm_up, some_more = plan.short_warm_up, 20
     _say(f"outbound, {_python_as4()}: {warm_up:,} messages to warm up")
     count = warm_up + plan.rounds * plan.messages + some_more
-    before = _rsa()
     marks: list[tuple[float, float]] = []
     pids: list[int] = []
-    rows = stream(*_CORE, _PYTHON_AS4, "send", *target, "--count", count, "--json", started=pids.append)
-    for number, row in enumerate(rows, 1):
-        if row["state"] != "acknowledged":
-            raise NotAccepted(f"python-as4 sent: {row}")
-        if number >= warm_up and (number - warm_up) % plan.messages == 0 and len(marks) <= plan.rounds:
-            marks.append((time.perf_counter(), cpu_seconds(pids[0])))
-    rsa = (before + _rsa()) / 2
+    with beside(0) as operation:
+        rows = stream(*_CORE, _PYTHON_AS4, "send", *target, "--count", count, "--json", started=pids.append)
+        for number, row in enumerate(rows, 1):
+            if row["state"] != "acknowledged":
+                raise NotAccepted(f"python-as4 sent: {row}")
+            if number >= warm_up and (number - warm_up) % plan.messages == 0 and len(marks) <= plan.rounds:
+                marks.append((time.perf_counter(), cpu_seconds(pids[0])))
     for (begin, cpu), (end, more) in pairwise(marks):
-        yield Round(seconds=end - begin, cpu=more - cpu, messages=plan.messages, rsa=rsa)
+        yield Round(seconds=end - begin, cpu=more - cpu, messages=plan.messages, rsa=operation.microseconds)
 
 
 # --- what is written --------------------------------------------------------------------------------------------------
@@ -220,7 +233,7 @@ def _python_as4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
 
 def _write(result: Result, plan: Plan, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    ways = {"inbound": result.inbound, "outbound": result.outbound}
+    ways = {"inbound": result.inbound, "outbound": result.outbound, "accepted": result.accepted}
     text = _table(result.about, ways)
     print(text)
     (out / "as4.txt").write_text(text + "\n")
@@ -240,7 +253,7 @@ def _write(result: Result, plan: Plan, out: Path) -> None:
         Panel(title, [(name, _median(found, _milliseconds)) for name, found in ways[way].items()])
         for way, title in (
             ("inbound", "Receive: check, decrypt, answer with a signed receipt (ours: on disk before the receipt)"),
-            ("outbound", "Send: sign, encrypt, check the receipt (ours: from its API, with look-up, on disk)"),
+            ("outbound", "Send: sign, encrypt, check the receipt (ours: from its queue, with look-up, on disk)"),
         )
     ]
     about = result.about
@@ -280,8 +293,9 @@ def _about(plan: Plan) -> dict[str, str]:
         "warm-up": f"{_phase4()} {plan.warm_up:,} messages each way, the others {plan.short_warm_up:,}",
         "inbound": f"{plan.connections} kept connections; ours commits to disk before it answers, "
         "the others check, answer and keep nothing",
-        "outbound": "ours from its API with schema check, look-up and commit, as many at a time; phase4 2 threads; "
-        "python-as4 one after the other; the others keep nothing",
+        "outbound": "ours from its queue with look-up and commits; phase4 2 threads; python-as4 one after the other; "
+        "the others keep nothing",
+        "accepted": f"documents over our API with schema, document rules and commit, {plan.connections} connections",
         "load average at the start": _load(),
     }
 
@@ -309,10 +323,6 @@ def _phase4() -> str:
 
 def _python_as4() -> str:
     return f"python-as4 {version('python-as4')}"
-
-
-def _rsa() -> float:
-    return measure_on(0)
 
 
 def _load() -> str:

@@ -7,7 +7,7 @@ messages that were made before, over kept connections. Accepted: documents hande
 commit, 202) while its worker rests. Outbound: the worker is started and sends what was accepted (claim, look-up,
 envelope, signature, encryption, HTTP, check of the receipt, commit of each step), until the last document has its
 receipt; the receiving gateway is on core 1. CPU is that of the process on core 0, from the kernel. The RSA-2048 private
-operation is measured on core 0 between the rounds, so the ratios hold on any machine.
+operation is measured on core 0 while it is at work, so the ratios hold on any machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.load import NotAccepted, Round, cpu_seconds, has_receipt, measured, pin, request, was_accepted
-from benchmarks.rsa import measure_on
+from benchmarks.rsa import beside
 from gateway.app import SystemClock, read_files
 from gateway.as4.gzipped import compress
 from gateway.as4.msh import Sending
@@ -79,11 +79,10 @@ async def measure(market: Market, messages: int, rounds: int, connections: int) 
         inbound = await _rounds("inbound", rounds, lambda: _inbound(market, ours, messages, connections))
         accepted, outbound = [], []
         for number in range(rounds + 1):
-            before = _rsa()
             one = await _accept(market, keys[0], ours, messages, connections)
-            other = await _drain(market, ours)
-            rsa = (before + _rsa()) / 2
-            one, other = replace(one, rsa=rsa), replace(other, rsa=rsa)
+            with beside(0) as operation:
+                other = await drain(market.members[0].directory / "var" / "gateway.db", ours)
+            other = replace(other, rsa=operation.microseconds)
             if number:  # the first warms caches and connections
                 accepted.append(_told("accepted", one))
                 outbound.append(_told("outbound", other))
@@ -154,24 +153,24 @@ async def _inbound(market: Market, process: int, count: int, connections: int) -
     receiver = read_files(load(market.members[0].config, {})).access_point
     url = f"http://{market.members[0].as4}/as4"
     messages = [request(url, *m) for m in new_messages(count, sender.access_point, receiver, sender.trust)]
-    return await measured(process, url, messages, connections, has_receipt, _rsa)
+    return await measured(process, url, messages, connections, has_receipt)
 
 
 async def _accept(market: Market, key: str, process: int, count: int, connections: int) -> Round:
     """Documents through gateway1's API, each answered once it is on disk."""
     url = f"http://{market.members[0].api}/v1/documents"
     hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {key}")
-    return await measured(process, url, [hand_in] * count, connections, was_accepted, lambda: 0.0)
+    return await measured(process, url, [hand_in] * count, connections, was_accepted)
 
 
-async def _drain(market: Market, process: int) -> Round:
-    """The worker sends everything that waits; asked of the database itself, from the other core."""
-    file = f"file:{market.members[0].directory}/var/gateway.db?mode=ro"
-    with closing(sqlite3.connect(file, uri=True)) as database:
+async def drain(database: Path, process: int) -> Round:
+    """The worker of ``benchmarks.node`` sends everything that waits; asked of the database, from the other core."""
+    file = f"file:{database}?mode=ro"
+    with closing(sqlite3.connect(file, uri=True)) as found:
 
         def number(states: str) -> int:
             return int(
-                database.execute(f"SELECT count(*) FROM message WHERE direction = 'out' AND {states}").fetchone()[0]
+                found.execute(f"SELECT count(*) FROM message WHERE direction = 'out' AND {states}").fetchone()[0]
             )
 
         waiting, sent = number("state = 'ACCEPTED'"), number("state = 'SENT'")
@@ -219,10 +218,6 @@ def new_messages(
         )
         made = Sending(outgoing, endpoint, identity=sender, trust=trust, clock=SystemClock()).request()
         yield made.content_type, made.body
-
-
-def _rsa() -> float:
-    return measure_on(0)
 
 
 async def register(http: aiohttp.ClientSession, market: Market, keys: list[str], number: int, participant: str) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from benchmarks.rsa import beside
+
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -87,14 +89,13 @@ async def play(url: str, requests: Sequence[bytes], connections: int, good: Good
     return time.perf_counter() - began
 
 
-async def measured(
-    pid: int, url: str, requests: Sequence[bytes], connections: int, good: Good, rsa: Callable[[], float]
-) -> Round:
-    """Play the requests and take the CPU of that process meanwhile; ``rsa`` is asked before and after."""
-    before_rsa, before = rsa(), cpu_seconds(pid)
-    seconds = await play(url, requests, connections, good)
-    cpu = cpu_seconds(pid) - before
-    return Round(seconds=seconds, cpu=cpu, messages=len(requests), rsa=(before_rsa + rsa()) / 2)
+async def measured(pid: int, url: str, requests: Sequence[bytes], connections: int, good: Good) -> Round:
+    """Play the requests and take the CPU of that process meanwhile, with the private operation beside it on core 0."""
+    with beside(0) as operation:
+        before = cpu_seconds(pid)
+        seconds = await play(url, requests, connections, good)
+        cpu = cpu_seconds(pid) - before
+    return Round(seconds=seconds, cpu=cpu, messages=len(requests), rsa=operation.microseconds)
 
 
 def has_receipt(status: int, body: bytes) -> bool:

@@ -217,11 +217,12 @@ def start_gateway(
     *,
     pause: str = "2 seconds",
     prefix: Sequence[object] = (),
+    program: Sequence[object] = ("gateway", "serve", "--json", "--config"),
 ) -> Iterator[Ours]:
     """`gateway serve` as that seat; it must drain when it is told to end, and tell of no fault of its own.
 
-    ``pause`` is the time before the first retry; ``prefix`` are words before the command (``taskset -c 0``). Raises
-    :class:`InteropError`.
+    ``pause`` is the time before the first retry; ``prefix`` are words before the command (``taskset -c 0``);
+    ``program`` is what else is run of that configuration. Raises :class:`InteropError`.
     """
     for name in (seat, "PSP000202"):
         shutil.copyfile(PKI / f"{name}.pem", directory / f"{name}.pem")
@@ -231,7 +232,7 @@ def start_gateway(
     ports = {name: network.ports[f"{seat}-{name}"] for name in ("as4", "api", "smp")}
     config = directory / "config.toml"
     config.write_text(_CONFIG.format(seat=seat, pki=PKI.resolve(), zone=ZONE, dns=network.dns, pause=pause, **ports))
-    command = [*prefix, sys.executable, "-m", "gateway", "serve", "--json", "--config", config]
+    command = [*prefix, sys.executable, "-m", *program, config]
     with (
         serve_revocation_lists(programs),
         programs.run(f"gateway-{seat}", command, ready='"ready"', PYTHONPATH=str(CHECKOUT)) as node,
