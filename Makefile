@@ -12,7 +12,7 @@ demo: .venv/.demo ## a whole four-corner network on loopback, three real invoice
 	@$(BIN)/gateway demo $(if $(KEEP),--keep)
 
 test: .venv/.dev .venv/.debian check ## everything: lint, types, import contracts, tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.dev lint types shape ## lint, types and import contracts
 
