@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from gateway import portal
 from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError, GatewayError
@@ -257,7 +258,7 @@ async def open_sites(
     sockets = sockets or listen_all(config)
     runners: dict[str, web.AppRunner | web.ServerRunner] = {
         "as4": low_level(partial(gateway.endpoint.answer, path)),
-        "api": with_application(application(gateway)),
+        "api": with_application(application(gateway, portal.front_of(gateway))),
     }
     if gateway.publisher:
         writer = open_writer(gateway) if config.smp.writing else None
@@ -271,6 +272,8 @@ async def open_sites(
         ready[section] = f"{'https' if tls else 'http'}://{site.address}{path if section == 'as4' else ''}"
     if gateway.first_key:
         ready["api_key"] = gateway.first_key
+    if path := await portal.first_path(gateway):
+        ready["sign_in"] = f"{gateway.config.portal.url.rstrip('/') or ready['api']}{path}"
     return ready
 
 

@@ -83,6 +83,8 @@ def _announce(ready: dict[str, object]) -> None:
             print(f"  {name:4} {ready[name]}")
     if "api_key" in ready:
         print(f"  first API key, shown this once: {ready['api_key']}", flush=True)
+    if "sign_in" in ready:
+        print(f"  first sign-in, works once: {ready['sign_in']}")
     print(end="", flush=True)
 
 

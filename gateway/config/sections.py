@@ -73,6 +73,17 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """The web tool, on the site of the API."""
+
+    enabled: bool = True
+    url: str = ""
+    idle: timedelta = timedelta(minutes=30)
+    longest: timedelta = timedelta(hours=12)
+    time_zone: str = "Europe/Stockholm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Smp:
     """The SMP in which our own participants are published."""
 
@@ -178,6 +189,7 @@ class Config:
     network: Network = field(default_factory=Network)
     as4: As4 = field(default_factory=As4)
     api: Api = field(default_factory=Api)
+    portal: Portal = field(default_factory=Portal)
     smp: Smp = field(default_factory=Smp)
     store: StoreSection = field(default_factory=StoreSection)
     rules: Rules = field(default_factory=Rules)

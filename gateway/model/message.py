@@ -208,6 +208,7 @@ class Filter:
 
     direction: Direction | None = None
     states: tuple[State, ...] = ()
+    channel: str = ""
     query: str = ""
     """Matched against number, names, participants, ids."""
     unacknowledged: bool = False

@@ -18,6 +18,10 @@ from gateway.ports.letters import AddressBook as AddressBook
 from gateway.ports.letters import Bureau as Bureau
 from gateway.ports.letters import Letters as Letters
 from gateway.ports.letters import Paper as Paper
+from gateway.ports.people import Counted as Counted
+from gateway.ports.people import Guesses as Guesses
+from gateway.ports.people import Overview as Overview
+from gateway.ports.people import People as People
 from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections
 from gateway.ports.relations import Relations as Relations

@@ -15,6 +15,7 @@ from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
+from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 
 ANY_SIZE: Final = 2**63 - 1
@@ -108,6 +109,16 @@ class Store(Protocol):
     @property
     def relations(self) -> Relations:
         """Counterparts, and how each is reached."""
+        ...
+
+    @property
+    def people(self) -> People:
+        """Who may sign in."""
+        ...
+
+    @property
+    def overview(self) -> Overview:
+        """What their first page counts."""
         ...
 
     @property

@@ -119,6 +119,8 @@ def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tup
         wanted = wanted.where(_message.c.direction == which.direction)
     if which.states:
         wanted = wanted.where(_message.c.state.in_(which.states))
+    if which.channel:
+        wanted = wanted.where(_message.c.channel == which.channel)
     if which.idle:
         wanted = wanted.where(_message.c.next_attempt.is_(None))
     if which.unacknowledged:

@@ -28,6 +28,8 @@ from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
+from gateway.store.overview import Overview
+from gateway.store.people import People
 from gateway.store.reads import Reads
 from gateway.store.relations import Relations
 from gateway.store.retention import Retention
@@ -68,6 +70,8 @@ class SqlStore:
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
         self.letters = Letters(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
+        self.people = People(reads=reads, write=self._errand, clock=clock)
+        self.overview = Overview(reads=reads, write=self._errand, clock=clock)
 
     @property
     def writes_waiting(self) -> int:

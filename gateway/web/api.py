@@ -7,7 +7,7 @@ the runner and not from the application.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -30,8 +30,16 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 
-def application(gateway: Gateway) -> web.Application:
-    """The site of API, health and home page for one gateway."""
+class Front(Protocol):
+    """Pages for people; the web tool is one floor above."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where each page stands."""
+        ...
+
+
+def application(gateway: Gateway, front: Front | None = None) -> web.Application:
+    """The site of API, health and home page for one gateway; ``front`` is what stands at ``/`` instead of that page."""
     limit = int(gateway.config.as4.max_message)
     intake = Intake(limit=limit, spool=gateway.handing_in)
     app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store))])
@@ -53,7 +61,8 @@ def application(gateway: Gateway) -> web.Application:
         Destinations(gateway),
         Events(gateway),
         Health(gateway),
-        Home(gateway),
+        Home(gateway, front is None),
+        *([front] if front else ()),
     ):
         app.add_routes(part.routes())
     return app

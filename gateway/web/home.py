@@ -30,6 +30,8 @@ or as a letter. Documents for companies that receive here wait in the inbox.</p>
 <li><a href="/readyz">Is it ready?</a></li>
 </ul>
 <p>The calls need a key, which the operator gives you.</p>
+<p>The web tool for people is not served here: it needs <code>[portal] enabled</code> and
+<code>pip install 'access-point-gateway[portal]'</code>.</p>
 """
 
 
@@ -38,11 +40,13 @@ class Home:
     """The pages beside the API."""
 
     gateway: Gateway
+    alone: bool = True
+    """Whether nothing else stands at ``/``."""
 
     def routes(self) -> list[web.RouteDef]:
         """Where each page stands."""
         return [
-            web.get("/", self.home),
+            *([web.get("/", self.home)] if self.alone else ()),
             web.get("/api", self.description),
             web.get("/problems/{name:[a-z-]{1,40}}", self.kind),
         ]

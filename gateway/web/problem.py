@@ -53,6 +53,12 @@ _ALL: Final = (
         "An API key is needed",
         "Send “Authorization: Bearer KEY” with a key of your account; ask the operator for a new one if it is lost.",
     ),
+    Kind(
+        "form-not-ours",
+        403,
+        "The form cannot be taken",
+        "Open the page again and send the form from there.",
+    ),
     Kind("not-found", 404, "There is no such thing", "Check the address and the identifier; the calls stand at /api."),
     Kind("method-not-allowed", 405, "This call does not exist here", "Use a method that the Allow header names."),
     Kind("too-slow", 408, "The body came too slowly", "Send the request again over a better connection."),

@@ -1,0 +1,100 @@
+"""How people come in and go out: the password, the one-time code, the account they work in.
+
+At each of them the session's secret is a new one, so a secret that somebody knew before is worth nothing after.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from gateway.model.identifiers import AccountId
+from gateway.model.person import Deed, Person, Role, SignedIn
+from gateway.portal.passwords import FREE, FREE_ADDRESS, hash_secret, key_of, new_secret, pause_of
+from gateway.portal.visit import Visit
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+CODE_HOLDS: Final = timedelta(days=7)
+FIRST_NAME: Final = "admin"
+_NAME: Final = re.compile(r"[^\s/\\\x00-\x1f<>\"'`]{2,120}")
+_LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}")
+"""A path on this site, and nothing that a browser could take for another."""
+
+
+def read_name(text: str) -> str:
+    """The name as it is kept, in small letters; empty for what cannot be one."""
+    name = text.strip().casefold()
+    return name if _NAME.fullmatch(name) else ""
+
+
+def local(path: str) -> str:
+    """Where to go on: only to a page of ours."""
+    return path if _LOCAL.fullmatch(path) and not path.startswith("/sign-") else "/"
+
+
+def code_path(code: str) -> str:
+    """Where a one-time code is used up. As a parameter: those are not logged."""
+    return f"/welcome?code={code}"
+
+
+async def first_code(gateway: Gateway) -> str:
+    """A code for the first administrator, as long as nobody has a password; else empty."""
+    operator = await gateway.store.operation.operator()
+    code = new_secret()
+    ends = gateway.clock.now() + CODE_HOLDS
+    made = operator is not None and await gateway.store.people.first(FIRST_NAME, operator, hash_secret(code), ends)
+    return code if made else ""
+
+
+async def try_password(visit: Visit, name: str, password: str) -> tuple[Person | None, int]:
+    """The person whose password this is, or None; and how many seconds to wait before another try."""
+    people, now = visit.gateway.store.people, visit.gateway.clock.now()
+    keys = guess_keys(name, visit.origin)
+    known = await people.guesses(keys)
+    pause = max(pause_of(guesses, free, now) for guesses, free in zip(known, (FREE, FREE_ADDRESS), strict=True))
+    if pause:
+        return None, int(pause.total_seconds()) + 1
+    person = await people.named(name)
+    if await visit.front.passwords.fits(person.password if person else "", password):
+        return person, 0
+    await people.guessed(keys)
+    return None, 0
+
+
+def guess_keys(name: str, origin: str) -> tuple[str, str]:
+    """Under what wrong passwords are counted."""
+    return key_of("name", name), key_of("address", origin)
+
+
+async def let_in(visit: Visit, person: Person, account: AccountId, action: str) -> str:
+    """Begin a session, or go on in another account, under a new secret; gives it."""
+    people, now, secret = visit.gateway.store.people, visit.gateway.clock.now(), new_secret()
+    signed = SignedIn(
+        key=hash_secret(secret),
+        person=person,
+        account=account,
+        role=Role.CLERK,  # (what it is in that account is asked at each request)
+        places=(),
+        begun=visit.signed.begun if visit.signed and visit.signed.person.id == person.id else now,
+        seen=now,
+        ends=now,
+        origin=visit.origin,
+        agent=visit.request.headers.get("User-Agent", "")[:200],
+    )
+    signed = replace(signed, ends=visit.front.begin(signed, now))
+    deed = Deed(account=account, actor=person.name, action=action, origin=visit.origin)
+    instead = visit.signed.key if visit.signed else ""
+    await people.begin(signed, deed, instead, guess_keys(person.name, visit.origin)[:1])
+    return secret
+
+
+def with_secret(visit: Visit, response: web.Response, secret: str) -> web.Response:
+    """The answer with the cookie of its session."""
+    visit.front.keep_secret(visit, response, secret)
+    return response

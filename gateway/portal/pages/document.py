@@ -1,0 +1,153 @@
+"""One document: what it is, where it is, what was said of it, what proves it, and what can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from gateway.model.identifiers import DocumentId
+from gateway.model.lifecycle import STATUS, TRANSITIONS, Event, State
+from gateway.model.message import Direction, Message, TimelineEntry
+from gateway.portal.invoice import read_invoice
+from gateway.portal.telling import EVENT_TONES, tell, way_of
+from gateway.portal.visit import WORKERS, Page, Visit
+from gateway.web.contents import Contents
+from gateway.web.documents import ID
+from gateway.web.findings import verdicts
+from gateway.web.problem import Problem
+
+_SHOWN_EVENTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One row of the timeline in words."""
+
+    entry: TimelineEntry
+    word: str
+    tone: str
+
+
+def can_be_done(message: Message) -> tuple[str, ...]:
+    """What a person may do with it: the names of the forms below."""
+    state, ours = message.state, TRANSITIONS[message.direction].get(message.state, {})
+    deeds = []
+    if "Requeued" in ours and not (message.direction is Direction.IN and state is State.DELIVERED):
+        deeds.append("requeue")
+    if message.direction is Direction.OUT and STATUS[state] in ("failed", "needs_attention"):
+        deeds.append("resend")
+    if message.direction is Direction.IN and state is State.DELIVERED:
+        deeds.append("redeliver")
+    return tuple(deeds)
+
+
+async def _message(visit: Visit) -> Message:
+    return await visit.gateway.store.get(visit.account, DocumentId(visit.request.match_info["id"]))
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """Everything about one document."""
+    store = visit.gateway.store
+    message = await _message(visit)
+    timeline = await store.timeline(visit.account, message.id)
+    invoice = await read_invoice(store, message, visit.language)
+    trouble = STATUS[message.state] in ("failed", "needs_attention")
+    return visit.render(
+        "document.html",
+        message=message,
+        told=tell(visit, message),
+        trouble=trouble,
+        way=way_of(visit, message, timeline),
+        happened=_happened(visit, timeline),
+        more_happened=max(0, len(timeline) - _SHOWN_EVENTS),
+        verdicts=verdicts(timeline),
+        proofs=[name for entry in timeline for name in entry.evidence],
+        invoice=invoice,
+        deeds=can_be_done(message) if visit.may_work else (),
+        seen_to=trouble and await store.overview.is_handled(message),
+        links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items()],
+    )
+
+
+def _happened(visit: Visit, timeline: Sequence[TimelineEntry]) -> list[Happening]:
+    """The latest first."""
+    return [
+        Happening(
+            entry=entry, word=visit.word(f"event.{entry.event}", entry.event), tone=EVENT_TONES.get(entry.event, "")
+        )
+        for entry in reversed(timeline[-_SHOWN_EVENTS:])
+    ]
+
+
+async def _content(visit: Visit) -> web.StreamResponse:
+    return await Contents(visit.gateway).content(visit.request)
+
+
+async def _page(visit: Visit) -> web.StreamResponse:
+    return await Contents(visit.gateway).page(visit.request)
+
+
+async def _evidence(visit: Visit) -> web.StreamResponse:
+    return await Contents(visit.gateway).evidence(visit.request)
+
+
+async def requeue(visit: Visit) -> web.StreamResponse:
+    """Back to work under the same ids."""
+    message = await _message(visit)
+    if "requeue" not in can_be_done(message):
+        raise Problem("conflict", "Only documents that have ended in trouble are put back to work.")
+    event = Event(
+        name="Requeued",
+        reason=f"Put back to work by {visit.someone.person.name}",
+        next_attempt=visit.gateway.clock.now(),
+    )
+    await visit.gateway.store.record(message, event)
+    return await _done(visit, message, "requeued")
+
+
+async def resend(visit: Visit) -> web.StreamResponse:
+    """A new message of the same document, linked to it; a second click gives the same one."""
+    message = await _message(visit)
+    if "resend" not in can_be_done(message):
+        raise Problem("conflict", "Only documents that were handed in here and have ended in trouble are sent anew.")
+    if refusal := visit.gateway.door.refusal():
+        raise refusal
+    added = await visit.gateway.outbound.resend(message, key="portal")
+    await visit.gateway.store.people.note(visit.deed("resent", message.id, message.number))
+    return visit.go(f"/documents/{added.message.id}", said="resent")
+
+
+async def redeliver(visit: Visit) -> web.StreamResponse:
+    """Once more to the receiver's system."""
+    message = await _message(visit)
+    await visit.gateway.inbound.redeliver(message)
+    return await _done(visit, message, "redelivered")
+
+
+async def handled(visit: Visit) -> web.StreamResponse:
+    """Somebody has seen to it: it needs nobody any more."""
+    message = await _message(visit)
+    await visit.gateway.store.overview.handled(message.id, visit.deed("seen-to", message.id, message.number))
+    return visit.go(f"/documents/{message.id}", said="seen-to")
+
+
+async def _done(visit: Visit, message: Message, action: str) -> web.Response:
+    await visit.gateway.store.people.note(visit.deed(action, message.id, message.number))
+    return visit.go(f"/documents/{message.id}", said="requeued")
+
+
+_ONE: Final = f"/documents/{ID}"
+PAGES: Final = (
+    Page(path=_ONE, show=show, under="documents"),
+    *(
+        Page(path=f"{_ONE}/{name}", show=give)
+        for name, give in (("content", _content), ("page.pdf", _page), ("evidence.zip", _evidence))
+    ),
+    *(
+        Page(path=f"{_ONE}/{name}", show=do, method="POST", who=WORKERS, under="documents")
+        for name, do in (("requeue", requeue), ("resend", resend), ("redeliver", redeliver), ("handled", handled))
+    ),
+)

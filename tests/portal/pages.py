@@ -1,0 +1,39 @@
+"""Every page of the web tool: where it is, and who may see it. Tests go through this list; so do the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.model.person import Role
+
+EVERYBODY = frozenset(Role)
+NOBODY: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One page to look at."""
+
+    name: str
+    path: str
+    """``{refused}`` and the like are documents of the demo store."""
+    who: frozenset[Role] = EVERYBODY
+    operator: bool = False
+    """Only in the operator's account."""
+
+    def at(self, documents: Mapping[str, str]) -> str:
+        return self.path.format_map(documents)
+
+
+PAGES = (
+    Shown(name="today", path="/"),
+    Shown(name="documents", path="/documents"),
+    Shown(name="documents-none", path="/documents?q=finnsinte"),
+    Shown(name="document-refused", path="/documents/{refused}"),
+    Shown(name="document-unknown", path="/documents/{unknown}"),
+    Shown(name="document-sent", path="/documents/{sent}"),
+    Shown(name="document-letter", path="/documents/{letter}"),
+    Shown(name="document-in", path="/documents/{waiting}"),
+)
+OPEN = ("/sign-in", "/welcome?code=none")

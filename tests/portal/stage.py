@@ -1,0 +1,269 @@
+"""A gateway with the web tool over a real store, and a demo store with something on every page."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from gateway.app import Gateway
+from gateway.config.sections import Config, Operator, StoreSection
+from gateway.exchange.inbound import Inbound
+from gateway.exchange.outbound import Outbound
+from gateway.exchange.registrar import Registrar
+from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.worker import Worker
+from gateway.model.identifiers import AccountId, DocumentId, MessageId
+from gateway.model.lifecycle import Event, State
+from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
+from gateway.model.person import Deed, Role
+from gateway.pki.certificates import Certificates
+from gateway.portal.passwords import hash_secret
+from gateway.ports import Arrival
+from gateway.security.trust import Trust
+from gateway.store import SqlStore, open_store
+from tests.web.conftest import INVOICE, OURS, THEIRS
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+PASSWORD = "en lång mening om lönnar"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Parameters stand in the hash: what tests sign in with costs a millisecond."""
+ALPHA, BETA = AccountId("exempel-ab"), AccountId("grannexempel")
+PEOPLE = {
+    "admin@exempel.example": ((ALPHA, Role.ADMIN), (BETA, Role.ADMIN)),
+    "ekonomi@exempel.example": ((ALPHA, Role.CLERK),),
+    "drift@exempel.example": ((ALPHA, Role.OPERATOR),),
+    "granskning@exempel.example": ((ALPHA, Role.COMPLIANCE),),
+    "chef@annat.example": ((BETA, Role.ADMIN),),
+    "ekonomi@annat.example": ((BETA, Role.CLERK),),
+}
+
+
+@dataclass(slots=True)
+class SteadyClock:
+    """A clock that a demo store's history is written with, and that stands at its end."""
+
+    time: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class _Nothing:
+    """What no page asks: the network."""
+
+    name = "nothing"
+
+
+@asynccontextmanager
+async def open_stage(base: Path, clock: SteadyClock) -> AsyncIterator[Gateway]:
+    """A store with two accounts and everybody of ``PEOPLE``, and the gateway around it."""
+    async with open_store("sqlite:gateway.db", Path("payloads"), clock=clock, base=base) as store:
+        await store.first_account("Exempel AB", hash_secret("gwk_alpha"))
+        await store.add_account(BETA, "Grannexempel AB", hash_secret("gwk_beta"))
+        await _people(store)
+        yield gateway_around(store, clock, base)
+
+
+async def _people(store: SqlStore) -> None:
+    for name, places in PEOPLE.items():
+        code = hash_secret(name)
+        for account, role in places:
+            deed = Deed(account=account, actor="gateway", action="user-added", subject=name)
+            await store.people.add(name, role, code, NOW + timedelta(days=30), deed)
+        chosen = Deed(account=places[0][0], actor=name, action="password-chosen", origin="192.0.2.7")
+        assert await store.people.choose(code, QUICK.hash(PASSWORD), chosen)
+
+
+def gateway_around(store: SqlStore, clock: Any, base: Path, **config: Any) -> Gateway:
+    """A gateway whose network nobody asks."""
+    settings = Config(
+        base=base,
+        operator=Operator(name="Exempel Drift AB", seat_id="POP000001"),
+        store=StoreSection(database="sqlite:gateway.db", payloads=Path("payloads")),
+        **config,
+    )
+    nothing: Any = _Nothing()
+    retry = RetryPolicy(first=timedelta(minutes=1), longest=timedelta(hours=1), window=timedelta(days=5))
+    outbound = Outbound(
+        store=store,
+        lookup=nothing,
+        transport=nothing,
+        channels={},
+        clock=clock,
+        retry=retry,
+        pack=lambda octets: gzip.compress(octets, mtime=0),
+        message_id=lambda: MessageId(f"{uuid.uuid4()}@pop000001.as4"),
+        country="SE",
+    )
+    inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
+    parts: dict[str, Any] = {"lookup": nothing, "endpoint": None, "publisher": None}
+    return Gateway(
+        config=settings,
+        registrar=Registrar(
+            store=store,
+            register=None,
+            outside=nothing,
+            test=nothing,
+            clock=clock,
+            smp_url="https://smp.example.org",
+            seat="POP000001",
+        ),
+        clock=clock,
+        store=store,
+        outbound=outbound,
+        inbound=inbound,
+        worker=Worker(store=store, outbound=outbound, inbound=inbound, clock=clock, retry=retry),
+        certificates=Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None),
+        started=clock.now(),
+        first_key="",
+        **parts,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One document of the demo store: what happened to it."""
+
+    number: str
+    direction: Direction = Direction.OUT
+    other: str = "Nordisk Kontorsmaterial AB"
+    amount: str = "1250.00"
+    ago: timedelta = timedelta(hours=1)
+    events: tuple[Event, ...] = ()
+    account: AccountId = ALPHA
+    octets: bytes = b""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+async def add(store: SqlStore, clock: SteadyClock, sample: Sample) -> DocumentId:
+    """Put it into the store, its events a minute apart."""
+    now, clock.time = clock.time, clock.time - sample.ago
+    out = sample.direction is Direction.OUT
+    seller, buyer = ("Exempel AB", sample.other) if out else (sample.other, "Exempel AB")
+    sender, receiver = (OURS, THEIRS) if out else (THEIRS, OURS)
+    octets = sample.octets or INVOICE.replace("NUMBER", sample.number).encode()
+    message = Message(
+        id=DocumentId(sample.id),
+        account=sample.account,
+        direction=sample.direction,
+        state=State.ACCEPTED if out else State.RECEIVED,
+        sender=sender,
+        receiver=receiver,
+        channel="" if out else "peppol",
+        document_type="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2::Invoice##urn:cen.eu:en16931:2017",
+        process="urn:fdc:peppol.eu:2017:poacc:billing:01:1.0",
+        number=sample.number,
+        issue_date=clock.time.date(),
+        due_date=clock.time.date() + timedelta(days=30),
+        amount=Decimal(sample.amount),
+        currency="SEK",
+        seller_name=seller,
+        buyer_name=buyer,
+        message_id=MessageId(f"{uuid.uuid4()}@pop000001.as4"),
+        peer="" if out else "POP000002",
+        size=len(octets),
+        created=clock.time,
+        updated=clock.time,
+    )
+    entry = TimelineEntry(time=clock.time, event="Accepted" if out else "Received", reason="It is valid and stored")
+    proof = Evidence(kind="receipt", media_type="application/xml", octets=b"<receipt/>")
+    await store.add_once(
+        Arrival(
+            message=message,
+            payloads={PayloadKind.DOCUMENT: octets},
+            entry=entry,
+            evidence=() if out else (proof,),
+        )
+    )
+    for event in sample.events:
+        clock.time += timedelta(minutes=1)
+        message = await store.record(await store.get(sample.account, message.id), event, [proof])
+    clock.time = now
+    return message.id
+
+
+SENT = Event(name="Sent", reason="POP000002 has signed a receipt", channel="peppol", peer="POP000002")
+ARRIVED = Event(name="Delivered", reason="The receiver's system has it")
+TO_MAIL = Event(
+    name="Diverted", reason="0007:5567212047 is not registered (NXDOMAIN): by e-mail instead", channel="email"
+)
+TO_LETTER = Event(name="Diverted", reason="Not registered, and the invoice names no e-mail address", channel="print")
+HANDED = Event(name="Dispatched", reason="The mail server has it (250 2.0.0 ok)")
+LATER = Event(name="Postponed", reason="POP000002 did not answer within 120 s", next_attempt=NOW + timedelta(minutes=9))
+NO = Event(
+    name="Rejected",
+    reason="POP000002 answered EBMS:0004: the receiver does not take this document type",
+    detail={
+        "rules": {
+            "validated": True,
+            "valid": False,
+            "count": 2,
+            "packs": [{"name": "peppol", "version": "3.0.18"}],
+            "findings": [
+                {
+                    "rule": "BR-CO-15",
+                    "severity": "fatal",
+                    "location": "/Invoice/cac:LegalMonetaryTotal",
+                    "message": "Invoice total with VAT = invoice total without VAT + invoice total VAT amount",
+                    "value": "1250.00",
+                },
+                {
+                    "rule": "SE-R-010",
+                    "severity": "warning",
+                    "location": "/Invoice/cac:PaymentMeans",
+                    "message": "A Bankgiro number has 7 or 8 digits",
+                    "value": "505010",
+                },
+            ],
+        }
+    },
+)
+LOST = Event(name="LostTrack", reason="The octets went out, and no receipt came within 5 days", sent_octets=True)
+GAVE_UP = Event(name="GaveUp", reason="The mail server refused the address for good: 550 5.1.1 unknown user")
+
+
+async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, DocumentId]:
+    """A year of a small company; gives the documents that pages are looked at with, by name."""
+    store: Any = gateway.store
+    rows = {
+        "refused": Sample(number="2026-1041", events=(SENT, NO), amount="18450.00", ago=timedelta(hours=2)),
+        "unknown": Sample(
+            number="2026-1039", other="Exempelkund 12 AB", events=(LOST,), amount="940.50", ago=timedelta(hours=30)
+        ),
+        "failed": Sample(
+            number="2026-1037", other="Exempelkund 7 AB", events=(TO_MAIL, GAVE_UP), ago=timedelta(hours=26)
+        ),
+        "sent": Sample(number="2026-1042", events=(LATER, SENT), amount="125000.00", ago=timedelta(hours=1)),
+        "queued": Sample(number="2026-1043", other="Exempelkund 3 AB", events=(LATER,), ago=timedelta(minutes=5)),
+        "letter": Sample(number="2026-1040", other="Exempelkund 31 AB", events=(TO_LETTER, HANDED)),
+        "waiting": Sample(number="F-88213", direction=Direction.IN, other="Exempelleverantör 2 AB", amount="4312.00"),
+        "taken": Sample(
+            number="F-88190", direction=Direction.IN, other="Exempelleverantör 5 AB", events=(ARRIVED,), amount="199.00"
+        ),
+        "others": Sample(number="B-1", account=BETA, other="Exempelkund 99 AB", events=(SENT, NO)),
+    }
+    found = {name: await add(store, clock, row) for name, row in rows.items()}
+    ways = ((SENT, ARRIVED), (SENT,), (TO_MAIL, HANDED), (TO_LETTER, HANDED), (SENT, ARRIVED))
+    for number in range(0 if few else 60):
+        way = ways[number % 5 if number < 30 else number % 4]
+        ago = timedelta(hours=5, days=number * 6)
+        await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
+    return found
+
+
+def _customer(number: int) -> str:
+    return f"Exempelkund {number * 7 % 40 + 1} AB"
+
+
+def someone(role: Role, account: AccountId = ALPHA) -> str:
+    """The name of somebody with that role there."""
+    return next(name for name, places in PEOPLE.items() if places[0] == (account, role))
