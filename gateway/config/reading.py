@@ -24,6 +24,7 @@ from gateway.config.sections import (
     Mls,
     Network,
     Operator,
+    Portal,
     Retention,
     Rules,
     Sending,
@@ -40,6 +41,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "network": Network,
     "as4": As4,
     "api": Api,
+    "portal": Portal,
     "smp": Smp,
     "store": StoreSection,
     "rules": Rules,
@@ -278,6 +280,7 @@ def _contradictions(config: Config) -> Problems:
     problems += _retention_contradictions(config.retention)
     if not 0 <= config.api.notice.total_seconds() <= 30:
         problems.append(("api.notice", "must be between 0 and 30 seconds"))
+    problems += _portal_contradictions(config.portal)
     if not 0 <= config.store.reserve_percent <= 50:
         problems.append(("store.reserve_percent", "must be between 0 and 50"))
     if config.store.most_waiting < 1:
@@ -306,6 +309,15 @@ def _rules_contradictions(rules: Rules) -> Problems:
             problems.append(("rules.releases", f'"{row}" must be written NAME=VERSION, as en16931=1.3.16'))
     if not 300_000_000 <= rules.memory_limit <= 32_000_000_000:
         problems.append(("rules.memory_limit", "must be between 300 MB and 32 GB; one worker needs some 250 MB"))
+    return problems
+
+
+def _portal_contradictions(portal: Portal) -> Problems:
+    problems: Problems = []
+    if portal.url and not re.fullmatch(r"https?://[^\s/?#@]+/?", portal.url):
+        problems.append(("portal.url", "must be https:// (or http://) and a host, without a path"))
+    if not timedelta(minutes=1) <= portal.idle <= portal.longest <= timedelta(days=7):
+        problems.append(("portal.idle", "must be a minute or more, and at most portal.longest, which is at most 7 days"))
     return problems
 
 

@@ -127,3 +127,19 @@ def test_payloads_may_be_a_bucket_and_the_folder_is_then_the_usual_one(tmp_path:
     assert {path for path, _ in caught.value.problems} == {
         f"store.{k}" for k in ("payloads", "s3_endpoint", "s3_access_key")
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('url = "https://faktura.example.org/portal"', "portal.url"),
+        ('url = "faktura.example.org"', "portal.url"),
+        ('idle = "13 hours"', "portal.idle"),
+        ('idle = "1 second"', "portal.idle"),
+    ],
+)
+def test_the_web_tool_takes_no_impossible_address_or_session(tmp_path: Path, line: str, problem: str) -> None:
+    (tmp_path / "config.toml").write_text(f"[portal]\n{line}\n")
+    with pytest.raises(ConfigurationError) as refused:
+        load(tmp_path / "config.toml", {})
+    assert problem in [path for path, _ in refused.value.problems]
