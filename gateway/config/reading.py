@@ -317,7 +317,7 @@ def _portal_contradictions(portal: Portal) -> Problems:
     if portal.url and not re.fullmatch(r"https?://[^\s/?#@]+/?", portal.url):
         problems.append(("portal.url", "must be https:// (or http://) and a host, without a path"))
     if not timedelta(minutes=1) <= portal.idle <= portal.longest <= timedelta(days=7):
-        problems.append(("portal.idle", "must be a minute or more, and at most portal.longest, which is at most 7 days"))
+        problems.append(("portal.idle", "must be a minute or more and at most portal.longest, and that at most 7 days"))
     return problems
 
 
