@@ -5,6 +5,7 @@ python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill a
 python -m tests.crash --power [--kills 100] [--summary FILE]          the same, and each time the power is cut
 python -m tests.crash --database postgresql [...]                     kills over PostgreSQL
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
+python -m tests.crash --points --database postgresql [--fault cut]    the same over PostgreSQL, or each question to it
 
 A long campaign runs in pieces of ``--piece`` kills, each in a market of its own and judged at its end. ``--summary``
 keeps a line a piece: started again, the campaign goes on where it ended, and the table shows the sum. The market of a
@@ -27,12 +28,16 @@ from pathlib import Path
 from tests import postgres_server
 from tests.crash import summary
 from tests.crash.campaign import random_kills
-from tests.crash.points import FLOWS, build, sweep
+from tests.crash.points import FLOWS, WIRE, build, sweep
 from tests.crash.power import missing
 from tests.crash.survivor import Survivor
 from tests.crash.victim import CrashError
 
 _KEPT = Path("var/crash")
+_FAULT = (
+    "let the call fail with this errno (EIO, ENOSPC) instead of a kill; with PostgreSQL also: cut (the connection, "
+    "before each question), answer (lost after the question was carried out)"
+)
 
 
 def main() -> int:
@@ -45,7 +50,7 @@ def main() -> int:
     parser.add_argument("--power", action="store_true", help="cut the power: what was not fsynced is forgotten")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where it stores")
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
-    parser.add_argument("--fault", default="", help="let the call fail with this errno (EIO, ENOSPC) instead of a kill")
+    parser.add_argument("--fault", default="", help=_FAULT)
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
     parser.add_argument("--flow", nargs="*", choices=FLOWS, default=FLOWS)
     arguments = parser.parse_args()
@@ -130,19 +135,39 @@ def close(pieces: list[summary.Piece], how: str) -> int:
 
 
 def _points(arguments: argparse.Namespace) -> int:
-    flows, fault = tuple(arguments.flow), getattr(errno, arguments.fault) if arguments.fault else 0
-    piece = summary.Piece(f"points, {arguments.fault or 'killed'}", 0, 1, 0)
-    with tempfile.TemporaryDirectory() as directory:
+    flows, on_wire = tuple(arguments.flow), arguments.fault in WIRE
+    fault = 0 if on_wire or not arguments.fault else getattr(errno, arguments.fault)
+    if on_wire and arguments.database != "postgresql":
+        sys.exit(f"--fault {arguments.fault} goes with --database postgresql only")
+    where = "" if arguments.database == "sqlite" else ", postgresql"
+    piece = summary.Piece(f"points, {arguments.fault or 'killed'}{where}", 0, 1, 0)
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         library = build(Path(directory))
         if library is None:
             sys.exit("a C compiler is needed (Debian: apt-get install gcc libc6-dev)")
+        database = stack.enter_context(postgres_server.running()).new_database() if where else ""
         place, began = Path(directory) / "market", time.monotonic()
-        found = asyncio.run(sweep(place, library, flows, fault=fault, step=arguments.step, progress=_line))
-        piece.seconds, piece.done = time.monotonic() - began, sum(found.points.values()) // arguments.step
-        piece.counts = {f"durable calls: {flow}": count for flow, count in found.points.items()} | found.verdict.counts
-        piece.found = summary.found(found.verdict)
+        sweeping = sweep(
+            *(place, library, flows),
+            fault=fault,
+            step=arguments.step,
+            progress=_line,
+            database=database,
+            wire_fault=arguments.fault if on_wire else "",
+        )
+        try:
+            found = asyncio.run(sweeping)
+        except Exception as error:
+            piece.error = _innermost(error)
+        else:
+            piece.done = sum(-(-count // arguments.step) for count in found.points.values())
+            durable = {f"durable calls: {flow}": count for flow, count in found.points.items()}
+            piece.counts, piece.found = durable | found.verdict.counts, summary.found(found.verdict)
+        piece.seconds = time.monotonic() - began
         if not piece.good:
             keep(place, "points")
+        if arguments.summary:
+            summary.append(arguments.summary, piece)
     print(file=sys.stderr)
     return close([piece], "each call" if arguments.step == 1 else f"every {arguments.step}th call")
 

@@ -7,6 +7,8 @@ answers with its pid; ``reap PID`` waits for that child and answers with its wai
 
 What no start changes is read once and inherited: modules, schemas, rule packs, keys, the system's authorities (they
 are five sixths of a start's CPU). Of the store nothing is opened here: that is what a start has to show.
+
+``CRASH_LEASE`` in the environment: seconds that a lease lasts, so that a campaign need not wait a minute for each.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ def _warm(config: Path) -> None:
             importlib.import_module(name)
     from gateway import app
     from gateway.config import load
+    from gateway.exchange import worker
     from gateway.ubl import schema
     from gateway.ubl.rules.judge import Rulebook
     from gateway.ubl.rules.pack import load_all
@@ -55,6 +58,8 @@ def _warm(config: Path) -> None:
 
     app.load_identity = cache(app.load_identity)
     app.client_context = cache(app.client_context)
+    if lease := float(os.environ.get("CRASH_LEASE", "0")):
+        worker.LEASE_SECONDS, worker._RENEW_SECONDS = lease, lease / 4  # type: ignore[misc]
     read = load(config, {})
     app.read_files(read)
     app.client_context(read.network.tls_trust)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _ARRIVED = {
     "email": {"DISPATCHED", "DELIVERED"},
     "letter": {"DISPATCHED", "DELIVERED"},
 }
+_REFERENCE = re.compile(rb"<cac:DocumentReference>\s*<cbc:ID>([^<]+)")
 _CHANNEL = {"network": "peppol", "email": "email", "letter": "print"}
 
 
@@ -49,10 +51,14 @@ async def judge(world: World) -> Verdict:
     verdict = Verdict()
     ours = [d async for d in documents(world, world.ours)]
     theirs = [d async for d in documents(world, world.theirs) if d["direction"] == "in"]
+    told = [d for d in theirs if _is_status(d)]
+    ours, telling = [d for d in ours if not _is_status(d)], [d for d in ours if _is_status(d)]
+    theirs = [d for d in theirs if not _is_status(d)]
     verdict.counts["documents here"] = len(ours)
     _judge_inbound(world, [d for d in ours if d["direction"] == "in"], verdict)
     _judge_outbound(world, [d for d in ours if d["direction"] == "out"], verdict)
-    await _judge_c3(world, ours, theirs, verdict)
+    await _judge_c3(world, ours, theirs, {d["message_id"] for d in telling}, verdict)
+    await _judge_statuses(world, telling, told, verdict)
     _judge_mail(world, ours, verdict)
     _judge_letters(world, ours, verdict)
     _judge_overdue(ours, verdict)
@@ -107,7 +113,9 @@ def _judge_outbound(world: World, documents: list[dict[str, Any]], verdict: Verd
     verdict.counts["documents handed in"] = len(world.ledgers.handed_in)
 
 
-async def _judge_c3(world: World, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], verdict: Verdict) -> None:
+async def _judge_c3(
+    world: World, ours: list[dict[str, Any]], theirs: list[dict[str, Any]], also: set[str], verdict: Verdict
+) -> None:
     handed_in = {h.number: h for h in world.ledgers.handed_in.values()}
     at_c3 = _by_number(theirs)
     for document in ours:
@@ -122,13 +130,39 @@ async def _judge_c3(world: World, ours: list[dict[str, Any]], theirs: list[dict[
         _, octets = await world.call(world.theirs, "GET", f"/v1/documents/{found[0]['id']}/content")
         if content(octets) != handed_in[number].content:
             verdict.mixed.append(f"{number} is at C3 with other content")
-    known = {d["message_id"] for d in ours}
+    known = {d["message_id"] for d in ours} | also
     for message_id in set(world.ledgers.forwarded) - known:
         verdict.mixed.append(f"{message_id} went to C3 and is nobody's MessageId here")
     verdict.counts |= {
         "documents at C3": len(theirs),
         "sent to C3 again": len(world.ledgers.forwarded) - len(set(world.ledgers.forwarded)),
     }
+
+
+async def _judge_statuses(
+    world: World, telling: list[dict[str, Any]], told: list[dict[str, Any]], verdict: Verdict
+) -> None:
+    heard: Counter[str] = Counter()
+    for document in told:
+        _, octets = await world.call(world.theirs, "GET", f"/v1/documents/{document['id']}/content")
+        heard[_REFERENCE.findall(octets)[-1].decode()] += 1
+    asked = {sent.instance_id: sent for sent in world.ledgers.sent.values() if sent.instance_id}
+    for instance, sent in asked.items():
+        if sent.receipts and not heard[instance]:
+            verdict.lost.append(f"{sent.message_id} has a receipt and its sender got no status")
+        if heard[instance] > 1:
+            verdict.twice.append(f"the sender of {sent.message_id} got {heard[instance]} statuses")
+    for instance in heard.keys() - asked.keys():
+        verdict.mixed.append(f"a status came of {instance}, whose sender asked for none")
+    for document in telling:
+        if document["state"] not in _ARRIVED["network"]:
+            text = f"status {document['id']} is {document['state']}: {document['reason']}"
+            (verdict.stuck if document["state"] in _OPEN else verdict.for_people).append(text)
+    verdict.counts |= {"statuses asked for": len(asked), "statuses at C2": sum(heard.values())}
+
+
+def _is_status(document: dict[str, Any]) -> bool:
+    return "urn:peppol:edec:mls" in document["document_type"]
 
 
 def _judge_mail(world: World, ours: list[dict[str, Any]], verdict: Verdict) -> None:

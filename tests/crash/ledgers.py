@@ -30,6 +30,8 @@ class Sent:
     message_id: str
     content: str
     """Of the document in it."""
+    instance_id: str = ""
+    """Of its business envelope, where it asked to hear what became of it (MLS); else empty."""
     receipts: list[bytes] = field(default_factory=list)
     tries: int = 0
 

@@ -24,6 +24,8 @@ _AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 KINDS = {"network": 80, "email": 10, "letter": 10}
 ATTACHED = {0: 92, 120_000: 6, 1_600_000: 2}
 """Octets attached to a document: none, so many that its payload is a file, so many that it is never in memory."""
+TOLD = 0.15
+"""Share of the messages to us whose senders want to hear what became of them."""
 _PAUSE = (0.01, 0.06)
 """Seconds before a partner who got no answer asks again."""
 
@@ -39,14 +41,15 @@ class Load:
     async def access_point(self) -> None:
         """C2: messages to us, each until its receipt is good; some are sent again afterwards."""
         while self.producing:
-            await self.send_message(self._attached())
+            await self.send_message(self._attached(), told=self.world.dice.random() < TOLD)
 
-    async def send_message(self, attached: int = 0) -> Sent:
-        """One message until its receipt."""
+    async def send_message(self, attached: int = 0, *, told: bool = False) -> Sent:
+        """One message until its receipt; with ``told`` its sender wants a status message too."""
         world = self.world
-        sending, octets = world.message(f"IN{next(self.numbers)}", attached)
+        sending, octets = world.message(f"IN{next(self.numbers)}", attached, told=told)
         request = sending.request()
-        sent = Sent(message_id=sending._outgoing.message_id, content=content(octets))
+        instance = sending._outgoing.envelope.instance_id if told else ""
+        sent = Sent(message_id=sending._outgoing.message_id, content=content(octets), instance_id=instance)
         world.ledgers.sent[sent.message_id] = sent
         again = world.dice.random() < 0.1
         while len(sent.receipts) < 1 + again:

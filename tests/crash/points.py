@@ -4,6 +4,9 @@
 it is armed, and kills before number N, or lets call N fail. Each run starts the gateway, arms, lets one document make
 its whole way, starts the gateway again when it was killed, and waits until the document has arrived. At the end the
 ledgers are judged over all runs.
+
+Over PostgreSQL the calls are the sends to it, too. There a wire between the two can also strike question N of the
+gateway to the database: ``cut`` before it gets there, or ``answer`` lost after it was carried out.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from tests.crash.judge import Verdict, judge, unfinished
 from tests.crash.load import Load
 from tests.crash.victim import CrashError
 from tests.crash.world import World, open_world
+from tests.store.postgres_faults import Wire, wire
 
 _SOURCE = Path(__file__).with_name("killer.c")
 _LAYOUT = struct.Struct("4q")
@@ -29,12 +34,42 @@ _MOST = 400
 _FILE, _LARGE = 120_000, 1_600_000
 """Octets attached: the payload is a file; the document is never in memory."""
 _RUN_SECONDS = 150
-"""A step whose result could not be written is taken up again when its lease of 60 seconds has run out."""
-FLOWS = ("receive", "receive large", "deliver", "submit", "send", "send large", "mail", "letter", "start")
+_LEASE = {"CRASH_LEASE": "5"}
+"""A step whose result could not be written is taken up again when its lease has run out."""
+FLOWS = ("receive", "receive large", "deliver", "status", "submit", "send", "send large", "mail", "letter", "start")
+WIRE = ("cut", "answer")
+"""What happens to one question to PostgreSQL."""
+
+
+class Control(Protocol):
+    """Where the strike is set."""
+
+    def arm(self, at: int, fault: int = 0) -> None:
+        """From now on count; strike number ``at``."""
+
+    def disarm(self) -> int:
+        """Stop counting; gives the count."""
 
 
 @dataclass(slots=True)
-class Control:
+class WireControl:
+    """Strikes a question to PostgreSQL."""
+
+    wire: Wire
+    how: str
+
+    def arm(self, at: int, fault: int = 0) -> None:
+        """Count the questions; at number ``at`` cut the connection before it, or before its answer."""
+        self.wire.count_from_now(**{"cut_at" if self.how == "cut" else "lose_at": at})
+
+    def disarm(self) -> int:
+        """Stop counting; gives the count."""
+        self.wire.cut_at = self.wire.lose_at = 0
+        return self.wire.asked
+
+
+@dataclass(slots=True)
+class CallControl:
     """The mapped file by which the preloaded library is told what to do."""
 
     map: mmap.mmap
@@ -79,29 +114,57 @@ async def sweep(
     step: int = 1,
     progress: Callable[[str], None] = lambda _: None,
     extra: str = "",
+    database: str = "",
+    wire_fault: str = "",
 ) -> Sweep:
-    """Strike every ``step``-th durable call of each flow and judge."""
+    """Strike every ``step``-th durable call of each flow and judge.
+
+    ``database`` is the address of an empty one, instead of SQLite; with ``wire_fault``, one of ``WIRE``, the questions
+    to it are struck instead of the calls.
+    """
+    if wire_fault:
+        async with wire(database) as laid:
+            return await _sweep_wire(directory, laid, wire_fault, flows, step, progress, extra)
     control_file = directory.parent / "control"
     control_file.write_bytes(_LAYOUT.pack(0, 0, 0, 0))
-    environment = {"LD_PRELOAD": str(library), "KILLER_CONTROL": str(control_file)}
-    done = Sweep()
+    environment = {"LD_PRELOAD": str(library), "KILLER_CONTROL": str(control_file), **_LEASE}
     with control_file.open("r+b") as file, mmap.mmap(file.fileno(), _LAYOUT.size) as shared:
-        control = Control(shared)
-        async with open_world(directory, 1, extra=extra, **environment) as world:
-            world.front.broken = False
-            load = Load(world)
-            for flow in flows:
-                for at in range(1, _MOST, step):
-                    count = await _strike(world, load, control, flow, at, fault)
-                    progress(f"{flow}: point {at}")
-                    if count < at:
-                        done.points[flow] = count
-                        break
-                else:
-                    raise CrashError(f"{flow} has more than {_MOST} points")
-            await _up(world)
-            done.verdict = await judge(world)
-            await world.victim.kill()
+        control = CallControl(shared)
+        async with open_world(directory, 1, extra=extra, database=database, **environment) as world:
+            return await _sweep(world, control, flows, fault, step, progress)
+
+
+async def _sweep_wire(
+    directory: Path,
+    laid: Wire,
+    how: str,
+    flows: tuple[str, ...],
+    step: int,
+    progress: Callable[[str], None],
+    extra: str,
+) -> Sweep:
+    async with open_world(directory, 1, extra=extra, database=laid.through, **_LEASE) as world:
+        return await _sweep(world, WireControl(laid, how), flows, 0, step, progress)
+
+
+async def _sweep(
+    world: World, control: Control, flows: tuple[str, ...], fault: int, step: int, progress: Callable[[str], None]
+) -> Sweep:
+    done = Sweep()
+    world.front.broken = False
+    load = Load(world)
+    for flow in flows:
+        for at in range(1, _MOST, step):
+            count = await _strike(world, load, control, flow, at, fault)
+            progress(f"{flow}: point {at}")
+            if count < at:
+                done.points[flow] = count
+                break
+        else:
+            raise CrashError(f"{flow} has more than {_MOST} points")
+    await _up(world)
+    done.verdict = await judge(world)
+    await world.victim.kill()
     return done
 
 
@@ -136,6 +199,7 @@ async def _run(world: World, load: Load, flow: str) -> None:
         "submit": lambda: load.hand_in("network", _FILE),
         "send large": lambda: load.hand_in("network", _LARGE),
         "deliver": load.fetch,
+        "status": lambda: load.send_message(told=True),
         "send": lambda: load.hand_in("network"),
         "mail": lambda: load.hand_in("email"),
         "letter": lambda: load.hand_in("letter"),

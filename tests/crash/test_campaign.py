@@ -10,7 +10,7 @@ import pytest
 
 from tests.crash import summary
 from tests.crash.campaign import random_kills, strike
-from tests.crash.judge import Verdict, judge
+from tests.crash.judge import Verdict, judge, unfinished
 from tests.crash.load import Load
 from tests.crash.points import FLOWS, build, sweep
 from tests.crash.world import World, open_world
@@ -75,6 +75,22 @@ async def test_no_durable_call_may_be_the_last_one_or_fail_at_the_cost_of_a_prom
     assert found.verdict.good, said(found.verdict)
     assert set(found.points) == set(FLOWS)
     assert found.verdict.counts["receipts"] and found.verdict.counts["letters"] and found.verdict.counts["mails"]
+    assert found.verdict.counts["statuses at C2"]
+
+
+@pytest.mark.parametrize(("how", "step"), [("cut", 23), ("answer", 29)])
+async def test_no_question_to_postgresql_may_be_cut_off_or_go_unanswered_at_the_cost_of_a_promise(
+    tmp_path: Path, postgres: Server, how: str, step: int
+) -> None:
+    library = build(tmp_path)
+    if library is None:
+        pytest.skip("no C compiler: the library that strikes before the N-th durable call cannot be built")
+    flows = ("receive", "status", "send", "mail", "letter")
+    database = postgres.new_database("points")
+    found = await sweep(tmp_path / "market", library, flows, step=step, database=database, wire_fault=how)
+    assert found.verdict.good, said(found.verdict)
+    assert set(found.points) == set(flows) and min(found.points.values()) > 10
+    assert found.verdict.counts["statuses at C2"] == found.verdict.counts["statuses asked for"] > 0
 
 
 class TestJudge:
@@ -85,10 +101,10 @@ class TestJudge:
             world.front.broken = False
             await world.victim.start()
             load = Load(world)
+            await load.send_message(told=True)
             await load.send_message()
-            await load.send_message()
-            while await load.fetch():
-                pass
+            while len(world.ledgers.fetched) < 2 or await unfinished(world):
+                await load.fetch()
             assert (await judge(world)).good
             await self._falsify(world)
 
@@ -101,6 +117,10 @@ class TestJudge:
         first.receipts.append(b"another receipt")
         assert (await judge(world)).twice
         first.receipts.pop()
+        first.instance_id, asked = "another", first.instance_id
+        verdict = await judge(world)
+        assert any("got no status" in text for text in verdict.lost) and verdict.mixed
+        first.instance_id = asked
         fetched.append(replace(fetched[0], content="other"))
         assert (await judge(world)).mixed
         fetched.pop()

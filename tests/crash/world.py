@@ -102,8 +102,8 @@ class World:
         async with self.http.request(method, url, headers=headers, **more) as answer:
             return answer.status, await answer.read()
 
-    def message(self, number: str, attached: int = 0) -> tuple[Sending, bytes]:
-        """A message of gateway2's access point to us, and the document in it."""
+    def message(self, number: str, attached: int = 0, *, told: bool = False) -> tuple[Sending, bytes]:
+        """A message of gateway2's access point to us, and the document in it; with ``told`` it asks for a status."""
         assert FACTS.seller.endpoint and FACTS.buyer.endpoint
         theirs, ours = (self.files[m.name] for m in (self.theirs, self.ours))
         octets = document("network", number, attached)
@@ -118,6 +118,7 @@ class World:
             standard=FACTS.document_type.namespace,
             type_version=FACTS.document_type.version,
             type=FACTS.document_type.name,
+            mls_type="ALWAYS_SEND" if told else "",
         )
         outgoing = Outgoing(
             message_id=new_message_id(self.theirs.seat),

@@ -24,6 +24,8 @@ class Wire:
     """Questions passed on since the last `count_from_now`."""
     cut_at: int = 0
     """The connection is cut instead of passing this question on; 0: never."""
+    lose_at: int = 0
+    """This question is passed on, and the connection is cut instead of passing its answer back; 0: never."""
     swallow_commit: bool = False
     """The next COMMIT is passed on, and the connection is cut instead of passing its answer back."""
     closed: bool = False
@@ -36,8 +38,8 @@ class Wire:
         parts = urlsplit(self.url)
         return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self.port}"))
 
-    def count_from_now(self, cut_at: int = 0) -> None:
-        self.asked, self.cut_at = 0, cut_at
+    def count_from_now(self, cut_at: int = 0, lose_at: int = 0) -> None:
+        self.asked, self.cut_at, self.lose_at = 0, cut_at, lose_at
 
     def cut(self) -> None:
         """Cut every connection."""
@@ -79,6 +81,8 @@ class Wire:
                     self.asked += 1
                     if self.asked == self.cut_at:
                         break
+                    if self.asked == self.lose_at:
+                        lost.set()
                 if self.swallow_commit and kind == b"Q" and body.startswith(b"COMMIT"):
                     self.swallow_commit = False
                     lost.set()
