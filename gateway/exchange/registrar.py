@@ -142,7 +142,7 @@ class Registrar:
         return new
 
     async def advance(self, registration: Registration, until: Stage | None = None) -> Registration:
-        """Do stage after stage, as far as they can be done now, or up to ``until``.
+        """Do stage after stage, as far as they can be done now, or up to ``until``, which may be done already.
 
         Raises the refusal that stopped it; what only has to wait is in the ``problem`` of the answer.
         """
@@ -160,6 +160,8 @@ class Registrar:
     async def _advance(self, registration: Registration, until: Stage | None) -> Registration:
         current = await self.store.registration(registration.participant) or registration
         while (stage := current.stage) is not None and current.next_attempt is not None:
+            if any(done.stage is until for done in current.done):
+                break
             try:
                 after = await self._do(stage, current)
             except GatewayError as error:
@@ -176,8 +178,6 @@ class Registrar:
             await self.store.step_registration(current, after)
             log.info("%s: %s, %s", current.participant.value, stage, after.done[-1].text)
             current = after
-            if stage is until:
-                break
         return current
 
     async def _failed(self, before: Registration, stage: Stage, error: GatewayError) -> Registration:

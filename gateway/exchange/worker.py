@@ -68,8 +68,9 @@ class Worker:
     claimed_last: float = field(default_factory=time.monotonic, init=False)
     """When it last took something up, by the monotonic clock."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _in_hand: dict[DocumentId, str] = field(default_factory=dict, init=False)
-    """What is in work, and for which receiver."""
+    _in_hand: dict[tuple[DocumentId, int], str] = field(default_factory=dict, init=False)
+    """The claims in work (document and attempt), and for which receiver. A process that stood still for longer than a
+    lease may claim a document anew while its step of before is still in hand: that one will find its lease lost."""
     _large: int = field(default=0, init=False)
     """How many large documents are being sent."""
     _suspect: DocumentId | None = field(default=None, init=False)
@@ -111,7 +112,7 @@ class Worker:
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
             try:
-                await self.store.renew(self.owner, tuple(self._in_hand), LEASE_SECONDS)
+                await self.store.renew(self.owner, tuple({one for one, _ in self._in_hand}), LEASE_SECONDS)
             except Exception as error:
                 log.error("leases are not renewed: %s", error)
 
@@ -138,7 +139,7 @@ class Worker:
             self.claimed_last = time.monotonic()
         ready = [message for message in claimed if await self._may_begin(message)]
         for message in ready:
-            self._in_hand[message.id] = message.receiver
+            self._in_hand[message.id, message.attempts] = message.receiver
             self._large += _is_large(message)
             tasks.create_task(self._work_and_free(message, free))
         for _ in range(room - len(ready)):
@@ -282,7 +283,7 @@ class Worker:
             await self.work(message)
         finally:
             self._unsuspect(message)
-            del self._in_hand[message.id]
+            del self._in_hand[message.id, message.attempts]
             self._large -= _is_large(message)
             free.release()
             if self._left_out:

@@ -4,6 +4,7 @@ python -m tests.crash [--kills 300] [--seed 1] [--summary FILE]       kill -9 at
 python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill again
 python -m tests.crash --power [--kills 100] [--summary FILE]          the same, and each time the power is cut
 python -m tests.crash --database postgresql [...]                     kills over PostgreSQL
+python -m tests.crash --nodes [--database postgresql] [--kills 100]   several processes on one store, killed and frozen
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
 python -m tests.crash --points --database postgresql [--fault cut]    the same over PostgreSQL, or each question to it
 
@@ -28,6 +29,7 @@ from pathlib import Path
 from tests import postgres_server
 from tests.crash import summary
 from tests.crash.campaign import random_kills
+from tests.crash.nodes import strikes
 from tests.crash.points import FLOWS, WIRE, build, sweep
 from tests.crash.power import missing
 from tests.crash.survivor import Survivor
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--summary", type=Path, help="keep a line a piece here, and show the sum of all")
     parser.add_argument("--power", action="store_true", help="cut the power: what was not fsynced is forgotten")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="where it stores")
+    parser.add_argument("--nodes", action="store_true", help="two processes or nodes: kill one or freeze it")
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
     parser.add_argument("--fault", default="", help=_FAULT)
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
@@ -58,7 +61,7 @@ def main() -> int:
 
 
 def _kills(arguments: argparse.Namespace) -> int:
-    what, seed = "cuts" if arguments.power else "kills", arguments.seed
+    what, seed = "cuts" if arguments.power else "strikes" if arguments.nodes else "kills", arguments.seed
     if arguments.database == "postgresql":
         what += ", postgresql"
         if why := postgres_server.why_not():
@@ -101,8 +104,11 @@ def run_piece(
             database = ""
             if what.endswith("postgresql"):
                 database = stack.enter_context(postgres_server.running()).new_database()
-            power = what == "cuts"
-            campaign = random_kills(place, seed, kills, first=first, progress=show, power=power, database=database)
+            if what.startswith("strikes"):
+                campaign = strikes(place, seed, kills, first=first, progress=show, database=database)
+            else:
+                power = what == "cuts"
+                campaign = random_kills(place, seed, kills, first=first, progress=show, power=power, database=database)
             found = asyncio.run(campaign)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):

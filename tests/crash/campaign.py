@@ -97,13 +97,13 @@ async def random_kills(
             load.producing = world.front.broken = False
             if not await world.victim.start():
                 raise CrashError(f"not ready 30 s after kill {first + kills - 1}")
-            await _rest(world, producers, lambda text: progress(kills, text))
+            await come_to_rest(world, producers, lambda text: progress(kills, text))
             verdict = await judge(world)
             if power:
                 verdict.counts |= {"pages that the cuts took": pages, "names that the cuts took": names}
             survived = await survivor(world, killed)
-        if await world.victim.stop():
-            raise CrashError("the gateway did not end with 0 when it was asked to stop")
+        if code := await world.victim.stop():
+            raise CrashError(f"the gateway ended with {code} when it was asked to stop")
         return Campaign(
             seed=seed,
             first=first,
@@ -129,7 +129,7 @@ async def _live(world: World, kill: Strike, number: int) -> bool:
     return True
 
 
-async def _rest(world: World, producers: list[asyncio.Task[None]], progress: Callable[[str], None]) -> None:
+async def come_to_rest(world: World, producers: list[asyncio.Task[None]], progress: Callable[[str], None]) -> None:
     """Wait until everybody has finished what was begun and nothing is on its way."""
     until = time.monotonic() + _REST_SECONDS
     await asyncio.wait(producers, timeout=60)

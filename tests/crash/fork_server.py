@@ -2,8 +2,8 @@
 
     python -m tests.crash.fork_server CONFIG
 
-Commands on stdin: ``start OUT LOG`` forks a child that runs ``gateway serve --json`` with its output in those files and
-answers with its pid; ``reap PID`` waits for that child and answers with its wait status.
+Commands on stdin: ``start CONFIG OUT LOG`` forks a child that runs ``gateway serve --json`` with its output in those
+files and answers with its pid; ``reap PID`` waits for that child and answers with its wait status.
 
 What no start changes is read once and inherited: modules, schemas, rule packs, keys, the system's authorities (they
 are five sixths of a start's CPU). Of the store nothing is opened here: that is what a start has to show.
@@ -19,6 +19,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -28,13 +29,12 @@ _SAMPLES = ("network", "email", "letter")
 
 
 def main() -> None:
-    config = sys.argv[1]
-    _warm(Path(config))
+    _warm(Path(sys.argv[1]))
     print("ready", flush=True)
     for line in sys.stdin:
         command, *words = line.split()
         if command == "start":
-            print(_start(config, *words), flush=True)
+            print(_start(*words), flush=True)
         elif command == "reap":
             print(os.waitpid(int(words[0]), 0)[1], flush=True)
 
@@ -86,7 +86,10 @@ def _start(config: str, out: str, log: str) -> int:
         from gateway.cli import main as cli
 
         code = cli(["serve", "--json", "--config", config])
+    except BaseException:
+        traceback.print_exc()  # nobody else would: this process must not go back to what it was forked from
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import aiohttp
 
+from gateway.as4.msh import Request, Sending
 from gateway.errors import GatewayError
+from gateway.network.market import Member
 from tests.crash.ledgers import Fetched, HandedIn, Sent, content, digest
 from tests.crash.victim import CrashError
 from tests.crash.world import World, document
@@ -26,6 +28,8 @@ ATTACHED = {0: 92, 120_000: 6, 1_600_000: 2}
 """Octets attached to a document: none, so many that its payload is a file, so many that it is never in memory."""
 TOLD = 0.15
 """Share of the messages to us whose senders want to hear what became of them."""
+PAIRS = 0.5
+"""Share of the messages that are sent to two nodes at one moment, where there are two."""
 _PAUSE = (0.01, 0.06)
 """Seconds before a partner who got no answer asks again."""
 
@@ -37,6 +41,8 @@ class Load:
     world: World
     producing: bool = True
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    pairs: int = 0
+    """Messages and documents that two nodes got at one moment."""
 
     async def access_point(self) -> None:
         """C2: messages to us, each until its receipt is good; some are sent again afterwards."""
@@ -53,19 +59,29 @@ class Load:
         world.ledgers.sent[sent.message_id] = sent
         again = world.dice.random() < 0.1
         while len(sent.receipts) < 1 + again:
-            sent.tries += 1
-            try:
-                headers = {"Content-Type": request.content_type}
-                url = f"http://{world.ours.as4}/as4"
-                async with world.http.post(url, data=request.body, headers=headers) as answer:
-                    status, kind, body = answer.status, answer.headers.get("Content-Type", ""), await answer.read()
-                sending.close(status, kind, body)
-                sent.receipts.append(body)
-            except (*_AWAY, GatewayError) as error:
-                if isinstance(error, GatewayError) and not error.temporary:
-                    raise CrashError(f"{sent.message_id} was answered wrongly: {error}") from error
-                await asyncio.sleep(world.dice.uniform(*_PAUSE))
+            await asyncio.gather(*(self._send(sent, sending, request, node) for node in self._where()))
         return sent
+
+    def _where(self) -> list[Member]:
+        """Which nodes get it now: one, or every one at the same moment."""
+        if len(self.world.nodes) == 1 or self.world.dice.random() >= PAIRS:
+            return [self.world.anyone()]
+        self.pairs += 1
+        return self.world.nodes
+
+    async def _send(self, sent: Sent, sending: Sending, request: Request, node: Member) -> None:
+        """Send it there once, and keep the receipt if one comes."""
+        sent.tries += 1
+        try:
+            headers = {"Content-Type": request.content_type}
+            async with self.world.http.post(f"http://{node.as4}/as4", data=request.body, headers=headers) as answer:
+                status, kind, body = answer.status, answer.headers.get("Content-Type", ""), await answer.read()
+            sending.close(status, kind, body)
+            sent.receipts.append(body)
+        except (*_AWAY, GatewayError) as error:
+            if isinstance(error, GatewayError) and not error.temporary:
+                raise CrashError(f"{sent.message_id} was answered wrongly: {error}") from error
+            await asyncio.sleep(self.world.dice.uniform(*_PAUSE))
 
     async def company(self) -> None:
         """C1: documents, each with its key until 202; some are handed in again afterwards."""
@@ -88,17 +104,20 @@ class Load:
         while accepted < 1 + again:
             mine.tries += 1
             headers = {"Content-Type": "application/xml", "Idempotency-Key": mine.key}
-            answer = await self._call("POST", "/v1/documents", data=octets, headers=headers)
-            if answer is None:
-                continue
-            status, body = answer
-            if status not in (202, 409, 503):
-                raise CrashError(f"{mine.key} was answered {status}: {body[:300]!r}")
-            if status == 202:
-                accepted += 1
-                mine.ids.add(json.loads(body)["id"])
-            else:
-                await asyncio.sleep(world.dice.uniform(*_PAUSE))
+            calls = (
+                self._call("POST", "/v1/documents", node=node, data=octets, headers=headers) for node in self._where()
+            )
+            for answer in await asyncio.gather(*calls):
+                if answer is None:
+                    continue
+                status, body = answer
+                if status not in (202, 409, 503):
+                    raise CrashError(f"{mine.key} was answered {status}: {body[:300]!r}")
+                if status == 202:
+                    accepted += 1
+                    mine.ids.add(json.loads(body)["id"])
+                else:
+                    await asyncio.sleep(world.dice.uniform(*_PAUSE))
         return mine
 
     async def receiver(self) -> None:
@@ -128,10 +147,12 @@ class Load:
         answer = await self._call("GET", path)
         return json.loads(answer[1]) if answer and answer[0] == 200 else None
 
-    async def _call(self, method: str, path: str, **more: Any) -> tuple[int, bytes] | None:
+    async def _call(
+        self, method: str, path: str, *, node: Member | None = None, **more: Any
+    ) -> tuple[int, bytes] | None:
         """The answer, or None after a pause when nobody answered."""
         try:
-            return await self.world.call(self.world.ours, method, path, **more)
+            return await self.world.call(node or self.world.anyone(), method, path, **more)
         except _AWAY:
             await asyncio.sleep(self.world.dice.uniform(*_PAUSE))
             return None

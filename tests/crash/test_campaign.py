@@ -12,6 +12,7 @@ from tests.crash import summary
 from tests.crash.campaign import random_kills, strike
 from tests.crash.judge import Verdict, judge, unfinished
 from tests.crash.load import Load
+from tests.crash.nodes import strikes
 from tests.crash.points import FLOWS, build, sweep
 from tests.crash.world import World, open_world
 from tests.postgres_server import Server
@@ -33,6 +34,21 @@ async def test_nothing_is_lost_or_doubled_by_kills_over_postgresql(tmp_path: Pat
     found = await random_kills(tmp_path / "market", seed=6, kills=6, database=postgres.new_database("crash"))
     assert found.verdict.good, said(found.verdict)
     assert found.promises >= 6
+
+
+async def test_two_nodes_that_are_killed_and_frozen_lose_and_double_nothing(tmp_path: Path, postgres: Server) -> None:
+    found = await strikes(tmp_path / "market", seed=1, number=4, database=postgres.new_database("nodes"))
+    assert found.verdict.good, said(found.verdict)
+    assert found.promises >= 6
+    assert found.verdict.counts["frozen for longer than a lease"] and found.verdict.counts["killed"]
+    assert found.verdict.counts["given to two at once"] >= 6
+
+
+async def test_two_processes_that_are_killed_and_frozen_lose_and_double_nothing(tmp_path: Path) -> None:
+    found = await strikes(tmp_path / "market", seed=3, number=3)
+    assert found.verdict.good, said(found.verdict)
+    assert found.promises >= 6
+    assert found.verdict.counts["frozen for longer than a lease"] and found.verdict.counts["killed"]
 
 
 def test_a_kill_can_be_played_again_by_its_seed_and_number() -> None:

@@ -40,7 +40,7 @@ class Victim:
         self.starts += 1
         out = self.member.directory / "out.json"
         out.unlink(missing_ok=True)
-        self.pid = int(await self._ask(f"start {out} {self.log}"))
+        self.pid = int(await self._ask(f"start {self.member.config} {out} {self.log}"))
         began = time.monotonic()
         while time.monotonic() - began < wait:
             with suppress(OSError, ValueError, IndexError):

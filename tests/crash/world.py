@@ -86,6 +86,13 @@ class World:
     disk: Disk | None = None
     """Under everything that the victim stores, where its power can be cut."""
     keys: dict[str, str] = field(default_factory=dict)
+    nodes: list[Member] = field(default_factory=list)
+    """Where the victim can be asked; more than one when several processes have its store."""
+    spare_ports: list[int] = field(default_factory=list)
+
+    def anyone(self) -> Member:
+        """One of the nodes."""
+        return self.dice.choice(self.nodes)
 
     @property
     def ours(self) -> Member:
@@ -97,7 +104,8 @@ class World:
 
     async def call(self, member: Member, method: str, path: str, **more: Any) -> tuple[int, bytes]:
         """One call of an API: (status, body). Raises what aiohttp raises."""
-        headers = {"Authorization": f"Bearer {self.keys[member.name]}", **more.pop("headers", {})}
+        key = self.keys[self.theirs.name if member is self.theirs else self.ours.name]
+        headers = {"Authorization": f"Bearer {key}", **more.pop("headers", {})}
         url = f"http://{member.api}{path}"
         async with self.http.request(method, url, headers=headers, **more) as answer:
             return answer.status, await answer.read()
@@ -145,9 +153,9 @@ async def open_world(
     dice, ledgers = random.Random(seed), Ledgers()
     first = random.randrange(20_000, 31_000)  # two campaigns at once stay out of each other's way
     ports = free_ports(first)
-    mail, front = next(ports), next(ports)
+    mail, front, *spare = (next(ports) for _ in range(5))
     fallback = _FALLBACK.format(mail=mail) + extra
-    market = new_market(directory, 2, now=datetime.now(UTC), extra={1: fallback}, first_port=front + 1)
+    market = new_market(directory, 2, now=datetime.now(UTC), extra={1: fallback}, first_port=spare[-1] + 1)
     ours, theirs = market.members
     # Whoever kills from outside kills whatever is in hand: no document is to blame.
     pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"\nquarantine_after = 0'
@@ -166,7 +174,7 @@ async def open_world(
         disk = await stack.enter_async_context(mounted(ours.directory / "var")) if power else None
         victim = await stack.enter_async_context(open_victim(ours, **environment))
         files = {m.name: read_files(load(m.config, {})) for m in market.members}
-        world = World(market, victim, ledgers, http, dice, wire, files, disk)
+        world = World(market, victim, ledgers, http, dice, wire, files, disk, nodes=[ours], spare_ports=spare)
         await victim.start()
         for member, company in ((ours, FACTS.seller), (theirs, FACTS.buyer)):
             world.keys[member.name] = member.key_file.read_text().strip()

@@ -159,6 +159,18 @@ async def test_what_does_not_work_is_tried_again_with_growing_pauses(world: Worl
     assert (await registrar.advance(way)).complete
 
 
+async def test_a_start_goes_no_further_than_it_wants_also_where_the_last_run_did(
+    world: World, registrar: Registrar
+) -> None:
+    """Whoever starts does not answer yet: looking for itself, or testing itself, would wait for a time-out."""
+    begun = await registrar.put_on(COMPANY)
+    registered = await registrar.advance(begun, until=Stage.REGISTERED)
+    assert registered.stage is Stage.FOUND
+    again = await registrar.advance(await registrar.put_on(COMPANY), until=Stage.REGISTERED)
+    assert again.stage is Stage.FOUND and not world.asked
+    assert (await registrar.advance(again)).complete and world.asked
+
+
 async def test_a_refusal_stops_until_somebody_calls_again(world: World, registrar: Registrar) -> None:
     world.refuse = RegisterRefused("no", remedy="Ask them.")
     with pytest.raises(RegisterRefused):

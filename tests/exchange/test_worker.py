@@ -165,6 +165,34 @@ async def test_a_step_longer_than_a_lease_keeps_it_and_a_dead_workers_work_is_ta
     assert [m.id for m in await exchange.store.claim("another", 8, 60.0)] == [dead.id]
 
 
+async def test_a_worker_that_stood_still_may_claim_again_what_it_still_has_in_hand(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine was suspended for longer than a lease: the step of before ends beside the new one, without effect."""
+    monkeypatch.setattr(worker_module, "_POLL_SECONDS", 0.01)
+    begun, first = asyncio.Semaphore(0), asyncio.Event()
+
+    class Slow(ScriptedChannel):
+        async def dispatch(self, parcel: Parcel) -> Handover:
+            begun.release()
+            if parcel.message.attempts <= 2:
+                await first.wait()
+            return await ScriptedChannel.dispatch(self, parcel)
+
+    exchange.worker.outbound = replace(exchange.outbound, channels={"email": Slow("email")})
+    message = await exchange.submit(NETWORK)
+    async with _running(exchange) as task, asyncio.timeout(5):
+        await begun.acquire()
+        exchange.clock.forward(seconds=61)
+        await begun.acquire()
+        await _until(exchange, message, State.DISPATCHED)
+        first.set()
+        exchange.lookup.answers[BUYER] = ENDPOINT
+        await _until(exchange, await exchange.submit(NETWORK), State.SENT)
+        assert not task.done()
+    assert [entry.event for entry in await exchange.events(message)] == ["Accepted", "Diverted", "Dispatched"]
+
+
 async def test_a_receiver_that_never_answers_does_not_stop_the_others(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
