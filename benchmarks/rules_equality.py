@@ -134,8 +134,9 @@ def _mutants(arguments: argparse.Namespace, truth: dict[str, Any]) -> int:
             continue
         for pack, official in ask.items():
             theirs = official(root)
-            # New shapes, seen once, known: each way of judging gives the same.
-            for mine in [native(programs[pack].judge(root)[0]) for _ in range(3)]:
+            # New shapes, seen once, known, and known by its markup: each way of judging gives the same.
+            ways = [native(programs[pack].judge(root)[0]) for _ in range(3)]
+            for mine in [*ways, *[native(programs[pack].judge(root, octets)[0]) for _ in range(4)]]:
                 if mine != theirs:
                     tally["different"] += 1
                     print(f"mutant {number} of seed {arguments.seed}, {pack}: only official {dict(theirs - mine)},")

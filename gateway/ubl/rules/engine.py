@@ -7,7 +7,7 @@ So a second line, or a second invoice, costs what its values cost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import localcontext
 from functools import cache
@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from lxml import etree
 
 from gateway.security.safexml import nodes_of
+from gateway.ubl.rules.forms import MAX_CODE, Forms, Part, Todo, cut
 from gateway.ubl.rules.numbers import EXACT
 from gateway.ubl.rules.pack import Fault, Pack
 from gateway.ubl.rules.plans import MAX_STEPS, Checks, Planner
@@ -46,8 +47,7 @@ ANYWHERE: Final = frozenset(
 """Names of elements that rules look for in the whole document."""
 _MAX_PATHS: Final = 20_000
 _MAX_ENTRIES: Final = 8_000
-_MAX_CODE: Final = 8
-"""What a program remembers: paths, entries, the signs of a code; a sender of ever new ones gets no more memory."""
+"""What a program remembers: paths, entries; a sender of ever new ones gets no more memory."""
 _CENTS: Final = len(".00")
 _NOTHING: Final[Sieved] = ((), ())
 
@@ -77,22 +77,36 @@ class Program:
         self._paths: list[Path] = []
         self._deep: dict[tuple[str, ...], Path] = {}
         self._entries = 0
+        self._forms = Forms()
 
-    def judge(self, root: etree._Element) -> list[Outcome]:
-        """The outcome of each pack. The document has passed its schema; the tree is not changed."""
-        document, busy = self._walk(root)
-        work, blank = self._note(document, busy)
+    def judge(self, root: etree._Element, octets: bytes = b"") -> list[Outcome]:
+        """The outcome of each pack. The document has passed its schema; the tree is not changed.
+
+        ``octets`` is what the tree was read from: with it a document is known again by its markup (``forms``).
+        """
+        document = self._read(root, octets)
         with localcontext(EXACT):
             case = self._facts(document)
-            outcomes = [self._run(number, case, document, todo, blank) for number, todo in enumerate(work)]
+            outcomes = [self._run(number, case, document) for number in range(len(self.packs))]
         document.memo.clear()  # what rules keep there may hold nodes, and they the document
         document.facts.clear()
         return outcomes
 
+    def _read(self, root: etree._Element, octets: bytes) -> Document:
+        written = cut(octets, root) if octets else None
+        filled = self._forms.fill(written) if written is not None else None
+        if written is not None and filled is not None:
+            return _filled(written.kind, filled)
+        document, busy = self._walk(root)
+        if written is not None:
+            self._forms.learn(written, document, busy, len(self.packs))
+        document.parts.append((0, Part(document.entries, document.ups, busy, len(self.packs))))
+        return document
+
     def _walk(self, root: etree._Element) -> tuple[Document, list[int]]:
         """Build the document, and list the elements that somebody wants to look at."""
         document, busy = Document(), []
-        entries, texts, parents = document.entries, document.texts, document.parents
+        entries, texts, ups = document.entries, document.texts, document.ups
         here, path = 0, self._start.next.get(root.tag) or self._learn(self._start, root.tag)
         attributes: list[tuple[str, str]] = root.items()  # type: ignore[assignment]  # the stubs say bytes too
         children, follow = iter(nodes_of(root)), path.next
@@ -100,7 +114,7 @@ class Program:
         stack = []
         entries.append(_OPEN)
         texts.append(root.text or "")
-        parents.append(0)
+        ups.append(0)
         place = 1
         while True:
             for element in children:
@@ -114,7 +128,7 @@ class Program:
                 text = element.text or ""
                 items: list[tuple[str, str]] = element.items()  # type: ignore[assignment]
                 texts.append(text)
-                parents.append(here)
+                ups.append(place - here if here else 0)
                 if len(element):
                     entries.append(_OPEN)
                     stack.append((children, here, path, kids, attributes))
@@ -175,7 +189,7 @@ class Program:
         """The entry of an element without children that is met for the first time."""
         filled = bool(text.strip(WHITE))
         known: dict[Attributes, Entry] = path.filled if filled else path.blank
-        code = text if filled and path.coded and len(text) <= _MAX_CODE else None
+        code = text if filled and path.coded and len(text) <= MAX_CODE else None
         cents = filled and path.amount and ("." not in text or len(text) - text.index(".") <= _CENTS)
         if code is not None:
             known = path.codes.setdefault(code, {})
@@ -196,6 +210,7 @@ class Program:
         """Begin anew with the shapes; documents in hand have what they need."""
         for path in self._paths:
             path.forget()
+        self._forms.clear()
         self._cases = {}
         self._entries = 0
 
@@ -209,24 +224,6 @@ class Program:
             if len(path.steps) == MAX_STEPS:
                 self._deep[path.steps] = path
         return path
-
-    def _note(self, document: Document, busy: list[int]) -> tuple[list[list[int]], list[int]]:
-        """Note what rules will look for; give the elements to check, by pack, and those without content."""
-        entries, named, noted = document.entries, document.named, document.noted_places
-        work: list[list[int]] = [[] for _ in self.packs]
-        blank: list[int] = []
-        for place in busy:
-            entry = entries[place]
-            if entry.special:
-                if entry.collect:
-                    named.setdefault(entry.path.name, []).append(place)
-                for rule in entry.noted:
-                    noted.setdefault(rule, []).append(place)
-                if entry.blank:
-                    blank.append(place)
-            for number in entry.places:
-                work[number].append(place)
-        return work, blank
 
     def _facts(self, document: Document) -> int:
         """Ask the document for its facts; give the number of these answers."""
@@ -244,40 +241,51 @@ class Program:
             case = self._cases[key] = next(self._numbers)
         return case
 
-    def _run(self, number: int, case: int, document: Document, todo: list[int], blank: list[int]) -> Outcome:
-        pack, entries = self.packs[number], document.entries
+    def _run(self, number: int, case: int, document: Document) -> Outcome:
+        pack = self.packs[number]
         key = case * len(self.packs) + number
         faults: list[tuple[str, Fault]] = [
             (rule, _unused(document.noted(rule)[0], pack.not_used[rule]))
-            for rule in document.noted_places
+            for rule in document.noted_rules()
             if rule in pack.not_used and rule in pack.rules
         ]
         if pack.empty_rule:
+            blank = [start + place for start, part in document.parts for place in part.blank]
             faults += [(pack.empty_rule, Fault(Node(document, place), kind="empty")) for place in blank]
         rule = ""
         try:
-            for place in todo:
-                entry = entries[place]
-                sieved = entry.sieved.get(key)
-                if sieved is None:
-                    sieved = self._sieved(number, key, Node(document, place))
-                if sieved is _NOTHING:
-                    continue
-                checks, rows = sieved
-                node = Node(document, place)
-                for rule, check in checks:  # names the rule that stopped
-                    fault = check(node, document)
-                    if fault is not None:
-                        faults.append((rule, fault))
-                for row in rows:
-                    for rule, check in _first(row, node):
+            for start, part in document.parts:
+                live = part.live.get(key)
+                for place, checks, rows in self._live(number, key, document, start, part) if live is None else live:
+                    node = Node(document, start + place)
+                    for rule, check in checks:  # names the rule that stopped
                         fault = check(node, document)
                         if fault is not None:
                             faults.append((rule, fault))
+                    for row in rows:
+                        for rule, check in _first(row, node):
+                            fault = check(node, document)
+                            if fault is not None:
+                                faults.append((rule, fault))
         except Stopped as stopped:
             stopped.rule = stopped.rule or rule
             return Outcome(pack, [], stopped)
         return Outcome(pack, faults)
+
+    def _live(self, number: int, key: int, document: Document, start: int, part: Part) -> Iterator[Todo]:
+        """What is to be checked in a part; remembered when it is settled."""
+        settled, found = True, []
+        for place in part.work[number]:
+            sieved = part.entries[place].sieved.get(key)
+            if sieved is None:
+                settled = False
+                sieved = self._sieved(number, key, Node(document, start + place))
+            if sieved is not _NOTHING:
+                todo = (place, *sieved)
+                found.append(todo)
+                yield todo
+        if settled:
+            part.keep(key, tuple(found))
 
     def _sieved(self, number: int, key: int, node: Node) -> Sieved:
         """What is to be checked on this element."""
@@ -305,6 +313,23 @@ def program(*packs: Pack) -> Program:
 
 _OPEN: Final = Entry(Path(()), Shape("", (), True, (), None, False), (), kept=False)
 """Stands for an element whose end is not reached."""
+
+
+def _filled(kind: str, filled: list[tuple[Part, tuple[str, ...]]]) -> Document:
+    """The document of a form that is filled in; after the head come lines of this kind."""
+    document, place, lines = Document(), 0, []
+    entries, texts, ups, parts = document.entries, document.texts, document.ups, document.parts
+    for part, found in filled:
+        parts.append((place, part))
+        lines.append(place)
+        entries += part.entries
+        ups += part.ups
+        texts += found
+        place += len(found)
+    document.top = dict(filled[0][0].top)
+    if kind:
+        document.top[kind] = lines[1:]
+    return document
 
 
 def _unused(node: Node, row: str) -> Fault:

@@ -99,7 +99,7 @@ class Rulebook:
         found = [] if checked else schema.check(octets, root, language=self.language)
         if found:
             return Verdict(packs=(SCHEMA,), findings=tuple(found), count=len(found), valid=False)
-        judgement = self.judge(root, profile)
+        judgement = self.judge(root, profile, octets)
         return Verdict(
             packs=(SCHEMA, *((pack.name, pack.version) for pack in judgement.packs)),
             judged=bool(judgement.packs),
@@ -108,12 +108,12 @@ class Rulebook:
             valid=judgement.valid,
         )
 
-    def judge(self, root: etree._Element, profile: str = "") -> Judgement:
+    def judge(self, root: etree._Element, profile: str = "", octets: bytes = b"") -> Judgement:
         """Judge a document that has passed its schema, by the packs of its own or the given profile.
 
-        Raises :class:`ConfigurationError` for a profile that is unknown.
+        ``octets``, what it was read from, makes it faster. Raises :class:`ConfigurationError` for an unknown profile.
         """
-        return judge(root, packs_of(root, profile, self.releases), language=self.language)
+        return judge(root, packs_of(root, profile, self.releases), octets, language=self.language)
 
 
 def profile_of(root: etree._Element) -> str:
@@ -148,7 +148,7 @@ def _pack(name: str, version: str, day: date | None) -> Pack:
     return load(name, version) if version else newest(name, day)
 
 
-def judge(root: etree._Element, packs: Sequence[Pack], *, language: str = "en") -> Judgement:
-    """Judge a document that has passed its schema. About 0.8 ms for an invoice of 15 kB, once its shapes are known."""
-    outcomes = tuple(program(*packs).judge(root)) if packs else ()
+def judge(root: etree._Element, packs: Sequence[Pack], octets: bytes = b"", *, language: str = "en") -> Judgement:
+    """Judge a document that has passed its schema; see :meth:`Program.judge`."""
+    outcomes = tuple(program(*packs).judge(root, octets)) if packs else ()
     return Judgement(outcomes=outcomes, language=language)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
+    from gateway.ubl.rules.forms import Part
     from gateway.ubl.rules.shapes import Entry, Shape
 
 T = TypeVar("T")
@@ -58,12 +59,16 @@ class Node:
     @property
     def parent(self) -> Node | None:
         """The element around it; None for the root."""
-        return Node(self.document, self.document.parents[self.place]) if self.place else None
+        place = self.place
+        if not place:
+            return None
+        up = self.document.ups[place]
+        return Node(self.document, place - up if up else 0)
 
     @property
     def on_top(self) -> bool:
         """It stands directly in the root."""
-        return self.document.parents[self.place] == 0
+        return self.document.ups[self.place] == 0
 
     @property
     def attributes(self) -> Mapping[str, str]:
@@ -200,18 +205,20 @@ class Node:
 class Document:
     """The whole tree, and what was noted on the walk that built it."""
 
-    __slots__ = ("divided", "entries", "facts", "memo", "named", "noted_places", "numbers", "parents", "texts", "top")
+    __slots__ = ("divided", "entries", "facts", "memo", "named", "numbers", "parts", "texts", "top", "ups")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.texts: list[str] = []
-        self.parents: list[int] = []
+        self.ups: list[int] = []
+        """How many places before an element the one around it stands; 0 where that is the root."""
+        self.parts: list[tuple[int, Part]] = []
+        """The whole document, or its head and its lines, each with its first place."""
         self.top: dict[str, list[int]] = {}
         """What stands directly in the root, by name."""
         self.divided: set[int] = set()
         """Elements whose text a comment divides: then there are several text nodes."""
         self.named: dict[str, list[int]] = {}
-        self.noted_places: dict[str, list[int]] = {}
         self.numbers: dict[str, Decimal] = {}
         """Texts that were read as numbers before."""
         self.facts: dict[object, object] = {}
@@ -245,16 +252,27 @@ class Document:
 
     def anywhere(self, name: str) -> list[Node]:
         """Every element of this name, in document order; only for the names in ``engine.ANYWHERE``."""
-        return [Node(self, place) for place in self.named.get(name, _NONE)]
+        return [Node(self, place) for place in self.places(name)]
+
+    def places(self, name: str) -> Sequence[int]:
+        """The same as places."""
+        found = self.named.get(name)
+        if found is None:
+            found = [start + place for start, part in self.parts for place in part.collected.get(name, _NONE)]
+            self.named[name] = found
+        return found
 
     def shapes(self, *names: str) -> frozenset[Shape]:
         """The shapes of all elements of these names; as :meth:`anywhere`."""
-        entries = self.entries
-        return frozenset([entries[place].shape for name in names for place in self.named.get(name, _NONE)])
+        return frozenset().union(*[part.shapes(names) for part in {part for _, part in self.parts}])
 
     def noted(self, rule: str) -> list[Node]:
         """The elements that carry what the rule's table does not allow."""
-        return [Node(self, place) for place in self.noted_places.get(rule, _NONE)]
+        return [Node(self, start + place) for start, part in self.parts for place in part.noted.get(rule, _NONE)]
+
+    def noted_rules(self) -> list[str]:
+        """The rules whose tables do not allow something in the document."""
+        return list(dict.fromkeys([rule for _, part in self.parts if part.noted for rule in part.noted]))
 
     def fact(self, question: Callable[[Document], T]) -> T:
         """The answer to one of the packs' facts. Checks are sorted by these answers too, so asking costs nothing."""
