@@ -153,7 +153,13 @@ def says(node: Node, path: str, *texts: str) -> bool:
 
 def indicator(node: Node, wanted: bool) -> bool:
     """The charge indicator, as ``xs:boolean``, is the wanted one. Raises :class:`Stopped`."""
-    return any(truth(found) is wanted for found in node.all("cbc:ChargeIndicator"))
+    shape = node.shape
+    known = shape.memo.get(wanted)
+    if known is None:
+        known = any(truth(found) is wanted for found in node.all("cbc:ChargeIndicator"))
+        if not shape.open_code:
+            shape.memo[wanted] = known
+    return known is True
 
 
 def is_allowance(node: Node, document: Document) -> bool:

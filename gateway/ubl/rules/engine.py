@@ -22,8 +22,8 @@ from gateway.ubl.rules.numbers import EXACT
 from gateway.ubl.rules.pack import Fault, Pack
 from gateway.ubl.rules.plans import MAX_STEPS, Checks, Planner
 from gateway.ubl.rules.shapes import MAX_KIDS, Attributes, Entry, Path, Shape
-from gateway.ubl.rules.sieve import LINES, Choosing, Sieved, sift, whole
-from gateway.ubl.rules.tree import WHITE, Document, Node, Stopped
+from gateway.ubl.rules.sieve import Choosing, Sieved, sift, sift_part, whole
+from gateway.ubl.rules.tree import LINES, WHITE, Document, Node, Stopped
 
 ANYWHERE: Final = frozenset(
     {
@@ -273,7 +273,7 @@ class Program:
         return Outcome(pack, faults)
 
     def _live(self, number: int, key: int, document: Document, start: int, part: Part) -> Iterator[Todo]:
-        """What is to be checked in a part; remembered when it is settled."""
+        """What is to be checked in a part; when every entry is sieved, that of a form is sifted once more and kept."""
         settled, found = True, []
         for place in part.work[number]:
             sieved = part.entries[place].sieved.get(key)
@@ -284,8 +284,12 @@ class Program:
                 todo = (place, *sieved)
                 found.append(todo)
                 yield todo
-        if settled:
-            part.keep(key, tuple(found))
+        if settled and document.head is not None:
+            known = range(start, start + len(part.entries))
+            again = [
+                (place, *sift_part(checks, rows, Node(document, start + place), known)) for place, checks, rows in found
+            ]
+            part.keep(key, tuple([todo for todo in again if todo[1:] != _NOTHING]))
 
     def _sieved(self, number: int, key: int, node: Node) -> Sieved:
         """What is to be checked on this element."""
@@ -326,7 +330,8 @@ def _filled(kind: str, filled: list[tuple[Part, tuple[str, ...]]]) -> Document:
         ups += part.ups
         texts += found
         place += len(found)
-    document.top = dict(filled[0][0].top)
+    document.head = filled[0][0]
+    document.top = dict(document.head.top)
     if kind:
         document.top[kind] = lines[1:]
     return document

@@ -13,12 +13,11 @@ from decimal import Decimal
 from typing import Final, TypeVar, cast
 
 from gateway.ubl.rules.plans import Candidate, Checks, Plan
-from gateway.ubl.rules.tree import Document, Node, Stopped
+from gateway.ubl.rules.tree import LINES, Document, Node, Stopped
 
 T = TypeVar("T")
 
-LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
-"""Children of the root that its shape does not count."""
+NOWHERE: Final = range(0)
 
 
 class Watch:
@@ -33,22 +32,27 @@ class Watch:
 class WatchedNode(Node):
     """A node that tells when it is asked for more than the shape says."""
 
-    __slots__ = ("inner", "watch")
+    __slots__ = ("inner", "known", "watch")
 
-    def __init__(self, document: Document, place: int, watch: Watch, *, inner: bool) -> None:
+    def __init__(self, document: Document, place: int, watch: Watch, *, inner: bool, known: range = NOWHERE) -> None:
         super().__init__(document, place)
         self.watch = watch
         self.inner = inner
-        """It stands inside the element that is judged: then the values of its attributes are no part of the entry."""
+        """It is not the element that is judged: then the values of its attributes are no part of the entry."""
+        self.known = known
+        """Places of the part of a form: of these everything is settled but texts that are no codes."""
 
     @property
     def parent(self) -> Node | None:
+        above = super().parent
+        if above is not None and above.place in self.known:
+            return WatchedNode(self.document, above.place, self.watch, inner=True, known=self.known)
         self.watch.asked = True
-        return super().parent
+        return above
 
     @property
     def attributes(self) -> Mapping[str, str]:
-        self.watch.asked |= self.inner
+        self.watch.asked |= self.inner and self.place not in self.known
         return super().attributes
 
     @property
@@ -72,11 +76,14 @@ class WatchedNode(Node):
         return super().has(path)
 
     def all(self, path: str) -> list[Node]:
-        return [WatchedNode(self.document, place, self.watch, inner=True) for place in self.places(path)]
+        return [self._inside(place) for place in self.places(path)]
 
     def one(self, path: str) -> Node | None:
         place = self.the_place(path)
-        return WatchedNode(self.document, place, self.watch, inner=True) if place else None
+        return self._inside(place) if place else None
+
+    def _inside(self, place: int) -> WatchedNode:
+        return WatchedNode(self.document, place, self.watch, inner=True, known=self.known)
 
     def string(self, path: str) -> str:
         self._read(*self.places(path))
@@ -95,18 +102,26 @@ class WatchedNode(Node):
         return super().decimal(path)
 
     def _read(self, *places: int) -> None:
-        entries = self.document.entries
-        self.watch.asked |= any(entries[place].shape.code is None for place in places)
+        entries, known = self.document.entries, self.known
+        self.watch.asked |= any(
+            (shape := entries[place].shape).code is None and (shape.filled or place not in known) for place in places
+        )
 
 
 class WatchedDocument:
     """A document that tells when it is asked."""
 
-    __slots__ = ("_document", "_watch")
+    __slots__ = ("_document", "_known", "_watch")
 
-    def __init__(self, document: Document, watch: Watch) -> None:
+    def __init__(self, document: Document, watch: Watch, known: range) -> None:
         self._document = document
         self._watch = watch
+        self._known = known
+
+    @property
+    def root(self) -> Node:
+        self._watch.asked |= 0 not in self._known
+        return WatchedNode(self._document, 0, self._watch, inner=True, known=self._known)
 
     @property
     def is_invoice(self) -> bool:
@@ -120,12 +135,12 @@ class WatchedDocument:
         return getattr(self._document, name)
 
 
-def watched(work: Callable[[Node, Document], T], node: Node) -> tuple[T | Stopped, bool]:
-    """The answer to a question, or how it stopped, and whether it was taken from the shape alone."""
+def watched(work: Callable[[Node, Document], T], node: Node, known: range = NOWHERE) -> tuple[T | Stopped, bool]:
+    """The answer to a question, or how it stopped, and whether it was taken from the shape (or the part) alone."""
     watch = Watch()
-    seen = WatchedNode(node.document, node.place, watch, inner=False)
+    seen = WatchedNode(node.document, node.place, watch, inner=False, known=known)
     try:
-        answer: T | Stopped = work(seen, cast(Document, WatchedDocument(node.document, watch)))
+        answer: T | Stopped = work(seen, cast(Document, WatchedDocument(node.document, watch, known)))
     except Stopped as stopped:
         answer = stopped
     return answer, not watch.asked
@@ -163,34 +178,43 @@ def whole(plan: Plan, facts: Mapping[object, object]) -> Sieved:
 
 def sift(plan: Plan, facts: Mapping[object, object], node: Node) -> Sieved:
     """What is left of a plan for elements such as this one, in a document with these facts."""
-    checks, patterns = plan.checks, []
-    for pattern in plan.patterns:
-        row = tuple(_possible([one for one in pattern if one.applies(facts)], node))
+    return _left(plan.checks, [[one for one in row if one.applies(facts)] for row in plan.patterns], node, NOWHERE)
+
+
+def sift_part(checks: Checks, rows: Rows, node: Node, known: range) -> Sieved:
+    """What is left of that for an element in the part of a form which stands at these places."""
+    return _left(checks, [[choosing.candidate for choosing in row] for row in rows], node, known)
+
+
+def _left(checks: Checks, candidates: list[list[Candidate]], node: Node, known: range) -> Sieved:
+    patterns = []
+    for pattern in candidates:
+        row = tuple(_possible(pattern, node, known))
         if row and row[0].candidate.certain:
             checks += row[0].candidate.checks
         elif row:
             patterns.append(row)
-    return open_checks(checks, node), tuple(patterns)
+    return open_checks(checks, node, known), tuple(patterns)
 
 
-def open_checks(checks: Checks, node: Node) -> Checks:
+def open_checks(checks: Checks, node: Node, known: range = NOWHERE) -> Checks:
     """Those checks whose answer is still open for other elements of the entry, or a fault in all of them."""
-    answers = [(rule, check, watched(check, node)) for rule, check in checks]
+    answers = [(rule, check, watched(check, node, known)) for rule, check in checks]
     return tuple((rule, check) for rule, check, (answer, settled) in answers if answer is not None or not settled)
 
 
-def _possible(pattern: list[Candidate], node: Node) -> Iterator[Choosing]:
+def _possible(pattern: list[Candidate], node: Node, known: range) -> Iterator[Choosing]:
     """The candidates that may still fit; those that fit for certain are written so, and end the row."""
     for candidate in pattern:
         when, choose, checks = candidate.when, candidate.choose, candidate.checks
         if when is not None:
-            answer, settled = watched(when, node)
+            answer, settled = watched(when, node, known)
             if settled:
                 if answer is not True:
                     continue
                 when = None
         if when is None and choose is not None:
-            case, settled = watched(choose, node)
+            case, settled = watched(choose, node, known)
             if settled:
                 if not isinstance(case, str) or case not in candidate.cases:
                     continue

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
+"""Children of the root that its shape does not count."""
 WHITE: Final = " \t\r\n"
 _RUN: Final = re.compile(r"[ \t\r\n]+")
 _NONE: Final[Sequence[int]] = ()
@@ -179,7 +181,7 @@ class Node:
         if not place:
             return None
         known = document.numbers.get(document.texts[place])
-        return known if known is not None else decimal(Node(document, place))
+        return known if known is not None else document.number(place)
 
     def decimals(self, path: str, of: str) -> list[Decimal]:
         """The amounts ``of`` each element at the path, in a row; elements without one are left out."""
@@ -205,7 +207,7 @@ class Node:
 class Document:
     """The whole tree, and what was noted on the walk that built it."""
 
-    __slots__ = ("divided", "entries", "facts", "memo", "named", "numbers", "parts", "texts", "top", "ups")
+    __slots__ = ("divided", "entries", "facts", "head", "memo", "named", "numbers", "parts", "texts", "top", "ups")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -216,6 +218,8 @@ class Document:
         """The whole document, or its head and its lines, each with its first place."""
         self.top: dict[str, list[int]] = {}
         """What stands directly in the root, by name."""
+        self.head: Part | None = None
+        """What stands before the lines, where that is a form seen before."""
         self.divided: set[int] = set()
         """Elements whose text a comment divides: then there are several text nodes."""
         self.named: dict[str, list[int]] = {}
@@ -248,6 +252,8 @@ class Document:
             for step in shape.found.get(rest) or shape.find(rest):
                 places.append(place + step)
         self.top[path] = places
+        if self.head is not None and first not in LINES:
+            self.head.top[path] = places  # so it is in every document with this head
         return places
 
     def anywhere(self, name: str) -> list[Node]:
@@ -274,6 +280,17 @@ class Document:
         """The rules whose tables do not allow something in the document."""
         return list(dict.fromkeys([rule for _, part in self.parts if part.noted for rule in part.noted]))
 
+    def number(self, place: int) -> Decimal:
+        """``xs:decimal`` of an element. Raises :class:`Stopped` when it is none."""
+        text = self.texts[place]
+        known = self.numbers.get(text)
+        if known is None:
+            try:
+                known = self.numbers[text] = decimal_of(text)
+            except NotANumber as error:
+                raise Stopped(Node(self, place), str(error), text) from None
+        return known
+
     def fact(self, question: Callable[[Document], T]) -> T:
         """The answer to one of the packs' facts. Checks are sorted by these answers too, so asking costs nothing."""
         answer = self.facts[question]
@@ -296,14 +313,8 @@ def normal(text: str) -> str:
 
 def decimal(node: Node) -> Decimal:
     """``xs:decimal`` of an element. Raises :class:`Stopped` when it is none."""
-    text, numbers = node.text, node.document.numbers
-    known = numbers.get(text)
-    if known is None:
-        try:
-            known = numbers[text] = decimal_of(text)
-        except NotANumber as error:
-            raise Stopped(node, str(error), text) from None
-    return known
+    _ = node.text  # a watched node tells that it was read
+    return node.document.number(node.place)
 
 
 def truth(node: Node) -> bool:

@@ -194,13 +194,12 @@ def base_is_sum_of_rate(code: str) -> Check:
         subtotal, expected = _above(category), None
         bounds = _bounds(subtotal)
         for kind in LINES:
-            rows = _sums(document, kind, code)
             if code == "S":
                 there = (rate in _rates_anywhere(document, kind)) or (rate in _rates_anywhere(document, ""))
             else:
                 there = bool(document.anywhere(kind))
             if there:
-                total = rows.get((code, rate), ZERO)
+                total = _sums(document, kind, code).get((code, rate), ZERO)
                 if bounds is not None and bounds[0] < total < bounds[1]:
                     return None
                 if expected is None or document.anywhere(kind):
@@ -233,8 +232,8 @@ def _above(category: Node) -> Node:
     return category.parent
 
 
-_Sums = dict[tuple[str, Decimal | None], Decimal]
 _Keys = frozenset[tuple[str, Decimal | None]]
+_Sums = dict[tuple[str, Decimal | None], Decimal]
 
 
 def _sums(document: Document, kind: str, rated: str = "") -> _Sums:
@@ -242,24 +241,29 @@ def _sums(document: Document, kind: str, rated: str = "") -> _Sums:
     key = ("sums", kind, rated)
     if key not in document.memo:
         sums: _Sums = {}
-        for line in document.root.all(kind):
-            _add(sums, line, "cac:Item/cac:ClassifiedTaxCategory", "cbc:LineExtensionAmount", 1, rated)
-        for row in document.root.all("cac:AllowanceCharge"):
-            for sign, charge in ((1, True), (-1, False)):
-                if indicator(row, charge):
-                    _add(sums, row, "cac:TaxCategory", "cbc:Amount", sign, rated)
+        _add(sums, document.root.all(kind), "cac:Item/cac:ClassifiedTaxCategory", "cbc:LineExtensionAmount", 1, rated)
+        rows = document.root.all("cac:AllowanceCharge")
+        for sign, charge in ((1, True), (-1, False)):
+            _add(sums, [one for one in rows if indicator(one, charge)], "cac:TaxCategory", "cbc:Amount", sign, rated)
         document.memo[key] = sums
     result = document.memo[key]
     assert isinstance(result, dict)
     return result
 
 
-def _add(sums: _Sums, row: Node, categories: str, path: str, sign: int, rated: str) -> None:
-    keys = _keys(row, categories, rated)
-    amount = row.decimal(path) if keys else None
-    if amount is not None:
-        for key in keys:
-            sums[key] = sums.get(key, ZERO) + (amount if sign > 0 else -amount)
+def _add(sums: _Sums, rows: list[Node], categories: str, path: str, sign: int, rated: str) -> None:
+    """Add the amounts of rows to the sums to which they belong: first up by shape, which is a row's whole cost."""
+    alike: dict[object, list[Node]] = {}
+    for row in rows:
+        shape = row.shape
+        alike.setdefault(row.place if shape.open_code else shape, []).append(row)
+    for group in alike.values():
+        keys = _keys(group[0], categories, rated)
+        amounts = [amount for row in group if (amount := row.decimal(path)) is not None] if keys else []
+        if amounts:
+            amount = sum(amounts, ZERO)
+            for key in keys:
+                sums[key] = sums.get(key, ZERO) + (amount if sign > 0 else -amount)
 
 
 def _keys(row: Node, path: str, rated: str) -> _Keys:
@@ -278,20 +282,27 @@ def _keys(row: Node, path: str, rated: str) -> _Keys:
     return frozenset(keys)
 
 
-def _rates_anywhere(document: Document, kind: str) -> set[Decimal]:
+def _rates_anywhere(document: Document, kind: str) -> frozenset[Decimal]:
     """The rates of lines of a kind (without one: of allowances and charges) that have the standard category."""
     key = ("standard rates", kind)
     if key not in document.memo:
-        path = "cac:Item/cac:ClassifiedTaxCategory" if kind else "cac:TaxCategory"
-        rates: set[Decimal] = set()
-        for row in distinct(document.anywhere(kind or "cac:AllowanceCharge")):
-            found = row.all(path)
-            if any(node.normal("cbc:ID") == "S" for node in found):
-                rates |= {rate for node in found if (rate := node.decimal("cbc:Percent")) is not None}
-        document.memo[key] = rates
-    result = document.memo[key]
-    assert isinstance(result, set)
-    return result
+        name, path = kind or "cac:AllowanceCharge", "cac:Item/cac:ClassifiedTaxCategory" if kind else "cac:TaxCategory"
+        known = [shape.memo.get(key) for shape in document.shapes(name)]
+        if None in known:
+            known = [_rates(row, path, key) for row in distinct(document.anywhere(name))]
+        document.memo[key] = frozenset().union(*cast("list[frozenset[Decimal]]", known))
+    return cast("frozenset[Decimal]", document.memo[key])
+
+
+def _rates(row: Node, path: str, key: tuple[str, str]) -> frozenset[Decimal]:
+    """The rates of a line, allowance or charge that has the standard category; kept for its shape if that tells."""
+    found = row.all(path)
+    rates: frozenset[Decimal] = frozenset()
+    if any(node.normal("cbc:ID") == "S" for node in found):
+        rates = frozenset([rate for node in found if (rate := node.decimal("cbc:Percent")) is not None])
+    if not row.shape.open_code:
+        row.shape.memo[key] = rates
+    return rates
 
 
 # --- BR-XX-09 and 10: the VAT, the reason -----------------------------------------------------------------------

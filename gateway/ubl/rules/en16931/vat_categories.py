@@ -19,7 +19,13 @@ LINES: Final = ("cac:InvoiceLine", "cac:CreditNoteLine")
 
 def is_vat(node: Node) -> bool:
     """The tax scheme of a category or of a party's tax registration is VAT."""
-    return any(normal(scheme.string("cbc:ID").upper()) == "VAT" for scheme in node.all("cac:TaxScheme"))
+    shape = node.shape
+    known = shape.memo.get("VAT")
+    if known is None:
+        known = any(normal(scheme.string("cbc:ID").upper()) == "VAT" for scheme in node.all("cac:TaxScheme"))
+        if not shape.open_code:
+            shape.memo["VAT"] = known
+    return known is True
 
 
 def category_of(node: Node, document: Document) -> str | None:
