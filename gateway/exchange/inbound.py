@@ -279,7 +279,7 @@ class Inbound:
         waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
         if self.rules.incoming_of(participant.account) != "off":
             waits = "the document rules are asked next"
-        elif message.document_type in STATUS_TYPES:
+        elif message.document_type in STATUS_TYPES or message.document_type == str(INVOICE_RESPONSE):
             waits = "it is read next"
         elif pulled and not (self.statuses is not None and self.statuses.asked(message)):
             message = replace(message, next_attempt=None)  # nothing is left to do, so no worker is asked

@@ -227,6 +227,7 @@ class Forms:
         return part
 
     def grow(self, by: int) -> None:
+        """Count what is kept; begin anew where it is more than forms may take."""
         if self._size > _MOST:
             self.clear()
         self._size += by
