@@ -29,6 +29,7 @@ from gateway import portal
 from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.exchange.costing import Costing
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
@@ -94,6 +95,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             aside.append(tasks.create_task(_erase_each_night(gateway)))
+            aside.append(tasks.create_task(Costing(money=gateway.store.money).run()))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:

@@ -275,7 +275,9 @@ class Outbound:
                 event = self._divert(message, submission, reason, after=message.channel)
             return Outcome(message=message, event=_explained(event, error))
         name = channel.name
-        event = Event(name="Dispatched", reason=handover.text, detail={"reference": handover.reference})
+        event = Event(
+            name="Dispatched", reason=handover.text, detail={"reference": handover.reference, "channel": name}
+        )
         kept = handover.evidence or handover.text.encode()
         return Outcome(
             message=message, event=event, evidence=(Evidence(kind=name, media_type="text/plain", octets=kept),)

@@ -25,6 +25,9 @@ class Price:
     country: str = ""
     """ISO 3166-1 alpha-2 of the counterpart; empty: every country without a price of its own."""
     since: date
+    share: int = 0
+    """Per cent of all documents that have to have gone electronically in the month before: "less as more goes
+    electronic". The highest step that was reached counts."""
     amount: Decimal
     currency: str = "SEK"
     note: str = ""
@@ -50,11 +53,18 @@ DEFAULT: Final = tuple(
 )
 
 
-def price_of(prices: Sequence[Price], channel: str, country: str, day: date) -> Price | None:
-    """The price of that day: of the country where it has one, else of every country; None where there is none."""
+def price_of(prices: Sequence[Price], channel: str, country: str, day: date, share: int = 0) -> Price | None:
+    """The price of that day: of the country where it has one, else of every country; None where there is none.
+
+    ``share`` is the electronic share of the month before, in per cent.
+    """
     kind = channel.partition(":")[0]
-    begun = [one for one in prices if one.channel == kind and one.since <= day and one.country in ("", country)]
-    return max(begun, key=lambda one: (one.country != "", one.since), default=None)
+    begun = [
+        one
+        for one in prices
+        if one.channel == kind and one.since <= day and one.country in ("", country) and one.share <= share
+    ]
+    return max(begun, key=lambda one: (one.country != "", one.since, one.share), default=None)
 
 
 def saving(prices: Sequence[Price], from_channel: str, to_channel: str, country: str, day: date) -> tuple[Decimal, str]:

@@ -18,6 +18,7 @@ from gateway.ports.letters import AddressBook as AddressBook
 from gateway.ports.letters import Bureau as Bureau
 from gateway.ports.letters import Letters as Letters
 from gateway.ports.letters import Paper as Paper
+from gateway.ports.money import Money as Money
 from gateway.ports.people import Counted as Counted
 from gateway.ports.people import Guesses as Guesses
 from gateway.ports.people import Overview as Overview

@@ -15,6 +15,7 @@ from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
+from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 
@@ -104,6 +105,11 @@ class Store(Protocol):
     @property
     def letters(self) -> Letters:
         """Letters and their history."""
+        ...
+
+    @property
+    def money(self) -> Money:
+        """What documents cost."""
         ...
 
     @property

@@ -26,6 +26,7 @@ from gateway.store import accounts, documents, figures, happened, queries, regis
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
+from gateway.store.money import Money
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview
@@ -69,6 +70,7 @@ class SqlStore:
         self.retention = Retention(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
         self.letters = Letters(reads=reads, write=self._errand, clock=clock)
+        self.money = Money(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)

@@ -25,6 +25,7 @@ from gateway.web.inbox import Inbox
 from gateway.web.operation import Operating
 from gateway.web.participants import Participants
 from gateway.web.responses import Responses
+from gateway.web.statistics import Statistics
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -60,6 +61,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Operating(gateway),
         Destinations(gateway),
         Events(gateway),
+        Statistics(gateway, intake),
         Health(gateway),
         Home(gateway, front is None),
         *([front] if front else ()),
