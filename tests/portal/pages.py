@@ -35,5 +35,13 @@ PAGES = (
     Shown(name="document-sent", path="/documents/{sent}"),
     Shown(name="document-letter", path="/documents/{letter}"),
     Shown(name="document-in", path="/documents/{waiting}"),
+    Shown(name="profile", path="/profile"),
+    Shown(
+        name="operator", path="/operator", who=frozenset({Role.OPERATOR, Role.COMPLIANCE, Role.ADMIN}), operator=True
+    ),
+    Shown(name="settings", path="/settings", who=frozenset({Role.ADMIN})),
+    Shown(name="people", path="/settings/people", who=frozenset({Role.ADMIN})),
+    Shown(name="keys", path="/settings/keys", who=frozenset({Role.ADMIN})),
+    Shown(name="audit", path="/audit", who=frozenset({Role.COMPLIANCE, Role.ADMIN})),
 )
 OPEN = ("/sign-in", "/welcome?code=none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,14 +16,15 @@ from argon2 import PasswordHasher
 
 from gateway.app import Gateway
 from gateway.config.sections import Config, Operator, StoreSection
+from gateway.errors import PeerUnavailable
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.worker import Worker
-from gateway.model.identifiers import AccountId, DocumentId, MessageId
+from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
-from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
+from gateway.model.message import Direction, Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.person import Deed, Role
 from gateway.pki.certificates import Certificates
 from gateway.portal.passwords import hash_secret
@@ -252,6 +253,14 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         "others": Sample(number="B-1", account=BETA, other="Exempelkund 99 AB", events=(SENT, NO)),
     }
     found = {name: await add(store, clock, row) for name, row in rows.items()}
+    for value, name in ((OURS, "Exempel AB"), ("0007:5569876540", "Exempel Fastigheter AB")):
+        company = Participant(id=ParticipantId.parse(value), account=ALPHA, name=name, country="SE")
+        await store.save_participant(company)
+    deed = Deed(account=ALPHA, actor="admin@exempel.example", action="user-added", subject="ny@exempel.example")
+    await store.people.add("ny@exempel.example", Role.CLERK, hash_secret("ny"), NOW + timedelta(days=7), deed)
+    for _ in range(3):
+        with suppress(PeerUnavailable), gateway.outbound.breakers.trying("POP000777"):
+            raise PeerUnavailable("POP000777 did not answer within 120 s", sent=False)
     ways = ((SENT, ARRIVED), (SENT,), (TO_MAIL, HANDED), (TO_LETTER, HANDED), (SENT, ARRIVED))
     for number in range(0 if few else 60):
         way = ways[number % 5 if number < 30 else number % 4]
