@@ -125,5 +125,5 @@ def way_of(visit: Visit, message: Message, timeline: Sequence[TimelineEntry]) ->
     return Way(corners=corners, legs=words, summary=summary)
 
 
-def _clip(name: str, most: int = 24) -> str:
+def _clip(name: str, most: int = 22) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
