@@ -1,4 +1,4 @@
-"""Settings: people, keys and companies are changed by administrators of the account, within it, and it is written down."""
+"""Settings: administrators change people, keys and companies of their account only, and it is written down."""
 
 from __future__ import annotations
 
