@@ -72,11 +72,11 @@ clean: ## remove the virtual environment and caches
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/.demo
 
-# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database.
+# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database, tesseract reads pictures of text.
 .venv/.debian: | .venv/bin/python
-	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1; then :; \
+	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing poppler-utils, fuse3, postgresql and chromium"; \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 postgresql chromium) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql or chromium could not be installed: tests that need them are skipped"; \
-	else echo "poppler-utils, fuse3, postgresql or chromium is not installed and you are not root: tests that need them are skipped"; fi
+		echo "installing poppler-utils, fuse3, postgresql, chromium and tesseract"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 postgresql chromium tesseract-ocr tesseract-ocr-swe) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
+	else echo "poppler-utils, fuse3, postgresql, chromium or tesseract is not installed and you are not root: tests that need them are skipped"; fi
 	@touch $@

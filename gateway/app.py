@@ -56,6 +56,7 @@ from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
+from gateway.scanners import Scanning, open_scanning
 from gateway.security.keys import Identity, load_identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
@@ -117,6 +118,8 @@ class Gateway:
     """Set while it is about to stop: probes hear so first, so that nobody is sent here any more."""
     siblings: Siblings | None = None
     """The other processes of this gateway, when there are any."""
+    scanning: Scanning | None = None
+    """What takes in paper and PDF, where ``[scan]`` asks for it."""
     periods: Periods = field(default_factory=Periods)
     """How long what is kept."""
     limit: int = LIMITS.inflated
@@ -272,6 +275,7 @@ async def open_gateway(
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             siblings=siblings,
+            scanning=open_scanning(config, store, clock, deliveries),
             first_key=first_key,
         )
 

@@ -34,6 +34,7 @@ from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
 from gateway.ports import Clock, Periods
+from gateway.scanners import lacking
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
@@ -102,6 +103,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(watch.run()))
             leading = siblings is None or siblings.place == 1
             aside.append(tasks.create_task(gateway.registrar.run(leading=leading)))
+            if leading and gateway.scanning:
+                aside.append(tasks.create_task(gateway.scanning.watch()))
             if leading:  # one voice is enough
                 aside.append(tasks.create_task(_remind(gateway)))
             working = tasks.create_task(gateway.worker.run())
@@ -201,9 +204,8 @@ async def _keep_contact(post: Post, siblings: Siblings, stop: asyncio.Event) -> 
 
 
 def not_built(config: Config) -> list[str]:
-    """What the configuration asks for and this version cannot do; said at the start and by ``gateway check``."""
-    asked = ((config.scan is not None, "scan: nothing is read from paper or mailboxes by this version"),)
-    return [text for wanted, text in asked if wanted]
+    """What the configuration asks for and this installation cannot do; said at the start and by ``gateway check``."""
+    return lacking(config)
 
 
 async def _remind(gateway: Gateway) -> None:

@@ -147,8 +147,8 @@ class Inbound:
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
         policy = self.rules.incoming_of(message.account)
         answers = message.document_type == str(INVOICE_RESPONSE) and isinstance(octets, bytes)
-        if policy == "off":
-            verdict = None
+        if policy == "off" or message.links.get("interpretation"):
+            verdict = None  # nobody is asked to mend what we wrote ourselves
         elif answers and isinstance(octets, bytes):
             verdict = response_verdict(octets)
         else:
@@ -244,6 +244,8 @@ class Inbound:
 
     async def _delivery(self, message: Message) -> tuple[str, Channel | None]:
         """The way to C4 by name; none when the participant has left, or belongs to another account."""
+        if not message.receiver:  # paper, for an account that has no participant
+            return "", None
         participant = await self.store.participant(ParticipantId.parse(message.receiver))
         if participant is None or participant.account != message.account:
             return "", None

@@ -18,6 +18,7 @@ from gateway.ports.letters import Letters
 from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
+from gateway.ports.reviews import Reviews
 
 ANY_SIZE: Final = 2**63 - 1
 """Octets: more than any document has."""
@@ -125,6 +126,11 @@ class Store(Protocol):
     @property
     def overview(self) -> Overview:
         """What their first page counts."""
+        ...
+
+    @property
+    def reviews(self) -> Reviews:
+        """What came in on paper and as PDF."""
         ...
 
     @property

@@ -131,7 +131,7 @@ def _copy_files(target: Path, payloads: Path) -> tuple[dict[str, str], list[str]
     (target / PAYLOADS).mkdir(mode=0o700)
     with closing(sqlite3.connect(f"{(target / DATABASE).absolute().as_uri()}?mode=ro", uri=True)) as copy:
         named = "SELECT file, packing, size, sha256 FROM {} WHERE file <> '' AND file NOT LIKE 's3:%'"
-        for table in ("payload", "evidence"):
+        for table in ("payload", "evidence", "scan"):
             for file, packing, size, sha256 in copy.execute(named.format(table)):
                 if file in sums:
                     continue

@@ -29,6 +29,7 @@ from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
 from gateway.store.operation_tables import duty, legal_hold, tombstone
 from gateway.store.reads import Reads
+from gateway.store.scan_tables import scan
 
 log = logging.getLogger(__name__)
 
@@ -256,6 +257,6 @@ def _exists(connection: Connection, id: DocumentId) -> None:
 
 def _named_files(connection: Connection) -> set[str]:
     named = set[str]()
-    for table in (tables.payload, tables.evidence):
+    for table in (tables.payload, tables.evidence, scan):
         named |= set(connection.execute(select(table.c.file).where(table.c.file != "")).scalars())
     return named

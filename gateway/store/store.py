@@ -34,6 +34,7 @@ from gateway.store.people import People
 from gateway.store.reads import Reads
 from gateway.store.relations import Relations
 from gateway.store.retention import Retention
+from gateway.store.reviews import Reviews
 from gateway.store.session import changed
 from gateway.store.writer import Writer
 
@@ -74,6 +75,7 @@ class SqlStore:
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
+        self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
 
     @property
     def writes_waiting(self) -> int:
@@ -88,6 +90,7 @@ class SqlStore:
         """From now on large octets lie there: a bucket, which finds those in the folder too."""
         self._payloads = payloads
         self.retention = replace(self.retention, payloads=payloads)
+        self.reviews = replace(self.reviews, payloads=payloads)
 
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""

@@ -25,6 +25,7 @@ from gateway.web.inbox import Inbox
 from gateway.web.operation import Operating
 from gateway.web.participants import Participants
 from gateway.web.responses import Responses
+from gateway.web.scans import Scans
 from gateway.web.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Inbox(gateway),
         Participants(gateway, intake),
         Operating(gateway),
+        Scans(gateway, intake),
         Destinations(gateway),
         Events(gateway),
         Statistics(gateway, intake),

@@ -1,0 +1,129 @@
+"""Puts together what takes in paper and PDF, where ``[scan]`` asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Config, read_settings
+from gateway.config.values import ByteSize
+from gateway.errors import ConfigurationError
+from gateway.exchange.inbound import PULLED
+from gateway.exchange.paper import Paper
+from gateway.exchange.scans import Scans
+from gateway.model.identifiers import AccountId
+from gateway.ports import Channel, Clock, Store
+from gateway.scanning.folder import ScanFolder
+from gateway.scanning.process import Room
+from gateway.scanning.reader import FileReader, Limits
+
+_NEEDED: Final = {"pypdfium2": "pypdfium2", "PIL": "pillow", "zxingcpp": "zxing-cpp"}
+NO_OPTICAL: Final = (
+    "scan: tesseract is not installed, so pictures of text wait for a person; install tesseract-ocr and"
+    " tesseract-ocr-swe, or name it in scan.tesseract"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSection:
+    """The keys of ``[scan]``; config.toml explains each."""
+
+    folder: Path | None = None
+    account: str = ""
+    language: str = "swe"
+    second_language: str = "eng"
+    tesseract: str = ""
+    max_file: ByteSize = ByteSize(20_000_000)
+    max_pages: int = 30
+    max_pixels: int = 60_000_000
+    memory_limit: ByteSize = ByteSize(768_000_000)
+    time_limit: timedelta = timedelta(seconds=20)
+    at_once: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanning:
+    """What is open: the intake for files, and the folder that is watched where one is named."""
+
+    scans: Scans
+    folder: ScanFolder | None
+
+    async def watch(self) -> None:
+        """Look after the folder and after what a dead reader left, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.scans.watch())
+            if self.folder is not None:
+                tasks.create_task(self.folder.watch())
+
+
+def missing_parts() -> list[str]:
+    """Packages of the extra that are not installed."""
+    return [package for module, package in _NEEDED.items() if importlib.util.find_spec(module) is None]
+
+
+def lacking(config: Config) -> list[str]:
+    """What is asked for and cannot be done here, in words; nothing of it keeps the gateway from starting."""
+    if config.scan is None:
+        return []
+    texts = []
+    if missing := missing_parts():
+        texts.append(f"scan: needs {', '.join(missing)}: pip install 'access-point-gateway[scan]'")
+    if not (config.scan.get("tesseract") or shutil.which("tesseract")):
+        texts.append(NO_OPTICAL)
+    return texts
+
+
+def open_scanning(config: Config, store: Store, clock: Clock, deliveries: Mapping[str, Channel]) -> Scanning | None:
+    """Put it together; None where the configuration has no ``[scan]``. Raises :class:`ConfigurationError`."""
+    if config.scan is None:
+        return None
+    settings = read_settings(ScanSection, config.scan, "scan", config.base)
+    problems = _problems(settings)
+    program = settings.tesseract or shutil.which("tesseract") or ""
+    room = Room(memory=settings.memory_limit, seconds=max(1, int(settings.time_limit.total_seconds())))
+    reader = FileReader(
+        limits=Limits(octets=settings.max_file, pages=settings.max_pages, pixels=settings.max_pixels, room=room),
+        language=settings.language,
+        second_language=settings.second_language,
+        program=program,
+        at_once=asyncio.Semaphore(max(1, settings.at_once)),
+    )
+    pulled = {name: channel.name == PULLED for name, channel in deliveries.items()}
+    paper = Paper(store=store, clock=clock, pulled=pulled)
+    scans = Scans(store=store, reader=reader, paper=paper, clock=clock, largest=settings.max_file)
+    folder = None
+    if settings.folder is not None:
+        named = AccountId(settings.account)
+
+        async def account() -> AccountId | None:
+            return named or await store.operation.operator()
+
+        folder = ScanFolder(path=settings.folder, account=account, intake=scans, largest=settings.max_file)
+        try:
+            folder.prepare()
+        except OSError as error:
+            problems.append(("scan.folder", f"cannot be used: {error.strerror}"))
+    if problems:
+        raise ConfigurationError(problems)
+    return Scanning(scans=scans, folder=folder)
+
+
+def _problems(settings: ScanSection) -> list[tuple[str, str]]:
+    problems = []
+    if missing := missing_parts():
+        text = f"needs {', '.join(missing)}: pip install 'access-point-gateway[scan]'"
+        problems.append(("scan", text))
+    for name in ("max_pages", "max_pixels", "at_once"):
+        if getattr(settings, name) < 1:
+            problems.append((f"scan.{name}", "must be 1 or more"))
+    if settings.memory_limit < 300_000_000:
+        problems.append(("scan.memory_limit", "must be 300 MB or more: the readers themselves need 200"))
+    if settings.tesseract and not Path(settings.tesseract).is_file():
+        problems.append(("scan.tesseract", "there is no such program"))
+    return problems

@@ -1,0 +1,117 @@
+"""Starts the processes in which foreign files are opened, and never waits for them longer than it says. [I/O]
+
+Each file gets a process of its own that ends afterwards. What it answers is read with a limit, and is believed no more
+than the file itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_CONFINE: Final = Path(__file__).resolve().with_name("confine.py")
+_CODE: Final = "from gateway.scanning.child import main; main()"
+_LENGTH: Final = struct.Struct(">I")
+_PIECE: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process gave no answer; ``how`` says what became of it."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What one process may use."""
+
+    memory: int = 768_000_000
+    """Octets of address space; what is used of it stays well below 512 MB."""
+    seconds: int = 20
+    """Processor time."""
+    wall: float = 90.0
+    """Seconds on the clock: machines may be busy."""
+    answer: int = 96_000_000
+    """Octets of the answer."""
+
+
+def looking() -> list[str]:
+    """The command of the process that opens a file."""
+    return [sys.executable, "-P", "-c", _CODE]
+
+
+def confined(program: list[str], room: Room) -> list[str]:
+    """The command of another program, confined."""
+    return [sys.executable, "-P", "-I", str(_CONFINE), str(room.memory), str(room.seconds), *program]
+
+
+async def run(command: list[str], octets: bytes, room: Room) -> bytes | Ended:
+    """Give a process its octets and take all it says. It is dead when this returns, however it returns."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=_environment(),
+        cwd="/",
+        process_group=0,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        async with asyncio.timeout(room.wall), asyncio.TaskGroup() as tasks:
+            tasks.create_task(_feed(process.stdin, octets))
+            answer = tasks.create_task(_hear(process.stdout, room.answer))
+        code = await asyncio.wait_for(process.wait(), room.wall)
+    except TimeoutError:
+        return Ended("it took too long and was ended")
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if code != 0:
+        return Ended(f"it ended by signal {-code}" if code < 0 else f"it ended with {code}")
+    heard = answer.result()
+    return Ended("it said more than is read") if heard is None else heard
+
+
+async def _feed(pipe: asyncio.StreamWriter, octets: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # it has heard enough
+        pipe.write(octets)
+        await pipe.drain()
+    pipe.close()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        await pipe.wait_closed()
+
+
+async def _hear(pipe: asyncio.StreamReader, most: int) -> bytes | None:
+    heard = bytearray()
+    while piece := await pipe.read(_PIECE):
+        heard += piece
+        if len(heard) > most:
+            return None
+    return bytes(heard)
+
+
+def split(answer: bytes) -> tuple[bytes, bytes] | None:
+    """Head and pixels of an answer; None when it has another form."""
+    if len(answer) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack_from(answer)
+    if length > len(answer) - _LENGTH.size:
+        return None
+    return answer[_LENGTH.size : _LENGTH.size + length], answer[_LENGTH.size + length :]
+
+
+def _environment() -> dict[str, str]:
+    """Where this package stands and nothing of ours; one thread is enough for one page."""
+    root = str(_CONFINE.parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, paths)), "OMP_THREAD_LIMIT": "1", "LC_ALL": "C.UTF-8"}
