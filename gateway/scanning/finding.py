@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.model.scan import Candidate, Place, Word
@@ -12,6 +12,8 @@ from gateway.scanning import checks
 
 _MOST_LINES: Final = 1_500
 _MOST_WORDS: Final = 8_000
+_TITLE: Final = 4
+"""Words of a line that may be a title."""
 _WORDS_OF_LINE: Final = 120
 """No honest line has more; the work for one grows with their square."""
 _MOST: Final = 40
@@ -180,14 +182,22 @@ def find(words: Sequence[Word], witness: str) -> Found:
 
 
 def _kind(found: Found, lines: Sequence[Line], witness: str) -> None:
-    credit = _CREDIT.search(found.text)
+    """Invoice or credit note, by the words of title and labels; small print that names the other decides nothing."""
     if not found.is_invoice:
         return
+    credit = _CREDIT.search(found.text) is not None
     wanted = _CREDIT if credit else _INVOICE
-    for line in lines:
-        if match := wanted.search(line.text):
-            found.add("kind", _candidate("credit" if credit else "invoice", line, match.span(), witness))
-            return
+    hits = [(line, match) for line in lines if (match := wanted.search(line.text))]
+    if not hits:
+        return
+    titles = [hit for hit in hits if len(hit[0].words) <= _TITLE]
+    line, match = titles[0] if titles else hits[0]
+    one = _candidate("credit" if credit else "invoice", line, match.span(), witness)
+    if credit and not titles:
+        one = replace(one, witnesses=())
+    elif len(hits) > 1:
+        one = replace(one, witnesses=(witness, "said twice"), confidence=1.0)
+    found.add("kind", one)
 
 
 def _candidate(value: str, line: Line, span: tuple[int, int], witness: str) -> Candidate:

@@ -75,7 +75,7 @@ async def test_an_invoice_goes_through_as_marked_ubl_with_its_original_and_only_
     written = await place.store.payload(message.id, PayloadKind.DOCUMENT)
     assert ubl.read(written).number == ONE.number and b"Tolkning av skannad" in written
     root = ubl.open_document(written)
-    fatal = [one for one in judge(root, packs_of(root)).findings if one.severity == "fatal"]
+    fatal = [one for one in judge(root, packs_of(root)).findings() if one.severity == "fatal"]
     assert not fatal, fatal
     kinds = {one.kind: one.octets for _, _, one in await place.store.evidence(OURS, message.id)}
     assert kinds == {"original": octets, "mail": proof.octets}

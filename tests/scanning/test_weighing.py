@@ -132,5 +132,12 @@ def test_hostile_text_in_fields_is_text() -> None:
 
 
 def test_a_reader_of_ten_thousand_words_ends() -> None:
-    items = [(20 + row % 7 * 20, 20 + row * 0.02, 9, "Moms 25 % 1 234,50 att betala") for row in range(3_000)]
+    items = [(20 + row % 7 * 20, 20 + row * 0.02, 9, "Moms 25 % 1 234,50 att betala") for row in range(1_200)]
     weighing.weigh([read(items, "text")], ())
+
+
+def test_small_print_about_credit_notes_makes_no_credit_note() -> None:
+    items = generator.page(generator.invoice(3, code=False))
+    items.append((20, 280, 7, "Vid retur av varor skickas en kreditnota inom fjorton dagar till kunden"))
+    readers = [read(items, "ocr", 0.95), read(items, "second reading", 0.95)]
+    assert not weighing.weigh(readers, ()).fields["kind"].accepted
