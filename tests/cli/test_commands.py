@@ -210,6 +210,7 @@ def test_python_dash_m_gateway_is_the_command() -> None:
 
 def test_check_says_what_is_asked_for_and_not_built(run: Run, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY__SCAN__FOLDER", "var/scans")
+    monkeypatch.setattr("gateway.scanners.shutil.which", lambda name: None)  # no optical reader
     notes = run("check", *place.config(1), "--json").value["not_built"]
     assert [note.partition(":")[0] for note in notes] == ["scan"]
 
