@@ -1,0 +1,81 @@
+"""Paper and PDF over the API: handed in, looked at, decided, and nobody else's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from gateway.exchange.paper import Paper
+from gateway.exchange.scans import Scans
+from gateway.scanners import Scanning
+from gateway.scanning.reader import FileReader
+from tests.scanning import generator
+from tests.web.conftest import Site
+
+PDF = {"Content-Type": "application/pdf"}
+
+
+@pytest.fixture
+def scanning(site: Site) -> Site:
+    gateway = site.gateway
+    paper = Paper(store=gateway.store, clock=gateway.clock, pulled={})
+    scans = Scans(store=gateway.store, reader=FileReader(program=""), paper=paper, clock=gateway.clock)
+    object.__setattr__(gateway, "scanning", Scanning(scans=scans, folder=None))
+    return site
+
+
+async def test_without_the_section_nothing_is_taken(site: Site) -> None:
+    answer = await site.call("POST", "/v1/scans", data=b"%PDF-", headers=PDF)
+    assert answer.status == 404
+    assert (await site.get("/v1/reviews")).json == {"items": [], "next": None}
+
+
+async def test_a_file_is_handed_in_reviewed_corrected_and_delivered(scanning: Site) -> None:
+    site, one = scanning, generator.invoice(3, code=False)
+    octets = generator.text_pdf(generator.page(one))
+    answer = await site.call("POST", "/v1/scans?file_name=faktura.pdf", data=octets, headers=PDF)
+    assert (answer.status, answer.json["verdict"], answer.json["hold"]) == (202, "review", "fields")
+    scan = answer.json["id"]
+    again = await site.call("POST", "/v1/scans?file_name=faktura.pdf", data=octets, headers=PDF)
+    assert again.json["id"] == scan and again.headers["Idempotent-Replay"] == "true"
+    assert [row["id"] for row in (await site.get("/v1/reviews")).json["items"]] == [scan]
+    field = (await site.get(f"/v1/reviews/{scan}")).json["fields"]["total"]
+    assert (field["value"], field["accepted"]) == (one.truth["total"], True)
+    crop = await site.get(field["crop"])
+    assert crop.status == 200 and crop.body.startswith(b"\x89PNG")
+    content = await site.get(f"/v1/scans/{scan}/content")
+    assert content.body == octets and content.headers["Content-Disposition"].startswith("attachment")
+
+    for body in ({"fields": {"total": 5}}, {"fields": {"colour": "red"}}, {"what": 1}):
+        assert (await site.call("POST", f"/v1/reviews/{scan}/confirm", json=body)).status == 422
+    for path in (f"/v1/scans/{scan}", f"/v1/reviews/{scan}", f"/v1/scans/{scan}/content", field["crop"]):
+        assert (await site.get(path, who="beta")).status == 404
+    for verb in ("confirm", "refuse"):
+        stranger = await site.call("POST", f"/v1/reviews/{scan}/{verb}", json={"all": True, "reason": "x"}, who="beta")
+        assert stranger.status == 404
+
+    body = {"fields": {"supplier_name": one.supplier_name}, "by": "clerk"}
+    done = await site.call("POST", f"/v1/reviews/{scan}/correct", json=body)
+    assert (done.status, done.json["state"], done.json["decided_by"]) == (200, "accepted", "clerk")
+    document = (await site.get(f"/v1/documents/{done.json['document']}")).json
+    assert (document["direction"], document["channel"], document["number"]) == ("in", "pdf", one.number)
+    assert [row["id"] for row in (await site.get("/v1/inbox")).json["items"]] == [document["id"]]
+    assert (await site.call("POST", f"/v1/reviews/{scan}/confirm", json={"all": True})).status == 409
+
+
+async def test_what_is_refused_says_why_in_both_languages(scanning: Site) -> None:
+    answer = await scanning.call("POST", "/v1/scans", data=b"GIF89a", headers=PDF)
+    assert (answer.status, answer.json["verdict"]) == (202, "refused")
+    assert "PDF" in answer.json["reason"] and answer.json["reason_sv"] != answer.json["reason"]
+    wrong = await scanning.call("POST", "/v1/scans", data=b"x", headers={"Content-Type": "text/html"})
+    assert wrong.status == 415
+
+
+async def test_a_person_refuses_with_a_reason(scanning: Site) -> None:
+    one = dataclasses.replace(generator.invoice(7, code=False))
+    octets = generator.text_pdf(generator.page(one))
+    scan = (await scanning.call("POST", "/v1/scans", data=octets, headers=PDF)).json["id"]
+    assert (await scanning.call("POST", f"/v1/reviews/{scan}/refuse", json={})).status == 409
+    done = await scanning.call("POST", f"/v1/reviews/{scan}/refuse", json={"reason": "Not ours"})
+    assert (done.json["state"], done.json["reason"]) == ("refused", "Not ours")
