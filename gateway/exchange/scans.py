@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol
 
-from gateway.errors import Conflict, GatewayError, LostLease, Overloaded, TemporaryError
+from gateway.errors import Conflict, LostLease, Overloaded, TemporaryError
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.paper import Paper, fields_needed
@@ -187,7 +187,7 @@ class Scans:
                 await self.finish_what_was_left()
             except TemporaryError as error:
                 log.warning("what was left of scans is read later: %s", error)
-            except GatewayError:
+            except Exception:  # whatever it is: the gateway goes on, and the file stays where it is
                 log.exception("a scan that was left could not be read")
             await asyncio.sleep(_LOOK_SECONDS)
 

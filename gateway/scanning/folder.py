@@ -67,6 +67,8 @@ class ScanFolder:
                 taken += await self._take(path)
             except GatewayError as error:
                 log.warning("%s is taken later: %s", path.name, error)
+            except Exception:  # a fault of ours: the gateway goes on, and the file stays where it is
+                log.exception("%s could not be taken", path.name)
         return taken
 
     def _ready(self) -> Iterator[Path]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.errors import Overloaded
+
 _CONFINE: Final = Path(__file__).resolve().with_name("confine.py")
 _CODE: Final = "from gateway.scanning.child import main; main()"
 _LENGTH: Final = struct.Struct(">I")
@@ -53,16 +55,22 @@ def confined(program: list[str], room: Room) -> list[str]:
 
 
 async def run(command: list[str], octets: bytes, room: Room) -> bytes | Ended:
-    """Give a process its octets and take all it says. It is dead when this returns, however it returns."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=_environment(),
-        cwd="/",
-        process_group=0,
-    )
+    """Give a process its octets and take all it says. It is dead when this returns, however it returns.
+
+    Raises ``Overloaded`` when none can be started.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_environment(),
+            cwd="/",
+            start_new_session=True,  # a Ctrl-C is for the gateway; uvloop knows no process_group
+        )
+    except OSError as error:
+        raise Overloaded(f"No process can be started to read a file: {error.strerror}") from error
     assert process.stdin is not None and process.stdout is not None
     try:
         async with asyncio.timeout(room.wall), asyncio.TaskGroup() as tasks:

@@ -119,3 +119,11 @@ async def test_a_process_that_does_not_end_is_killed_and_one_that_dies_is_told()
     assert isinstance(await run(talking, b"", Room(answer=1_000_000)), Ended)
     answers = await asyncio.gather(*(run([sys.executable, "-c", "print(1)"], b"", Room()) for _ in range(3)))
     assert answers == [b"1\n"] * 3
+
+
+def test_processes_start_under_the_event_loop_of_the_gateway_too() -> None:
+    uvloop = pytest.importorskip("uvloop")
+    import sys
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(run([sys.executable, "-c", "print(1)"], b"", Room())) == b"1\n"

@@ -89,3 +89,16 @@ async def test_a_refused_file_lies_beside_its_reason(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"one")
     assert await folder(tmp_path, intake).look() == 1
     assert (tmp_path / "refused" / "id1-a.pdf.txt").read_text() == "varför\nwhy\n"
+
+
+async def test_a_fault_of_ours_on_one_file_stops_neither_the_next_nor_the_gateway(tmp_path: Path) -> None:
+    class Faulty(FakeIntake):
+        async def hand_in(self, incoming: Incoming) -> Taken:
+            if incoming.file_name == "a.pdf":
+                raise ValueError("a fault")
+            return await super().hand_in(incoming)
+
+    for name in ("a.pdf", "b.pdf"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert await folder(tmp_path, Faulty()).look() == 1
+    assert (tmp_path / "a.pdf").exists() and not (tmp_path / "b.pdf").exists()
