@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, insert, literal_column, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId, DocumentId
@@ -21,6 +21,7 @@ from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
 from gateway.store.operation import Write
 from gateway.store.people_tables import handled
+from gateway.store.queries import IN_TROUBLE, of_account
 from gateway.store.reads import Reads
 from gateway.store.trail import note
 
@@ -72,13 +73,11 @@ def _count(connection: Connection, account: AccountId, since: datetime) -> Count
 
 def _waiting(connection: Connection, account: AccountId, limit: int) -> list[Message]:
     known = tables.message.c
-    # (as the index of what is in trouble is written, so that it is used)
-    trouble = known.state.in_([literal_column(f"'{state}'") for state in tables.TROUBLE])
     seen_to = and_(handled.c.message == known.id, handled.c.time >= known.updated)
     wanted = (
         select(*MESSAGE_COLUMNS)
         .join(handled, seen_to, isouter=True)
-        .where(trouble, known.account == account, handled.c.message.is_(None))
+        .where(IN_TROUBLE, of_account(account), handled.c.message.is_(None))
         .order_by(known.updated.desc(), known.id)
         .limit(limit)
     )
