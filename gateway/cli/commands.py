@@ -30,6 +30,7 @@ _EXAMPLES: Final = {
     "db": db.EXAMPLE,
     "sml": "gateway sml certificate next.pem --on 2027-01-31",
     "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
+    "user": "gateway user add ekonomi@example.org --role clerk",
     "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
 }
 
@@ -191,6 +192,17 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("--wait", type=_seconds, default=seconds, metavar="SECONDS", help="default: %(default)s")
     add.add_argument("--migration-key", metavar="KEY", help="take it over from the SMP whose operator gave this key")
     _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
+
+    user = commands.add_parser("user", help="who may sign in to the web tool")
+    actions = user.add_subparsers(metavar="ACTION", required=True)
+    adding = _add(
+        actions, "add", "user:add", "add somebody; prints a link that works once", client=True, example="user"
+    )
+    adding.add_argument("name", metavar="NAME", help="often an e-mail address")
+    adding.add_argument("--role", choices=("clerk", "operator", "compliance", "admin"), default="clerk")
+    resetting = _add(actions, "reset", "user:reset", "let somebody choose a new password", client=True, example="user")
+    resetting.add_argument("name", metavar="NAME")
+    _add(actions, "list", "user:list_all", "everybody in the account", client=True, example="user")
 
     sml = commands.add_parser("sml", help="what the SML knows of our SMP")
     actions = sml.add_subparsers(metavar="ACTION", required=True)

@@ -27,6 +27,7 @@ from gateway.web.participants import Participants
 from gateway.web.responses import Responses
 from gateway.web.scans import Scans
 from gateway.web.statistics import Statistics
+from gateway.web.users import Users
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -59,6 +60,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Contents(gateway),
         Inbox(gateway),
         Participants(gateway, intake),
+        Users(gateway, intake),
         Operating(gateway),
         Scans(gateway, intake),
         Destinations(gateway),
