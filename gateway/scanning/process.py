@@ -21,6 +21,8 @@ _CONFINE: Final = Path(__file__).resolve().with_name("confine.py")
 _CODE: Final = "from gateway.scanning.child import main; main()"
 _LENGTH: Final = struct.Struct(">I")
 _PIECE: Final = 1 << 18
+_END_SECONDS: Final = 10.0
+"""How long a process may live after its last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ async def run(command: list[str], octets: bytes, room: Room) -> bytes | Ended:
         async with asyncio.timeout(room.wall), asyncio.TaskGroup() as tasks:
             tasks.create_task(_feed(process.stdin, octets))
             answer = tasks.create_task(_hear(process.stdout, room.answer))
-        code = await asyncio.wait_for(process.wait(), room.wall)
+        if answer.result() is None:
+            return Ended("it said more than is read")
+        code = await asyncio.wait_for(process.wait(), _END_SECONDS)
     except TimeoutError:
         return Ended("it took too long and was ended")
     finally:
@@ -86,8 +90,7 @@ async def run(command: list[str], octets: bytes, room: Room) -> bytes | Ended:
             await process.wait()
     if code != 0:
         return Ended(f"it ended by signal {-code}" if code < 0 else f"it ended with {code}")
-    heard = answer.result()
-    return Ended("it said more than is read") if heard is None else heard
+    return answer.result() or b""
 
 
 async def _feed(pipe: asyncio.StreamWriter, octets: bytes) -> None:
