@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
+.PHONY: letters demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: .venv/.dev ## messages per second and CPU per message, beside the RSA ope
 flood: .venv/.dev ## how long honest messages wait while the endpoint is attacked, each way alone and all at once
 	@$(BIN)/python -m benchmarks.flood
 
+letters: .venv/.dev ## 1,000 letters against pdftotext, a batch of 1,000 killed 100 times, milliseconds of a page (LETTERS=1000 KILLS=100)
+	@$(BIN)/python -m benchmarks.letters --letters $(or $(LETTERS),1000) --kills $(or $(KILLS),100)
+
 interop: .venv/.dev ## foreign access points and we, both ways, 1,000 messages and every fault; table in var/interop
 	@$(BIN)/python -m conformance.interop
 
@@ -72,11 +75,11 @@ clean: ## remove the virtual environment and caches
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/.demo
 
-# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database, tesseract reads pictures of text.
+# Debian packages of the tests: ippeveprinter is a printer that speaks IPP, pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database, tesseract reads pictures of text.
 .venv/.debian: | .venv/bin/python
-	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1; then :; \
+	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 && command -v ippeveprinter >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing poppler-utils, fuse3, postgresql, chromium and tesseract"; \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 postgresql chromium tesseract-ocr tesseract-ocr-swe) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
+		echo "installing poppler-utils, fuse3, postgresql, chromium, tesseract and an IPP printer"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 postgresql chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
 	else echo "poppler-utils, fuse3, postgresql, chromium or tesseract is not installed and you are not root: tests that need them are skipped"; fi
 	@touch $@

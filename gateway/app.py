@@ -37,6 +37,7 @@ from gateway.errors import ConfigurationError
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
+from gateway.exchange.letters import Lettered, PostRoom
 from gateway.exchange.outbound import Outbound, Workshop
 from gateway.exchange.ping import Ping
 from gateway.exchange.provider import asked_of, join, make_statuses
@@ -54,7 +55,7 @@ from gateway.model.view import describe
 from gateway.pki import anchors
 from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
-from gateway.ports import Channel, Clock, Closable, Periods, Store
+from gateway.ports import Bureau, Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
 from gateway.scanners import Scanning, open_scanning
 from gateway.security.keys import Identity, load_identity
@@ -107,6 +108,7 @@ class Gateway:
     """For large documents on their way in over the API."""
     handing_out: Spool | None = None
     """For large answers of the API."""
+    post_room: PostRoom
     publisher: Publisher | None
     certificates: Certificates
     started: datetime
@@ -166,6 +168,10 @@ async def open_gateway(
         )
         if config.store.bucket:
             store.keep_large_in(open_objects(config.store, config.base))
+        post_room = PostRoom(store=store, clock=clock)
+        if isinstance(bureau := fallbacks.get("print"), Bureau):
+            post_room.bureau = bureau
+            fallbacks["print"] = Lettered(channel=fallbacks["print"], store=store, clock=clock, kind=bureau.kind)
         door = Door(room=room_of(config), store=store, most_waiting=config.store.most_waiting)
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
         sending = stack.enter_context(_spool(config, at_once=_SENT_AT_ONCE))
@@ -264,6 +270,7 @@ async def open_gateway(
             registrar=registrar,
             lookup=lookup,
             endpoint=endpoint,
+            post_room=post_room,
             handing_in=handing_in,
             handing_out=handing_out,
             limit=limits.inflated,

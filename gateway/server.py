@@ -103,6 +103,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(watch.run()))
             leading = siblings is None or siblings.place == 1
             aside.append(tasks.create_task(gateway.registrar.run(leading=leading)))
+            if leading:
+                aside.append(tasks.create_task(gateway.post_room.run()))
             if leading and gateway.scanning:
                 aside.append(tasks.create_task(gateway.scanning.watch()))
             if leading:  # one voice is enough

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import typst
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gateway.discovery import ChannelContext
+from gateway.model.address import letter_lines
 from gateway.model.document import Company, Facts, PostalAddress
 from gateway.model.identifiers import AccountId, DocumentId, DocumentTypeId, ProcessId
 from gateway.model.lifecycle import State
@@ -41,15 +43,24 @@ def make_context(base: Path, **changes: Any) -> ChannelContext:
 
 
 @functools.cache
-def make_page(pages: int = 1, width: str = "210mm", height: str = "297mm", filler: int = 0) -> bytes:
-    """A real PDF. ``filler`` adds that many octets of noise as an attached file."""
+def make_page(
+    pages: int = 1,
+    width: str = "210mm",
+    height: str = "297mm",
+    filler: int = 0,
+    address: tuple[str, ...] = ("Exempel AB", "Storgatan 1", "111 22 Stockholm"),
+    at: str = "dx: 88mm, dy: 29mm",
+    more: str = "",
+) -> bytes:
+    """A real PDF, the address in the right window; ``at`` is elsewhere. ``filler`` attaches so many octets of noise."""
     attach = '#pdf.attach("noise.bin", bytes(sys.inputs.noise))\n' if filler else ""
-    source = f"#set page(width: {width}, height: {height})\n{attach}" + "\n#pagebreak()\n".join(
-        f"Faktura 1001, sida {n + 1}: Åäö" for n in range(pages)
-    )
+    lines = "#linebreak()".join(f"#{json.dumps(line, ensure_ascii=False)}" for line in address)
+    window = f"#place(top + left, {at})[#block(width: 85mm)[{lines}]]\n" if address else ""
+    source = f"#set page(width: {width}, height: {height}, margin: 20mm)\n{window}{more}\n{attach}"
+    source += "\n#pagebreak()\n".join(f"Faktura 1001, sida {n + 1}: Åäö" for n in range(pages))
     noise = "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(filler // 32))  # packs to a half
     inputs = {"noise": noise} if filler else {}
-    return typst.compile(source.encode(), format="pdf", sys_inputs=inputs)
+    return typst.compile(source.encode(), format="pdf", sys_inputs=inputs, timestamp=NOW)
 
 
 def make_document(payment: str = BANKGIRO, kind: str = "Invoice") -> bytes:
@@ -85,6 +96,10 @@ def make_facts(kind: str = "Invoice", **changes: Any) -> Facts:
     return replace(facts, **changes)
 
 
+def _lines(facts: Facts, language: str) -> tuple[str, ...]:
+    return letter_lines(facts.receiver.address, facts.sender.country, language)
+
+
 def make_parcel(
     id: str = "doc-0001", facts: Facts | None = None, page: bytes | None = None, language: str = "sv", **changes: Any
 ) -> Parcel:
@@ -103,7 +118,7 @@ def make_parcel(
         message=message,
         facts=facts,
         document=make_document(kind=facts.kind),
-        page=make_page() if page is None else page,
+        page=make_page(address=_lines(facts, language)) if page is None else page,
         language=language,
     )
     return replace(parcel, **changes)

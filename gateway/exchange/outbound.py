@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ from gateway.model.message import (
 from gateway.model.octets import IN_MEMORY, Octets, Spooled, sha256_of, size_of
 from gateway.model.relation import Reachable
 from gateway.model.signals import EbmsCode
-from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Store, Transport
+from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Paper, Store, Transport
 from gateway.ubl import large, page, sbdh
 from gateway.ubl.candidates import candidates
 from gateway.ubl.submission import Submission, read_accepted, read_submission
@@ -255,8 +255,10 @@ class Outbound:
             with self.breakers.trying(message.channel):
                 facts = facts_of(submission)
                 language = page.language_of(facts)
-                rendered = await asyncio.to_thread(page.render, document, facts=facts, language=language)
-                handover = await channel.dispatch(_parcel(message, submission, rendered, language))
+                parcel = _parcel(message, submission, b"", language)
+                layout = await asyncio.to_thread(channel.layout, parcel) if isinstance(channel, Paper) else None
+                make = partial(page.render, document, facts=facts, language=language, layout=layout)
+                handover = await channel.dispatch(replace(parcel, page=await asyncio.to_thread(make)))
         except InvalidDocument as error:
             # No page can be made of it, today or tomorrow; a person must look.
             return Outcome(message=message, event=_explained(Event(name="GaveUp", reason=str(error)), error))

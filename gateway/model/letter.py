@@ -66,6 +66,7 @@ class ReturnReason(StrEnum):
 
 _S = LetterState
 _FORWARD: Final = (_S.SUBMITTED, _S.ACCEPTED, _S.PRINTED, _S.ENVELOPED, _S.POSTED)
+_CHAIN: Final = (_S.PREFLIGHT_OK, _S.BATCHED, *_FORWARD)
 
 
 def _after(state: LetterState) -> frozenset[LetterState]:
@@ -80,12 +81,12 @@ STEPS: Final[dict[LetterState, frozenset[LetterState]]] = {
     _S.BATCHED: frozenset({_S.SUBMITTED, _S.REJECTED}),
     _S.SUBMITTED: _after(_S.SUBMITTED),
     _S.ACCEPTED: _after(_S.ACCEPTED),
-    _S.REJECTED: frozenset({_S.RENDERED}),
+    _S.REJECTED: frozenset(),
     _S.PRINTED: _after(_S.PRINTED),
     _S.ENVELOPED: _after(_S.ENVELOPED),
     _S.POSTED: frozenset({_S.ASSUMED_DELIVERED, _S.RETURNED}),
     _S.ASSUMED_DELIVERED: frozenset({_S.RETURNED}),  # post is slow
-    _S.RETURNED: frozenset({_S.RENDERED}),
+    _S.RETURNED: frozenset(),
 }
 
 DocumentEvent = Literal["", "Noted", "Delivered", "Rejected"]
@@ -114,7 +115,8 @@ def advance(before: LetterState, after: LetterState) -> bool:
     """Whether the step is one; False when it is old news. Raises ``StateError`` where it cannot happen."""
     if after in STEPS[before]:
         return True
-    if before is after or (before in _FORWARD and after in _FORWARD) or _ended_later(before, after):
+    known = before in _CHAIN and after in _CHAIN and _CHAIN.index(after) <= _CHAIN.index(before)
+    if before is after or known or _ended_later(before, after):
         return False
     raise StateError(f"a letter that is {before} cannot become {after}")
 

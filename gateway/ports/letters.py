@@ -83,15 +83,22 @@ class Bureau(Protocol):
     kind: str
 
     async def flush(self) -> Sequence[tuple[LetterId, LetterStep]]:
-        """Close batches that are due and submit what is closed. Raises ``ChannelUnavailable``."""
+        """Close batches that are due and submit what is closed. Raises ``ChannelUnavailable``.
+
+        What it gives is given again until :meth:`flushed`.
+        """
+        ...
+
+    async def flushed(self) -> None:
+        """What :meth:`flush` gave last is written down."""
         ...
 
     async def answers(self, waiting: Sequence[Letter]) -> Sequence[tuple[LetterId, LetterStep]]:
         """What the bureau has said; said again until :meth:`answered`. Raises ``ChannelUnavailable``."""
         ...
 
-    async def answered(self, steps: Sequence[tuple[LetterId, LetterStep]]) -> None:
-        """These were written down."""
+    async def answered(self) -> None:
+        """What :meth:`answers` gave last is written down."""
         ...
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib import resources
@@ -23,6 +24,7 @@ from gateway.errors import ChannelUnavailable
 from gateway.model.document import Company, Facts
 from gateway.ubl.invoice import facts_of, open_document
 from gateway.ubl.names import MAX_DOCUMENT, find_all
+from gateway.ubl.page_code import payment_code
 from gateway.ubl.page_data import page_data
 from gateway.ubl.page_words import Language
 
@@ -40,6 +42,14 @@ _NOT_SURE: Final = re.compile(
     "[^\u0000-\u017f\u0391-\u03a1\u03a3-\u03c9\u0410-\u044f\u200b\u2013-\u201e\u2022\u2026\u20ac\u2212□]"
 )
 """All but what every font here has."""
+LAYOUT: Final[Mapping[str, object]] = {
+    "window": {"x": 105, "y": 45, "width": 90, "height": 35},
+    "address": {"x": 107, "y": 47, "width": 86, "height": 31},
+    "return_line": {"x": 105, "y": 39.5, "width": 90, "height": 5},
+    "cover": False,
+    "code": False,
+}
+"""A C5 envelope with its window on the right. Millimetres from the upper left corner."""
 _UNDATED: Final = date(2000, 1, 1)
 
 
@@ -50,9 +60,13 @@ def render(
     facts: Facts | None = None,
     language: Language | None = None,
     limit: int = MAX_DOCUMENT,
+    layout: Mapping[str, object] | None = None,
 ) -> bytes:
     """Make the PDF/A-3 page of an invoice or credit note, with ``octets`` attached unchanged.
 
+    ``layout`` holds the boxes of an envelope in millimetres (``window``, ``address``, ``return_line``), ``code`` for a
+    code to pay with, and ``cover`` for a first sheet without the lines, which stand on pages of the sender's own
+    behind it; left out: a right window.
     ``root`` and ``facts`` save reading them again; ``language`` is chosen by :func:`language_of` when left out.
     Raises :class:`InvalidDocument` when it is no UBL invoice, :class:`ChannelUnavailable` without typst.
     """
@@ -60,6 +74,9 @@ def render(
     root = open_document(octets, limit=limit) if root is None else root
     facts = facts_of(root) if facts is None else facts
     data = page_data(root, facts, language or language_of(facts, root))
+    data["layout"] = {**LAYOUT, **(layout or {})}
+    if data["layout"]["code"] and data["pay"]["owed"]:
+        data["code"]["svg"] = payment_code(root, facts)
     document, is_text = _as_text(octets)
     data["attachment"] = {"name": _file_name(facts), "text": is_text}
     return _compile(typst, data, document, facts.issue_date or _UNDATED)

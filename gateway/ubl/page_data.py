@@ -16,6 +16,7 @@ from gateway.model.document import Company, Facts, Finding
 from gateway.ubl.invoice import read_address, refusal
 from gateway.ubl.names import decimal, find, find_all, text
 from gateway.ubl.page_basis import LONG, SHORT, Page, Row, address_lines, breakable, clip, period_of
+from gateway.ubl.page_code import SIDE
 from gateway.ubl.page_lines import adjustment_row, category, line_row, negated
 from gateway.ubl.page_payment import payment_block
 from gateway.ubl.page_words import TITLES, WORDS, Language, pick, shown_date
@@ -59,6 +60,7 @@ def page_data(root: etree._Element, facts: Facts, language: Language) -> Row:
         "totals": _totals(page),
         "pay": pay,
         "payment": payment_block(root, facts, language) if pay["owed"] else [],
+        "code": {"svg": "", "side": SIDE},
         "texts": _texts(page),
         "footer": _footer(page),
     }

@@ -73,6 +73,11 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "terms": ("Betalningsvillkor", "Payment terms"),
     "notes": ("Upplysningar", "Notes"),
     "attachments": ("Bilagor", "Attachments"),
+    "cover": (
+        "Fakturan följer på nästa sida, så som avsändaren har gjort den.",
+        "The invoice follows on the next page, as its sender has made it.",
+    ),
+    "scan_to_pay": ("Betala med bankappen", "Scan to pay"),
     "payee": ("Betalning till", "Payment to"),
     "payment_id": ("Betalningsreferens", "Payment reference"),
     "ocr": ("OCR-nummer", "OCR reference"),

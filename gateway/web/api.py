@@ -22,6 +22,7 @@ from gateway.web.frame import REQUESTS, frame, harden
 from gateway.web.health import Health
 from gateway.web.home import Home
 from gateway.web.inbox import Inbox
+from gateway.web.letters import Letters
 from gateway.web.operation import Operating
 from gateway.web.participants import Participants
 from gateway.web.responses import Responses
@@ -61,6 +62,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Inbox(gateway),
         Participants(gateway, intake),
         Users(gateway, intake),
+        Letters(gateway),
         Operating(gateway),
         Scans(gateway, intake),
         Destinations(gateway),

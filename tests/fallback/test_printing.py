@@ -19,12 +19,31 @@ import pytest
 from channel_parts import ADDRESS, BUYER, make_context, make_facts, make_page, make_parcel
 
 from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
-from gateway.fallback.printing import Letter, Settings, open_channel, write_batch
+from gateway.fallback._batch import Batch, Printed, write_batch
+from gateway.fallback._print_settings import Settings
+from gateway.fallback.printing import open_channel
 from gateway.files import handovers
 from gateway.model.message import Parcel
 from gateway.ports import Channel
 
-FIELDS = {"id", "document", "file", "sha256", "sheets", "pages", "duplex", "address"}
+FIELDS = {
+    "id",
+    "document",
+    "file",
+    "sha256",
+    "sheets",
+    "pages",
+    "duplex",
+    "address",
+    "country",
+    "number",
+    "colour",
+    "envelope",
+    "postage",
+    "grams",
+    "price",
+    "currency",
+}
 
 
 def bureau(base: Path, **table: object) -> Channel:
@@ -43,7 +62,13 @@ async def test_a_letter_is_a_batch_with_its_manifest(tmp_path: Path) -> None:
     handover = await bureau(tmp_path).dispatch(make_parcel(page=make_page(3)))
     [batch] = (tmp_path / "var/letters").iterdir()
     assert batch.name == "20261125-doc-0001"
-    assert sorted(path.name for path in batch.iterdir()) == ["doc-0001.pdf", "manifest.jsonl"]
+    assert sorted(path.name for path in batch.iterdir()) == [
+        "doc-0001.pdf",
+        "manifest.csv",
+        "manifest.jsonl",
+        "manifest.xml",
+        "totals.json",
+    ]
     [row] = manifest(batch)
     assert row == {
         "id": "letter-doc-0001",
@@ -54,6 +79,14 @@ async def test_a_letter_is_a_batch_with_its_manifest(tmp_path: Path) -> None:
         "pages": 3,
         "duplex": True,
         "address": ["Exempel AB", "Storgatan 1", "111 22 Stockholm"],
+        "country": "SE",
+        "number": "1001",
+        "colour": False,
+        "envelope": "se-h2-c5",
+        "postage": "economy",
+        "grams": 17,
+        "price": "16.05",
+        "currency": "SEK",
     }
     assert (batch / "doc-0001.pdf").read_bytes() == make_page(3)
     assert handover.reference == "20261125-doc-0001/doc-0001.pdf"
@@ -72,12 +105,12 @@ async def test_printed_on_one_side_each_page_is_a_sheet(tmp_path: Path) -> None:
 
 def test_a_batch_may_hold_many_letters(tmp_path: Path) -> None:
     letters = [
-        Letter(document=f"doc-{n}", pdf=make_page(), pages=1, duplex=True, address=("Exempel AB",)) for n in range(20)
+        Printed(document=f"doc-{n}", pdf=make_page(), pages=1, duplex=True, address=("Exempel AB",)) for n in range(20)
     ]
-    written = write_batch(tmp_path, "2026-11-25-evening", letters)
+    written = write_batch(tmp_path, Batch(name="2026-11-25-evening", letters=tuple(letters)))
     rows = manifest(tmp_path / "2026-11-25-evening")
     assert [row["document"] for row in rows] == [letter.document for letter in letters]
-    assert write_batch(tmp_path, "2026-11-25-evening", letters[:1]) == written
+    assert write_batch(tmp_path, Batch(name="2026-11-25-evening", letters=tuple(letters[:1]))) == written
 
 
 async def test_a_lost_memory_finds_the_letter_that_lies_there(tmp_path: Path) -> None:
@@ -160,11 +193,14 @@ async def test_an_encrypted_pdf_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_page_turned_upright_is_a4(tmp_path: Path) -> None:
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_page(width="297mm", height="210mm")))
+    at = "dx: 28mm, dy: 190mm - 60mm"  # what stands there lies on its side once the page is turned
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(make_page(width="297mm", height="210mm", at=at)))
     writer.pages[0].rotate(90)
     octets = io.BytesIO()
     writer.write(octets)
-    await bureau(tmp_path).dispatch(make_parcel(page=octets.getvalue()))
+    with pytest.raises(ChannelRefused, match="the address line") as caught:
+        await bureau(tmp_path).dispatch(make_parcel(page=octets.getvalue()))
+    assert "A4" not in str(caught.value)
 
 
 async def test_a_broken_pdf_anywhere_is_refused_or_printed_never_a_crash(tmp_path: Path) -> None:
@@ -211,6 +247,8 @@ from gateway.fallback.printing import open_channel
 async def main():
     page = Path(sys.argv[2]).read_bytes()
     channel = open_channel({{}}, make_context(Path(sys.argv[1]), section="print"))
+    from gateway.fallback._sheet import read_sheets
+    read_sheets(page, most=1)
     print("ready", flush=True)
     for n in range(int(sys.argv[3])):
         await channel.dispatch(make_parcel(f"doc-{{n}}", page=page))
@@ -275,7 +313,7 @@ def test_a_full_disk_leaves_nothing_and_is_temporary(tmp_path: Path) -> None:
 
 def test_every_problem_of_the_section_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.read({"kind": "ipp", "duplex": "yes", "size": "A3"}, "print", tmp_path)
+        Settings.read({"kind": "fax", "duplex": "yes", "size": "A3"}, "print", tmp_path)
     assert {path for path, _ in caught.value.problems} == {"print.kind", "print.duplex", "print.size"}
     with pytest.raises(ConfigurationError) as caught:
         Settings.read({"max_pages": 0, "max_bytes": 1}, "print", tmp_path)
