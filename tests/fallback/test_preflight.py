@@ -94,4 +94,4 @@ def test_pdftotext_sees_the_same_in_each_of_some_letters() -> None:
 
 
 def test_a_batch_killed_at_random_loses_no_letter_and_prints_none_twice() -> None:
-    assert killed(60, 4, seed=3) == (4, 0, 0)
+    assert killed(60, 2, seed=3) == (2, 0, 0)
