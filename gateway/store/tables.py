@@ -43,6 +43,8 @@ MOVED_AWAY: Final = -1
 """Stands there when everything was moved to another database; no gateway opens it, or documents would go out twice."""
 TROUBLE: Final = (State.FAILED, State.REJECTED, State.UNKNOWN)
 """States in which a document waits for a person."""
+NOT_ARRIVED: Final = (*TROUBLE, State.ACCEPTED, State.DIVERTED, State.RECEIVED)
+"""States that few of all stored documents are in."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -279,6 +281,14 @@ Index("message_due", message.c.next_attempt, sqlite_where=_due, postgresql_where
 _in_trouble = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in TROUBLE])
 message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_trouble, postgresql_where=_in_trouble)
 Index("message_list", message.c.account, message.c.created, message.c.id)
+# What has not arrived, or waits to be fetched: found at once, however much has arrived since.
+not_arrived = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in NOT_ARRIVED])
+Index(
+    "message_not_arrived",
+    *(message.c.account, message.c.state, message.c.created, message.c.id),
+    sqlite_where=not_arrived,
+    postgresql_where=not_arrived,
+)
 
 event = Table(
     "event",

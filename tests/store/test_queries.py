@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 from store_parts import EXEMPEL, NORDISK, START, incoming, outgoing
 
 from gateway.errors import NotFound
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction
 from gateway.ports import Filter
-from gateway.store import SqlStore
+from gateway.store import SqlStore, queries
 
 
 async def ids(store: SqlStore, **which: object) -> list[str]:
@@ -93,3 +96,43 @@ async def test_nothing_of_another_account_is_found(store: SqlStore) -> None:
     await store.add_once(outgoing("d1", account=NORDISK))
     assert await ids(store) == []
     assert await ids(store, query="d1") == []
+
+
+async def test_pages_of_several_rare_states_hold_everything_once_in_order(store: SqlStore) -> None:
+    states = (State.ACCEPTED, State.FAILED, State.UNKNOWN)
+    for n in range(17):
+        made = outgoing(f"d{n:02}", created=START + timedelta(seconds=n // 4))
+        made = replace(made, message=replace(made.message, state=(*states, State.SENT)[n % 4]))
+        await store.add_once(made)
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(5):
+        page, cursor = await store.find(EXEMPEL, Filter(states=states, limit=3, cursor=cursor))
+        seen += [message.id for message in page]
+    assert cursor == ""
+    assert seen == [f"d{n:02}" for n in reversed(range(17)) if n % 4 != 3]
+
+
+async def test_what_has_not_arrived_is_found_by_an_index_of_its_own(store: SqlStore) -> None:
+    """Reading on from the newest would read everything that has arrived since."""
+    inbox = Filter(direction=Direction.IN, states=(State.RECEIVED,), unacknowledged=True, idle=True)
+    trouble = Filter(states=(State.FAILED, State.UNKNOWN))
+
+    def plans(connection: Connection) -> list[str]:
+        if connection.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL plans by the size of its tables: benchmarks/scale.py shows it")
+        asked: list[tuple[str, Any]] = []
+
+        def note(_: object, __: object, statement: str, values: Any, *___: object) -> None:
+            asked.append((statement, values))
+
+        event.listen(connection, "before_cursor_execute", note)
+        for which in (inbox, trouble):
+            queries.find(connection, EXEMPEL, which)
+        event.remove(connection, "before_cursor_execute", note)
+        found = (connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked)
+        return [str(row[-1]) for rows in found for row in rows]
+
+    steps = await store._reads.read(plans)
+    assert len(steps) == 3
+    assert all("message_not_arrived (account=? AND state=?)" in step for step in steps), steps
