@@ -30,7 +30,7 @@ from gateway.store import people_tables as people_tables
 from gateway.store import relation_tables as relation_tables
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
-from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, message_trouble, metadata, schema_version
+from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, metadata, schema_version
 
 _T = TypeVar("_T")
 
@@ -324,7 +324,8 @@ def check_version(version: int | None) -> None:
 def make_missing(connection: Connection) -> None:
     """Make the tables and indexes that an older program did not make."""
     metadata.create_all(connection)
-    message_trouble.create(connection, checkfirst=True)
+    for index in (tables.message_trouble, tables.message_not_arrived):
+        index.create(connection, checkfirst=True)
 
 
 def meaning(error: Exception) -> Exception:

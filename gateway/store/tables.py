@@ -283,7 +283,7 @@ message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_tro
 Index("message_list", message.c.account, message.c.created, message.c.id)
 # What has not arrived, or waits to be fetched: found at once, however much has arrived since.
 not_arrived = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in NOT_ARRIVED])
-Index(
+message_not_arrived = Index(
     "message_not_arrived",
     *(message.c.account, message.c.state, message.c.created, message.c.id),
     sqlite_where=not_arrived,
