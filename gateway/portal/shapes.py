@@ -62,6 +62,11 @@ class Shapes:
             return value.isoformat()
         return f"{value.day}{_SPACE}{_MONTHS[value.month - 1]}{_SPACE}{value.year}"
 
+    def month(self, month: str, *, whole: bool = False) -> str:
+        """A month given as ``2026-11``: ``nov`` or, whole, ``november 2026``."""
+        word = say(self.language, f"month.{month[5:]}")
+        return f"{word}{_SPACE}{month[:4]}" if whole else word[:3]
+
     def moment(self, value: datetime | None) -> str:
         """Day and time to the minute; of today and yesterday in words."""
         if value is None:

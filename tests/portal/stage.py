@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from gateway.app import Gateway
 from gateway.config.sections import Config, Operator, StoreSection
 from gateway.errors import PeerUnavailable
+from gateway.exchange.costing import Costing
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
@@ -266,6 +267,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         way = ways[number % 5 if number < 30 else number % 4]
         ago = timedelta(hours=5, days=number * 6)
         await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
+    await Costing(money=store.money).catch_up()
     return found
 
 
