@@ -44,6 +44,7 @@ from gateway.exchange.provider import asked_of, join, make_statuses
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.responses import Responses
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.routing import make_routing
 from gateway.exchange.rules import open_rules
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
@@ -206,6 +207,7 @@ async def open_gateway(
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
             breakers=breakers,
+            routing=make_routing(store, clock, tuple(fallbacks), config.operator.country),
             mls=asked_of(config),
         )
         inbound = Inbound(

@@ -23,7 +23,6 @@ from gateway.errors import (
     ChannelRefused,
     ChannelUnavailable,
     Conflict,
-    GatewayError,
     InvalidAnswer,
     InvalidDocument,
     LookupUnavailable,
@@ -31,16 +30,19 @@ from gateway.errors import (
     PeerUnavailable,
     TemporaryError,
 )
-from gateway.exchange import relations
+from gateway.exchange import diverting, relations
+from gateway.exchange.best_way import explained_event, send_best
 from gateway.exchange.breakers import Breakers
+from gateway.exchange.diverting import CHANNEL_WORDS, PAPER, TOO_LARGE, parcel_of
 from gateway.exchange.fresh import Fresh
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.routing import Routing
 from gateway.exchange.rules import JUDGED, DocumentRules, as_detail
-from gateway.exchange.step import Outcome, describe_steps, explained, lookup_evidence, wait_of
+from gateway.exchange.step import Outcome, describe_steps, explained, facts_of, lookup_evidence, wait_of
 from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
-from gateway.model.document import Envelope, Facts, Verdict, bare_facts
+from gateway.model.document import Envelope, Facts, Verdict
 from gateway.model.identifiers import AccountId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -48,7 +50,6 @@ from gateway.model.message import (
     Evidence,
     Message,
     Outgoing,
-    Parcel,
     PayloadKind,
     Route,
     TimelineEntry,
@@ -63,9 +64,6 @@ from gateway.ubl.submission import Submission, read_accepted, read_submission
 
 log = logging.getLogger(__name__)
 
-PAPER: Final = 10_000_000
-"""Octets of a document that can be mailed, printed or made a page of, which happens in memory."""
-_TOO_LARGE: Final = f"a document above {PAPER // 1_000_000} MB can neither be mailed nor printed"
 _TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
 
 
@@ -100,6 +98,8 @@ class Outbound:
     """For documents that are too large for memory; without it all are worked on there."""
     rules: DocumentRules = field(default_factory=DocumentRules)
     breakers: Breakers = field(default_factory=Breakers)
+    routing: Routing | None = None
+    """Chooses the way of each document by what is known of its receiver; without it the network alone decides."""
     mls: tuple[str, str] = ("", "")
     """MLS_TO and MLS_TYPE of the envelopes that are made here."""
     _fresh: Fresh = field(default_factory=Fresh, repr=False, compare=False)
@@ -185,7 +185,7 @@ class Outbound:
         once = f"resend → {message.id} {key}"
         links = {"resend_of": message.id}
         # What may have arrived over the network is sent over the network again, and never becomes a copy on paper.
-        over_network = message.sent_octets and message.channel not in _CHANNEL_WORDS
+        over_network = message.sent_octets and message.channel not in CHANNEL_WORDS
         route = Route.PEPPOL if over_network else message.route
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
         async with self._place(message) as place:
@@ -196,19 +196,23 @@ class Outbound:
     async def send(self, message: Message) -> Outcome:
         """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""
         if not self._needs_place(message):
-            return await self._send(message, await self._read(message, None), None)
+            return await self.send_read(message, await self._read(message, None), None)
         async with self._place(message) as place:
-            return await self._send(message, await self._read(message, place), place)
+            return await self.send_read(message, await self._read(message, place), place)
 
-    async def _send(self, message: Message, submission: Submission, place: Place | None) -> Outcome:
+    async def send_read(self, message: Message, submission: Submission, place: Place | None) -> Outcome:
+        """The same with the document in hand."""
         if message.route in (Route.EMAIL, Route.PRINT):
-            reason = f"{_CHANNEL_WORDS[message.route]} was asked for"
-            return Outcome(message=message, event=self._divert(message, submission, reason, only=message.route))
-        if message.sent_octets and message.channel in _CHANNEL_WORDS:
+            reason = f"{CHANNEL_WORDS[message.route]} was asked for"
+            return Outcome(message=message, event=self.divert(message, submission, reason, order=(message.route,)))
+        if message.sent_octets and message.channel in CHANNEL_WORDS:
             # Requeued, and that channel may have it: only the same one can hand it over without a second copy.
-            event = self._divert(message, submission, "an earlier try may have arrived", only=message.channel)
+            event = self.divert(message, submission, "an earlier try may have arrived", order=(message.channel,))
             return Outcome(message=message, event=event)
         facts, envelope = facts_of(submission), submission.envelope
+        chooses = message.route is Route.AUTO and not (envelope or message.sent_octets) and submission.facts is not None
+        if self.routing is not None and chooses:
+            return await send_best(self, self.routing, message, submission, place)
         wanted = self._wanted(message, facts, envelope)
         try:
             answer = await relations.search(self.lookup, wanted, facts.document_type, facts.process)
@@ -218,7 +222,7 @@ class Outbound:
             return Outcome(message=message, event=event, evidence=lookup_evidence(error.steps))
         evidence = lookup_evidence(answer.steps)
         if isinstance(answer, Reachable) and (message.sender or envelope):
-            outcome = await self._transmit(message, submission, answer, place)
+            outcome = await self.transmit(message, submission, answer, place)
             return Outcome(message=outcome.message, event=outcome.event, evidence=(*evidence, *outcome.evidence))
         detail: dict[str, object] = {"steps": describe_steps(answer.steps)}
         no = answer.text if isinstance(answer, relations.NoRelation) else "the seller has no identifier on the network"
@@ -229,7 +233,7 @@ class Outbound:
             reason = f"Only the network was asked for, and {no}"
             event = Event(name="Rejected", reason=reason, channel="peppol")
         else:
-            event = self._divert(message, submission, f"not on the network: {no}")
+            event = self.divert(message, submission, f"not on the network: {no}")
         return Outcome(message=message, event=replace(event, detail=detail), evidence=evidence)
 
     async def dispatch(self, message: Message) -> Outcome:
@@ -237,7 +241,7 @@ class Outbound:
         async with self._place(message) as place:
             submission = await self._read(message, place)
             if size_of(submission.document) > PAPER:
-                return Outcome(message=message, event=Event(name="GaveUp", reason=_TOO_LARGE))
+                return Outcome(message=message, event=Event(name="GaveUp", reason=TOO_LARGE))
             document = await asyncio.to_thread(in_memory, submission.document)
         return await self._dispatch(message, replace(submission, document=document), document)
 
@@ -248,34 +252,33 @@ class Outbound:
             if message.sent_octets:
                 event = Event(name="LostTrack", reason=f"It may have been handed over, and {reason}")
             else:
-                only = message.route if message.route in (Route.EMAIL, Route.PRINT) else ""
-                event = self._divert(message, submission, reason, only=only)
+                event = self.divert(message, submission, reason, order=await self._order(message, submission))
             return Outcome(message=message, event=event)
         try:
             with self.breakers.trying(message.channel):
                 facts = facts_of(submission)
                 language = page.language_of(facts)
-                parcel = _parcel(message, submission, b"", language)
+                parcel = parcel_of(message, submission, b"", language)
                 layout = await asyncio.to_thread(channel.layout, parcel) if isinstance(channel, Paper) else None
                 make = partial(page.render, document, facts=facts, language=language, layout=layout)
                 handover = await channel.dispatch(replace(parcel, page=await asyncio.to_thread(make)))
         except InvalidDocument as error:
             # No page can be made of it, today or tomorrow; a person must look.
-            return Outcome(message=message, event=_explained(Event(name="GaveUp", reason=str(error)), error))
+            return Outcome(message=message, event=explained_event(Event(name="GaveUp", reason=str(error)), error))
         except TemporaryError as error:
             sent = isinstance(error, ChannelUnavailable) and error.sent
             event = self.retry.after(message, str(error), self.clock.now(), sent=sent, wait=wait_of(error))
-            return Outcome(message=message, event=_explained(event, error))
+            return Outcome(message=message, event=explained_event(event, error))
         except ChannelRefused as error:
             if message.sent_octets:
                 # An earlier try may have succeeded: the next channel would make it a second copy.
                 event = Event(name="LostTrack", reason=f"An earlier try may have arrived; this was refused: {error}")
-            elif message.route in (Route.EMAIL, Route.PRINT):
-                event = Event(name="Rejected", reason=f"{_CHANNEL_WORDS[message.route]} was refused: {error}")
+            elif (order := await self._order(message, submission)) == (message.channel,):
+                event = Event(name="Rejected", reason=f"{CHANNEL_WORDS[message.channel]} was refused: {error}")
             else:
-                reason = f"{message.reason}; {_CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
-                event = self._divert(message, submission, reason, after=message.channel)
-            return Outcome(message=message, event=_explained(event, error))
+                reason = f"{message.reason}; {CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
+                event = self.divert(message, submission, reason, order=order, after=message.channel)
+            return Outcome(message=message, event=explained_event(event, error))
         name = channel.name
         event = Event(
             name="Dispatched", reason=handover.text, detail={"reference": handover.reference, "channel": name}
@@ -285,7 +288,7 @@ class Outbound:
             message=message, event=event, evidence=(Evidence(kind=name, media_type="text/plain", octets=kept),)
         )
 
-    async def _transmit(
+    async def transmit(
         self, message: Message, submission: Submission, found: Reachable, place: Place | None
     ) -> Outcome:
         """Freeze the octets, send them, and read the answer; nothing is done while the other side is left alone."""
@@ -311,16 +314,16 @@ class Outbound:
         except AtRest as error:
             event = self.retry.after(message, str(error), self.clock.now(), wait=error.wait)
             event = replace(event, peer=found.endpoint.seat)  # by which it is found when that one answers again
-            return Outcome(message=message, event=_explained(event, error))
+            return Outcome(message=message, event=explained_event(event, error))
         except PeerUnavailable as error:
             # Only this attempt's mark is taken back when nothing left; an earlier one stays.
             before = replace(message, sent_octets=sent_before)
             event = self.retry.after(before, str(error), self.clock.now(), sent=error.sent)
             event = replace(event, sent_octets=sent_before or error.sent)
-            return Outcome(message=message, event=_explained(event, error))
+            return Outcome(message=message, event=explained_event(event, error))
         except InvalidAnswer as error:
             event = self.retry.after(message, str(error), self.clock.now(), sent=True)
-            return Outcome(message=message, event=_explained(event, error))
+            return Outcome(message=message, event=explained_event(event, error))
         except PeerRefused as error:
             return self._refused(message, error)
         reason = (
@@ -355,30 +358,28 @@ class Outbound:
             event = Event(
                 name="Rejected", reason=f"The receiver's access point refused it{unsigned}: {error}", channel="peppol"
             )
-        return Outcome(message=message, event=_explained(event, error), evidence=evidence)
+        return Outcome(message=message, event=explained_event(event, error), evidence=evidence)
 
-    def _divert(
-        self, message: Message, submission: Submission, reason: str, *, only: str = "", after: str = ""
+    async def _order(self, message: Message, submission: Submission) -> tuple[str, ...]:
+        """Which channels may carry it at all: one that was asked for explicitly, or all that law and receiver allow."""
+        if message.route in (Route.EMAIL, Route.PRINT):
+            return (message.route,)
+        if self.routing is None or submission.facts is None or submission.envelope is not None:
+            return tuple(self.channels)
+        return await self.routing.order(message, submission.facts)
+
+    def divert(
+        self,
+        message: Message,
+        submission: Submission,
+        reason: str,
+        *,
+        order: Sequence[str] | None = None,
+        after: str = "",
     ) -> Event:
-        """Choose the next channel that can take the document; none left is the end, with every reason named."""
-        if submission.facts is None:
-            return Event(name="GaveUp", reason=f"{reason}; only invoices and credit notes can be mailed or printed")
-        if size_of(submission.document) > PAPER:
-            return Event(name="GaveUp", reason=f"{reason}; {_TOO_LARGE}")
-        names = [only] if only else list(self.channels)
-        if after in names:
-            names = names[names.index(after) + 1 :]
-        parcel = _parcel(message, submission, b"", page.language_of(submission.facts))
-        reasons = [reason]
-        for name in names:
-            channel = self.channels.get(name)
-            refusal = channel.serves(parcel) if channel else "it is switched off"
-            if not refusal:
-                return Event(
-                    name="Diverted", reason=f"{_CHANNEL_WORDS[name]} because {'; '.join(reasons)}", channel=name
-                )
-            reasons.append(f"no {_CHANNEL_WORDS[name].lower()}: {refusal}")
-        return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}")
+        """The next channel that can take it, of those in ``order``, or of all."""
+        names = list(self.channels) if order is None else order
+        return diverting.divert(self.channels, message, submission, reason, names, after=after)
 
     def _wanted(self, message: Message, facts: Facts, envelope: Envelope | None) -> list[ParticipantId]:
         """Whom to ask for: the envelope's receiver, the one it may have been sent to, or every candidate."""
@@ -455,34 +456,9 @@ _participant: Final = lru_cache(1024)(ParticipantId.parse)
 _candidates: Final = lru_cache(1024)(candidates)
 """A receiver gets many documents, and its addresses are many check digits."""
 
-_CHANNEL_WORDS: Final = {"email": "E-mail", "print": "Letter"}
-
-
-def facts_of(submission: Submission) -> Facts:
-    """The document's facts; what its envelope says where it is no invoice that we understand."""
-    if submission.facts is not None:
-        return submission.facts
-    assert submission.envelope is not None  # a bare document that is no invoice is refused at the door
-    return bare_facts(submission.envelope.document_type, submission.envelope.process)
-
 
 def _sender(facts: Facts) -> ParticipantId | None:
     if facts.sender.endpoint:
         return facts.sender.endpoint
     found: Sequence[ParticipantId] = [c.participant for c in _candidates(facts.sender)]
     return found[0] if found else None
-
-
-def _parcel(message: Message, submission: Submission, rendered: bytes, language: str) -> Parcel:
-    return Parcel(
-        id=message.id,
-        message=message,
-        facts=facts_of(submission),
-        document=submission.document,
-        page=rendered,
-        language=language,
-    )
-
-
-def _explained(event: Event, error: GatewayError) -> Event:
-    return replace(event, detail={**event.detail, **explained(error)})

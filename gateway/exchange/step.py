@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.errors import AtRest, ChannelUnavailable, GatewayError
+from gateway.model.document import Facts, bare_facts
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message
 from gateway.model.relation import Step
 from gateway.ports import Arrival
+from gateway.ubl.submission import Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,14 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     follow: Arrival | None = None
     """A document that this gives rise to, added in the same commit: a status message."""
+
+
+def facts_of(submission: Submission) -> Facts:
+    """The document's facts; what its envelope says where it is no invoice that we understand."""
+    if submission.facts is not None:
+        return submission.facts
+    assert submission.envelope is not None  # a bare document that is no invoice is refused at the door
+    return bare_facts(submission.envelope.document_type, submission.envelope.process)
 
 
 def lookup_evidence(steps: Sequence[Step]) -> tuple[Evidence, ...]:

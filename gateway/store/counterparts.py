@@ -141,6 +141,8 @@ def save(connection: Connection, new: Counterpart, expected: Any) -> None:
     except IntegrityError as error:
         if expected is None and not _account_is_there(connection, new.account):
             raise NotFound(f"There is no account {new.account}") from error
+        if expected is None and connection.execute(select(counterpart.c.id).where(counterpart.c.id == new.id)).first():
+            raise LostLease("The counterpart is there already", remedy="Read it first.") from error
         text = f"The {new.role} number {new.number} belongs to another counterpart of this account"
         raise Conflict(text, remedy="Change that one, or give this one another number.") from error
     connection.execute(delete(counterpart_identifier).where(counterpart_identifier.c.counterpart == new.id))

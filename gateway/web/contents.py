@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ETag, web
 
 from gateway.errors import InvalidDocument, NotFound, Overloaded
-from gateway.exchange.outbound import PAPER
+from gateway.exchange.diverting import PAPER
 from gateway.files.spool import STEP, Place, in_memory, pieces, write_all
 from gateway.model.identifiers import DocumentId
 from gateway.model.message import Direction, Message, PayloadKind

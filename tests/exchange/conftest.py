@@ -16,6 +16,7 @@ from gateway.exchange.breakers import Breakers
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.routing import make_routing
 from gateway.exchange.worker import Worker
 from gateway.model.identifiers import TRANSPORT_PROFILE, AccountId, DocumentTypeId, MessageId, ParticipantId, ProcessId
 from gateway.model.message import Message, Outgoing, Parcel, TimelineEntry
@@ -164,6 +165,7 @@ async def exchange(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIter
             message_id=_ids(),
             country="SE",
             breakers=breakers,
+            routing=make_routing(store, clock, ("email", "print"), "SE"),
         )
         inbound = Inbound(
             store=store,
