@@ -77,9 +77,9 @@ clean: ## remove the virtual environment and caches
 
 # Debian packages of the tests: ippeveprinter is a printer that speaks IPP, pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database, tesseract reads pictures of text.
 .venv/.debian: | .venv/bin/python
-	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 && command -v ippeveprinter >/dev/null 2>&1; then :; \
+	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 && command -v ippeveprinter >/dev/null 2>&1 && command -v softhsm2-util >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 		echo "installing poppler-utils, fuse3, postgresql, chromium, tesseract and an IPP printer"; \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 postgresql chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 softhsm2 postgresql chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
 	else echo "poppler-utils, fuse3, postgresql, chromium or tesseract is not installed and you are not root: tests that need them are skipped"; fi
 	@touch $@

@@ -59,16 +59,16 @@ from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Bureau, Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
 from gateway.scanners import Scanning, open_scanning
-from gateway.security.keys import Identity, load_identity
+from gateway.security.keys import Identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
 from gateway.serving.board import Siblings
 from gateway.serving.keeping import periods_of, room_of
 from gateway.serving.meters import Meters
+from gateway.serving.own_keys import Loaded, OwnKeys, load_keys
 from gateway.serving.timekeeping import Timekeeping
 from gateway.smp.client import SmpLookup
-from gateway.smp.publisher import Publisher
 from gateway.store import open_store
 from gateway.store.objects import open_objects
 from gateway.ubl import large as ubl_large
@@ -110,7 +110,8 @@ class Gateway:
     handing_out: Spool | None = None
     """For large answers of the API."""
     post_room: PostRoom
-    publisher: Publisher | None
+    keys: OwnKeys
+    """Our identities, and what our SMP says of them: may change at any time."""
     certificates: Certificates
     started: datetime
     door: Door = field(default_factory=Door)
@@ -180,7 +181,8 @@ async def open_gateway(
         limits = Limits(message=config.as4.max_message, inflated=min(4 * config.as4.max_message, LIMITS.inflated))
         first_key = await _first_key(store, config)
         calls = await stack.enter_async_context(open_calls(config))
-        own = tuple(identity.certificate for identity in (parts.access_point, parts.smp) if identity)
+        keys = OwnKeys(config=config, loaded=parts.keys, clock=clock, smp_url=smp_url(config))
+        own = keys.certificates
         watch = await stack.enter_async_context(open_revocation(config, parts.trust, clock, own))
         lookup = await stack.enter_async_context(open_lookup(config, parts.trust, clock, watch))
         timekeeping, meters = Timekeeping(), Meters()
@@ -197,7 +199,7 @@ async def open_gateway(
         outbound = Outbound(
             store=store,
             lookup=lookup,
-            transport=As4Client(identity=parts.access_point, trust=parts.trust, clock=clock, calls=calls),
+            transport=As4Client(identity=keys.access_point, trust=parts.trust, clock=clock, calls=calls),
             channels=fallbacks,
             clock=clock,
             retry=retry,
@@ -233,7 +235,7 @@ async def open_gateway(
             handed_over=meters.handed_over,
         )
         endpoint = As4Endpoint(
-            identity=parts.access_point,
+            identity=keys.access_point,
             trust=parts.trust,
             limits=limits,
             clock=clock,
@@ -255,13 +257,6 @@ async def open_gateway(
             immediate=not config.smp.sml_url,
         )
         await join(registrar, config, FIRST_ACCOUNT)
-        publisher = parts.smp and Publisher(
-            identity=parts.smp,
-            smp_url=smp_url(config),
-            endpoint_url=config.as4.public_url,
-            certificate=parts.access_point.der,
-            description=config.operator.name,
-        )
         yield Gateway(
             config=config,
             clock=clock,
@@ -280,7 +275,7 @@ async def open_gateway(
             periods=periods_of(config),
             timekeeping=timekeeping,
             meters=meters,
-            publisher=publisher or None,
+            keys=keys,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             siblings=siblings,
@@ -308,26 +303,29 @@ class Files:
     """What the configuration names as files, loaded and checked."""
 
     trust: Trust
-    access_point: Identity
-    smp: Identity | None
+    keys: Loaded
+
+    @property
+    def access_point(self) -> Identity:
+        return self.keys.access_point
+
+    @property
+    def smp(self) -> Identity | None:
+        return self.keys.smp
 
 
 def read_files(config: Config) -> Files:
     """Load anchors, certificates and keys; raises :class:`ConfigurationError` with every problem at once."""
     problems: list[tuple[str, str]] = []
     trust = anchors.read_trust(config.network, problems)
-    access_point = _identity(config.as4.certificate, config.as4.key, "as4", problems)
-    if access_point and access_point.common_name != config.operator.seat_id:
-        text = f"is {config.operator.seat_id}, but the certificate is of {access_point.common_name}"
-        problems.append(("operator.seat_id", text))
-    smp = _identity(config.smp.certificate, config.smp.key, "smp", problems) if config.smp.enabled else None
-    for section, identity in (("as4", access_point), ("smp", smp)):
+    keys = load_keys(config, problems)
+    for section, identity in (("as4", keys and keys.access_point), ("smp", keys and keys.smp)):
         if trust.revocations and identity and not (config.network.crl_urls or anchors.names_source(identity)):
             text = f"is crl, but {section}.certificate names no revocation list: name it in network.crl_urls"
             problems.append(("network.revocation", f"{text}, or write off (private networks only)"))
-    if problems or access_point is None:
+    if problems or keys is None:
         raise ConfigurationError(problems)
-    return Files(trust=trust, access_point=access_point, smp=smp)
+    return Files(trust=trust, keys=keys)
 
 
 def read_trust(config: Config) -> Trust:
@@ -463,16 +461,3 @@ def _channels(
 
 def _retry(patience: Patience) -> RetryPolicy:
     return RetryPolicy(first=patience.first_retry, longest=patience.longest_pause, window=patience.retry_for)
-
-
-def _identity(
-    certificate: Path | None, key: Path | None, section: str, problems: list[tuple[str, str]]
-) -> Identity | None:
-    if certificate is None or key is None:
-        problems.append((section, "certificate and key are needed"))
-        return None
-    try:
-        return load_identity(certificate, key, section=section)
-    except ConfigurationError as error:
-        problems.extend(error.problems)
-        return None

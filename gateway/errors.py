@@ -9,6 +9,7 @@
     │   ├── AtRest                the destination failed several times in a row: nothing was tried
     │   ├── ChannelUnavailable    mail server, letter folder or C4 cannot take it now (``sent``: may it have it?)
     │   ├── RevocationUnknown     nobody could tell whether a certificate was revoked: it waits, believed by nobody
+    │   ├── KeyUnavailable        the module that keeps our private key does not answer
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
     │   ├── RegisterUnavailable   the SML gave no answer: it may have done what it was asked, so it is asked again
     │   ├── RulesUnavailable      the document rules gave no verdict: never a reason to refuse, nor to accept
@@ -140,6 +141,12 @@ class ChannelUnavailable(TemporaryError):
         self.failure = failure
         self.sent = sent
         self.wait = wait
+
+
+class KeyUnavailable(TemporaryError):
+    """The module that keeps our private key does not answer."""
+
+    remedy = "Look after the key module named in as4.key or smp.key; `gateway check` tries each key."
 
 
 class StoreUnavailable(TemporaryError):

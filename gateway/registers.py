@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from gateway.config import Config
+from gateway.errors import ConfigurationError
 from gateway.ports import Listing, Register
-from gateway.security.keys import load_identity
-from gateway.security.tls import client_context
+from gateway.security.keys import Identity, PemKey
+from gateway.security.tls import client_context, show_as
+from gateway.serving.own_keys import load_section
 from gateway.smp.directory import open_directory
 from gateway.smp.zone_register import ZoneRegister
 
@@ -47,16 +49,29 @@ async def open_listing(config: Config) -> AsyncIterator[Listing | None]:
 def as_smp(config: Config) -> ssl.SSLContext:
     """The TLS settings for those who know us by our SMP certificate."""
     tls = client_context(config.network.tls_trust)
-    if config.smp.certificate and config.smp.key:
-        tls.load_cert_chain(config.smp.certificate, config.smp.key)
+    identity = _own(config)
+    if identity and isinstance(identity.signer, PemKey):  # one in a module cannot be shown: the configuration says so
+        show_as(tls, identity.certificate, identity.signer.key)
     return tls
 
 
 def sml_id(config: Config) -> str:
     """The id of our SMP at the SML: as configured, else the seat of its certificate, else ours."""
-    if config.smp.sml_id or not config.smp.certificate or not config.smp.key:
-        return config.smp.sml_id or config.operator.seat_id
-    return load_identity(config.smp.certificate, config.smp.key, section="smp").common_name
+    if config.smp.sml_id:
+        return config.smp.sml_id
+    identity = _own(config)
+    return identity.common_name if identity else config.operator.seat_id
+
+
+def _own(config: Config) -> Identity | None:
+    """Our SMP's identity; raises :class:`ConfigurationError`."""
+    if not config.smp.certificate or not config.smp.key:
+        return None
+    problems: list[tuple[str, str]] = []
+    identity = load_section(config.smp, "smp", problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return identity
 
 
 def smp_url(config: Config) -> str:

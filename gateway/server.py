@@ -78,9 +78,11 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     certificates = read_certificates(config)
-    loop.add_signal_handler(signal.SIGHUP, lambda: [each.reload() for each in certificates.values()])
+    reloading: list[Callable[[], object]] = [each.reload for each in certificates.values()]
+    loop.add_signal_handler(signal.SIGHUP, lambda: [reload() for reload in reloading])
     siblings = Siblings(post.board, post.number) if post else None
     async with open_gateway(config, held=held, siblings=siblings) as gateway, AsyncExitStack() as sites:
+        reloading.append(gateway.keys.reload)
         for text in not_built(config):
             log.warning(text)
         watch = gateway.certificates.watch
@@ -97,6 +99,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             aside.append(tasks.create_task(_erase_each_night(gateway)))
             aside.append(tasks.create_task(Costing(money=gateway.store.money).run()))
+            aside.append(tasks.create_task(gateway.keys.watch()))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
@@ -266,9 +269,12 @@ async def open_sites(
         "as4": low_level(partial(gateway.endpoint.answer, path)),
         "api": with_application(application(gateway, portal.front_of(gateway))),
     }
-    if gateway.publisher:
+    publisher = gateway.keys.publisher
+    if publisher:
         writer = open_writer(gateway) if config.smp.writing else None
-        smp = SmpServer(gateway.publisher, gateway.store.participant, gateway.registrar.moved, writer)
+        smp = SmpServer(
+            lambda: gateway.keys.publisher or publisher, gateway.store.participant, gateway.registrar.moved, writer
+        )
         runners["smp"] = low_level(smp.answer)
     ready: dict[str, object] = {"ready": True}
     for section, runner in runners.items():
@@ -290,13 +296,14 @@ def open_writer(gateway: Gateway) -> Writer:
     async def account(key: str) -> AccountId | None:
         return await gateway.store.account_of_key(hash_key(key))
 
-    assert gateway.publisher is not None
+    publisher = gateway.keys.publisher
+    assert publisher is not None
     return Writer(
         authenticate=account,
         participants=gateway,
         kept=gateway.store,
-        endpoint_url=gateway.publisher.endpoint_url,
-        certificate=gateway.publisher.certificate,
+        endpoint_url=publisher.endpoint_url,
+        certificates=lambda: (gateway.keys.publisher or publisher).certificates,
         fit=lambda known: read_own(known.value, gateway.clock.now().date(), strict=strict),
     )
 

@@ -19,7 +19,7 @@ from gateway.model.message import Outgoing
 from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint
 from gateway.ports import Clock, Delivery
-from gateway.security.keys import Identity
+from gateway.security.keys import Identity, Keyring
 from gateway.security.trust import Trust
 
 
@@ -29,14 +29,14 @@ class As4Client:
     def __init__(
         self,
         *,
-        identity: Identity,
+        identity: Identity | Keyring,
         trust: Trust,
         clock: Clock,
         profile: Profile = PROFILE,
         limits: Limits = LIMITS,
         calls: Calls | None = None,
     ) -> None:
-        self._identity = identity
+        self._keys = Keyring.of(identity)
         self._trust = trust
         self._clock = clock
         self._profile = profile
@@ -61,12 +61,12 @@ class As4Client:
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
         """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
         started = time.perf_counter()
-        limits = self._limits
+        limits, identity = self._limits, self._keys.current
         kind = LargeSending if isinstance(outgoing.part, Spooled) else Sending
         sending = kind(
             outgoing,
             endpoint,
-            identity=self._identity,
+            identity=identity,
             trust=self._trust,
             clock=self._clock,
             profile=self._profile,
@@ -75,11 +75,11 @@ class As4Client:
         )
         request: Request | LargeRequest
         if isinstance(sending, LargeSending):
-            request = sending.stream()
+            request = await asyncio.to_thread(sending.stream) if identity.elsewhere else sending.stream()
             content: bytes | AsyncIterator[bytes] = _in_steps(request.body)
             length = request.length
         else:
-            small = size_of(outgoing.part) <= limits.inline
+            small = size_of(outgoing.part) <= limits.inline and not identity.elsewhere
             request = sending.request() if small else await asyncio.to_thread(sending.request)
             content, length = request.body, len(request.body)
         answer = await self._calls.post(

@@ -1,7 +1,7 @@
 """AS4 on the wire, as the one who receives: the endpoint, on aiohttp. [I/O]
 
 HTTP facts become errors of ours here and nowhere else. Messages above ``Limits.inline`` are worked on in a thread;
-smaller ones cost less than the hand-over would.
+smaller ones cost less than the hand-over would, unless our key is in a module that takes its time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gateway.files.intake import Body
 from gateway.model.message import Received
 from gateway.model.signals import EbmsCode
 from gateway.ports import Clock
-from gateway.security.keys import Identity
+from gateway.security.keys import Identity, Keyring
 from gateway.security.trust import Trust
 
 _log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ Door = Callable[[], TemporaryError | None]
 
 _ERROR_CODE: Final = re.compile(rb'errorCode="(EBMS:[0-9]{4})"')
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
+_WAITING: Final = 4
+"""Threads where our key is in a module: they wait more than they work."""
 _RETRY_AFTER: Final = "60"
 _RECEIPT: Final = b"<eb:Receipt>"
 
@@ -71,7 +73,7 @@ class As4Endpoint:
     def __init__(
         self,
         *,
-        identity: Identity,
+        identity: Identity | Keyring,
         trust: Trust,
         clock: Clock,
         unwrap: Unwrap,
@@ -85,7 +87,7 @@ class As4Endpoint:
     ) -> None:
         self._answered = answered
         self._door = door
-        self._identity = identity
+        self._keys = Keyring.of(identity)
         self._trust = trust
         self._clock = clock
         self._large = large
@@ -94,7 +96,7 @@ class As4Endpoint:
         self._profile = profile
         self._limits = limits
         self._shapes = Shapes() if shapes is None else shapes
-        self._turns = Turns()
+        self._turns = Turns(_WAITING if self._keys.elsewhere else 0)
         self._held = 0
         """Octets of all request bodies at hand."""
 
@@ -116,7 +118,7 @@ class As4Endpoint:
     def about(self) -> web.Response:
         """Say what stands here."""
         return _line(
-            200, f"AS4 access point {self._identity.common_name} ({self._profile.name}); messages come by POST."
+            200, f"AS4 access point {self._keys.current.common_name} ({self._profile.name}); messages come by POST."
         )
 
     async def post(self, request: web.BaseRequest) -> web.Response:
@@ -169,12 +171,15 @@ class As4Endpoint:
             self._turns.accounts.vouch(source)
             return answer
         _log.info("refused a message with %s: %s", error.code, error)
-        return await self._turns.here(source, lambda: receiving.error(error))
+        turn = self._turns.beside if self._keys.elsewhere else self._turns.here
+        return await turn(source, lambda: receiving.error(error))
 
     async def _read(self, content_type: str, source: str, body: Body) -> tuple[Receiving, _Judged]:
         """Here when it is small, in a thread when it is not or inflates much, from file to file when it is large."""
+        keys = self._keys
         facts: dict[str, Any] = {
-            "identity": self._identity,
+            "identity": keys.current,
+            "others": keys.others,
             "trust": self._trust,
             "now": self._clock.now(),
             "unwrap": self._unwrap,
@@ -186,7 +191,7 @@ class As4Endpoint:
         if self._large is None or body.place is None:
             octets = body.whole()
             most = sys.maxsize - 1 if self._large is None else limits.inflated_in_memory
-            if len(octets) <= limits.inline:
+            if len(octets) <= limits.inline and not keys.elsewhere:
                 receiving = Receiving(content_type, octets, in_memory=min(most, limits.inflated_inline), **facts)
                 if (judged := await self._turns.here(source, partial(_judge, receiving))) is not None:
                     return receiving, judged

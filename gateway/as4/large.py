@@ -18,7 +18,7 @@ from gateway.as4 import filemime, mime
 from gateway.as4.gzipped import allowed_size, compressor, refusal
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Opened, Receiving, Sending
-from gateway.as4.wss.encryption import IV, TAG
+from gateway.as4.wss.encryption import IV, TAG, addressee
 from gateway.as4.wss.streamed import encrypted, open_files
 from gateway.as4.wss.write import seal_key, write_envelope
 from gateway.files.spool import STEP, Place, Spool, Writing, pieces
@@ -59,7 +59,7 @@ class LargeReceiving(Receiving):
             opened.encryption,
             cast("tuple[filemime.FilePart, ...]", opened.parts),
             opened.signed.parts,
-            identity=self._identity,
+            identity=addressee(opened.encryption, self._identity, self._others),
             algorithms=self._profile.algorithms,
             limits=self._limits,
             new_file=self._place.new,

@@ -28,9 +28,9 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.namespaces import SHA256
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
-from gateway.as4.rules import Payload, check_envelope, check_profile, match_parts
+from gateway.as4.rules import NOTHING, Payload, check_envelope, check_profile, match_parts
 from gateway.as4.shapes import Shapes
-from gateway.as4.wss.encryption import Encryption, open_parts, read_encryption
+from gateway.as4.wss.encryption import Encryption, addressee, open_parts, read_encryption
 from gateway.as4.wss.references import Demand
 from gateway.as4.wss.signature import Signed, read_header, verify
 from gateway.as4.wss.write import Signature, seal, sign, write_envelope
@@ -45,8 +45,8 @@ from gateway.errors import (
     StateError,
     Untrusted,
 )
-from gateway.model.document import Envelope, Unwrapped
-from gateway.model.identifiers import DocumentTypeId, InstanceId, MessageId, ParticipantId, ProcessId
+from gateway.model.document import Unwrapped
+from gateway.model.identifiers import MessageId
 from gateway.model.message import Outgoing, Received, Verification
 from gateway.model.octets import Octets
 from gateway.model.relation import Endpoint
@@ -279,10 +279,12 @@ class Receiving:
         limits: Limits = LIMITS,
         in_memory: int = sys.maxsize - 1,
         shapes: Shapes | None = None,
+        others: tuple[Identity, ...] = (),
     ) -> None:
         self._content_type = content_type
         self._body = body
         self._identity = identity
+        self._others = others
         self._trust = trust
         self._now = now
         self._unwrap = unwrap
@@ -317,7 +319,7 @@ class Receiving:
         # (4) Profile and parties, then the business envelope.
         user = opened.user
         check_profile(user, self._profile, seat=self._identity.common_name, signer=opened.signed.signer.common_name)
-        business = _NOTHING
+        business = NOTHING
         if not user.is_test:
             business = self._unwrapped(octets)
             check_envelope(user, business.envelope, self._profile)
@@ -371,7 +373,8 @@ class Receiving:
 
     def _recognised(self, message: mime.Related[Any], content_ids: tuple[str, ...], demand: Demand) -> Opened | None:
         """The short way, for an envelope that looks like one that was read whole before."""
-        seen = self._shapes.read(message.soap, content_ids, demand, self._identity.der)
+        whose = (self._identity.der, *(other.der for other in self._others))
+        seen = self._shapes.read(message.soap, content_ids, demand, whose)
         user = None if seen is None else usual.read_user_message(seen.signed.messaging, self._limits)
         if seen is None or user is None:
             return None
@@ -387,7 +390,7 @@ class Receiving:
                 opened.signed,
                 self._limits,
                 encryption=opened.encryption,
-                whose=self._identity.der,
+                whose=opened.encryption.whose if opened.encryption else self._identity.der,
             )
             self._shapes.keep(octets, shape)
 
@@ -406,7 +409,12 @@ class Receiving:
         try:
             header = read_header(envelope, demand)
             encryption = read_encryption(
-                envelope, header, content_ids, identity=self._identity, algorithms=self._profile.algorithms
+                envelope,
+                header,
+                content_ids,
+                identity=self._identity,
+                algorithms=self._profile.algorithms,
+                others=self._others,
             )
             signed = verify(envelope, header, content_ids, demand)
         except (InvalidMessage, RevocationUnknown):
@@ -439,7 +447,7 @@ class Receiving:
             opened.encryption,
             cast("tuple[mime.Part, ...]", opened.parts),
             opened.signed.parts,
-            identity=self._identity,
+            identity=addressee(opened.encryption, self._identity, self._others),
             algorithms=self._profile.algorithms,
             limits=self._limits,
         )[opened.payload.content_id]
@@ -474,20 +482,3 @@ def _verification(signed: Signed, at: datetime) -> Verification:
         revocation=signed.signer.revocation,
         revocation_proof=tuple(standing.proof for standing in signed.signer.standing),
     )
-
-
-_NOBODY: Final = ParticipantId("")
-_NOTHING: Final = Unwrapped(
-    envelope=Envelope(
-        sender=_NOBODY,
-        receiver=_NOBODY,
-        document_type=DocumentTypeId(""),
-        process=ProcessId(""),
-        country_c1="",
-        instance_id=InstanceId(""),
-        created="",
-    ),
-    document=b"",
-    summary=None,
-)
-"""What stands in for the business envelope of a test message, which has none."""

@@ -16,10 +16,27 @@ from gateway.as4.ebms import Typed, UserMessage
 from gateway.as4.namespaces import GZIP
 from gateway.as4.profiles import Profile
 from gateway.errors import InvalidMessage
-from gateway.model.document import Envelope
+from gateway.model.document import Envelope, Unwrapped
+from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.signals import EbmsCode
 
 _CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}", re.ASCII)
+
+_NOBODY: Final = ParticipantId("")
+NOTHING: Final = Unwrapped(
+    envelope=Envelope(
+        sender=_NOBODY,
+        receiver=_NOBODY,
+        document_type=DocumentTypeId(""),
+        process=ProcessId(""),
+        country_c1="",
+        instance_id=InstanceId(""),
+        created="",
+    ),
+    document=b"",
+    summary=None,
+)
+"""What stands in for the business envelope of a test message, which has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -157,9 +158,12 @@ class Shapes:
         return sum(len(known.shapes) for known in self._known.values())
 
     def read(
-        self, octets: bytes, content_ids: tuple[str, ...], demand: Demand, whose: bytes = b""
+        self, octets: bytes, content_ids: tuple[str, ...], demand: Demand, whose: Sequence[bytes] = (b"",)
     ) -> Recognised | None:
-        """Read and verify an envelope of a known shape; None says nothing but that it must be read whole."""
+        """Read and verify an envelope of a known shape; None says nothing but that it must be read whole.
+
+        ``whose``: our certificates for which it may be encrypted.
+        """
         known = self._known.get(_key(octets))
         if known is None or len(octets) > demand.limits.soap:
             return None
@@ -168,7 +172,7 @@ class Shapes:
                 break
         else:
             return None
-        if shape.whose != whose or not len(shape.media_types) == len(content_ids) == len({*content_ids} - {""}):
+        if shape.whose not in whose or not len(shape.media_types) == len(content_ids) == len({*content_ids} - {""}):
             return None
         try:
             for name, part in shape.part_names:
@@ -232,7 +236,8 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
     signed = Signed(signer=signer, messaging=messaging, references=tuple(references), parts=parts)
     encryption = None
     if shape.key is not None:
-        encryption = Encryption(_octets(values[shape.key]), dict(zip(content_ids, shape.media_types, strict=True)))
+        media_types = dict(zip(content_ids, shape.media_types, strict=True))
+        encryption = Encryption(_octets(values[shape.key]), media_types, shape.whose)
     return Recognised(signed, encryption, None if shape.receipt is None else _signal(shape.receipt, values))
 
 

@@ -66,7 +66,7 @@ def _settings(config: Config) -> list[tuple[str, str, str]]:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for key in dataclasses.fields(value):
                 rows.append(_row(config, f"{section.name}.{key.name}", getattr(value, key.name)))
-        elif section.name not in ("base", "origins") and value is not None:
+        elif section.name not in ("base", "file", "origins") and value is not None:
             rows.extend(_row(config, f"{section.name}.{path}", leaf) for path, leaf in _leaves(value))
     return rows
 

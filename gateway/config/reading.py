@@ -13,7 +13,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -31,7 +31,7 @@ from gateway.config.sections import (
     Smp,
     StoreSection,
 )
-from gateway.config.values import Address, ByteSize, Paths, read_address, read_duration, read_size
+from gateway.config.values import Address, ByteSize, KeyPlace, Paths, read_address, read_duration, read_size, read_time
 from gateway.errors import ConfigurationError
 
 _S = TypeVar("_S")
@@ -73,7 +73,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
         raise ConfigurationError([(str(file), f"is not TOML: {error}")]) from None
     origins = {key: str(file) for key in _flat(table)}
     _override(table, environ, origins)
-    return read_config(table, file.resolve().parent, origins)
+    return dataclasses.replace(read_config(table, file.resolve().parent, origins), file=file.resolve())
 
 
 def read_config(table: Mapping[str, Any], base: Path, origins: Mapping[str, str]) -> Config:
@@ -154,6 +154,11 @@ def _convert(hint: Any, value: Any, base: Path) -> Any:
     if hint is Paths:
         texts = value if isinstance(value, list) else [value] if value else []
         return Paths(tuple(base / Path(_text(text)).expanduser() for text in texts))
+    if hint is KeyPlace:
+        text = _text(value)
+        return KeyPlace(text if text.startswith("pkcs11:") else str(base / Path(text).expanduser()))
+    if hint is datetime:
+        return read_time(value)
     if hint is Path:
         return base / Path(_text(value)).expanduser()
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -253,6 +258,14 @@ def _contradictions(config: Config) -> Problems:
         for key in ("certificate", "key"):
             if needed and getattr(getattr(config, section), key) is None:
                 problems.append((f"{section}.{key}", "is missing"))
+    for names in ("next_", "old_"):
+        if (getattr(config.as4, f"{names}certificate") is None) != (getattr(config.as4, f"{names}key") is None):
+            problems.append((f"as4.{names}key", f"and as4.{names}certificate belong together"))
+    if config.as4.next_from and config.as4.next_certificate is None:
+        problems.append(("as4.next_from", "is the moment of as4.next_certificate, which is missing"))
+    if config.smp.sml_url.startswith("https:") and config.smp.key and config.smp.key.file is None:
+        text = "is https, but a key in a module cannot be shown to it; write http:// of a local TLS program that can"
+        problems.append(("smp.sml_url", text))
     for section in ("as4", "api", "smp"):
         part = getattr(config, section)
         if len(part.tls_certificate) != len(part.tls_key):

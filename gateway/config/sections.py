@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from gateway.config.values import Address, ByteSize, Paths
+from gateway.config.values import Address, ByteSize, KeyPlace, Paths
 
 Kind = Literal["peppol-production", "peppol-test", "private"]
 
@@ -53,7 +53,15 @@ class As4:
     listen: Address = Address("127.0.0.1", 8080)
     public_url: str = "http://127.0.0.1:8080/as4"
     certificate: Path | None = None
-    key: Path | None = None
+    key: KeyPlace | None = None
+    key_password_file: Path | None = None
+    key_password: str = field(default="", repr=False)
+    """For ``GATEWAY__AS4__KEY_PASSWORD``; in a file it belongs into ``key_password_file``."""
+    next_certificate: Path | None = None
+    next_key: KeyPlace | None = None
+    next_from: datetime | None = None
+    old_certificate: Path | None = None
+    old_key: KeyPlace | None = None
     tls_certificate: Paths = Paths(())
     tls_key: Paths = Paths(())
     max_message: ByteSize = ByteSize(100_000_000)
@@ -91,7 +99,10 @@ class Smp:
     listen: Address = Address("127.0.0.1", 8082)
     public_url: str = ""
     certificate: Path | None = None
-    key: Path | None = None
+    key: KeyPlace | None = None
+    key_password_file: Path | None = None
+    key_password: str = field(default="", repr=False)
+    """For ``GATEWAY__SMP__KEY_PASSWORD``; in a file it belongs into ``key_password_file``."""
     tls_certificate: Paths = Paths(())
     tls_key: Paths = Paths(())
     sml_url: str = ""
@@ -185,6 +196,8 @@ class Config:
     """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
 
     base: Path
+    file: Path | None = None
+    """Where it was read from, to be read again."""
     operator: Operator = field(default_factory=Operator)
     network: Network = field(default_factory=Network)
     as4: As4 = field(default_factory=As4)

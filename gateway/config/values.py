@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NewType
 
@@ -18,6 +18,20 @@ _TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 Paths = NewType("Paths", tuple[Path, ...])
 """Files; written as a list, or as one text for one file, empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a private key is: a file, or the ``pkcs11:`` address of one that stays in its module."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def file(self) -> Path | None:
+        return None if self.text.startswith("pkcs11:") else Path(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,15 @@ def read_duration(value: object) -> timedelta:
     if not match:
         raise ValueError(f'"{text}" is not a time span; write for example "5 days", "1 minute" or "30 seconds"')
     return timedelta(seconds=float(match.group(1)) * _TIMES[match.group(2)])
+
+
+def read_time(value: object) -> datetime:
+    """Read a moment, in UTC unless it says otherwise; raises ``ValueError`` with a text that shows how to write it."""
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f'"{value}" is not a moment; write for example "2027-01-15T06:00:00Z"') from None
 
 
 def read_address(value: object) -> Address:

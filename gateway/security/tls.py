@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import secrets
 import ssl
 import stat
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,6 +118,18 @@ def client_context(roots: Sequence[Path] = ()) -> ssl.SSLContext:
     if problems:
         raise ConfigurationError(problems)
     return context
+
+
+def show_as(context: ssl.SSLContext, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
+    """Show this certificate to those whom we call. OpenSSL takes only files: this one is gone at once, and locked."""
+    password = secrets.token_bytes(32)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(password)
+    )
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate.public_bytes(serialization.Encoding.PEM) + locked)
+        file.flush()
+        context.load_cert_chain(file.name, password=password)
 
 
 def explain(error: BaseException) -> tuple[str, str]:

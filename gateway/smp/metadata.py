@@ -225,12 +225,15 @@ def write_metadata(
     participant: ParticipantId,
     document_type: DocumentTypeId,
     processes: Sequence[ProcessId],
-    endpoint: ServiceEndpoint,
+    endpoints: Sequence[ServiceEndpoint],
     *,
     description: str,
     contact_url: str,
 ) -> etree._Element:
-    """Write a SignedServiceMetadata, still without its signature: one endpoint for all processes."""
+    """Write a SignedServiceMetadata, still without its signature: the same endpoints for all processes.
+
+    Several are several times: no two of one transport profile may be in service at one moment.
+    """
     root = etree.Element(f"{{{SMP}}}SignedServiceMetadata", nsmap=_NSMAP)
     information = _add(_add(root, SMP, "ServiceMetadata"), SMP, "ServiceInformation")
     _add_identifier(information, "ParticipantIdentifier", participant.scheme, participant.value)
@@ -239,17 +242,19 @@ def write_metadata(
     for process in processes:
         entry = _add(process_list, SMP, "Process")
         _add_identifier(entry, "ProcessIdentifier", process.scheme, process.value)
-        end = _add(_add(entry, SMP, "ServiceEndpointList"), SMP, "Endpoint")
-        end.set("transportProfile", endpoint.transport_profile)
-        _add(_add(end, WSA, "EndpointReference"), WSA, "Address", endpoint.url)
-        _add(end, SMP, "RequireBusinessLevelSignature", "false")
-        if endpoint.activation:
-            _add(end, SMP, "ServiceActivationDate", f"{endpoint.activation.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        if endpoint.expiration:
-            _add(end, SMP, "ServiceExpirationDate", f"{endpoint.expiration.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        _add(end, SMP, "Certificate", base64.b64encode(endpoint.certificate).decode())
-        _add(end, SMP, "ServiceDescription", description)
-        _add(end, SMP, "TechnicalContactUrl", contact_url)
+        listed = _add(entry, SMP, "ServiceEndpointList")
+        for endpoint in endpoints:
+            end = _add(listed, SMP, "Endpoint")
+            end.set("transportProfile", endpoint.transport_profile)
+            _add(_add(end, WSA, "EndpointReference"), WSA, "Address", endpoint.url)
+            _add(end, SMP, "RequireBusinessLevelSignature", "false")
+            if endpoint.activation:
+                _add(end, SMP, "ServiceActivationDate", f"{endpoint.activation.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            if endpoint.expiration:
+                _add(end, SMP, "ServiceExpirationDate", f"{endpoint.expiration.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            _add(end, SMP, "Certificate", base64.b64encode(endpoint.certificate).decode())
+            _add(end, SMP, "ServiceDescription", description)
+            _add(end, SMP, "TechnicalContactUrl", contact_url)
     return root
 
 

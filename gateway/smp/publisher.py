@@ -7,7 +7,8 @@ and then kept; a changed participant is another key. Serving is :mod:`gateway.sm
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -24,6 +25,15 @@ _KEPT: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Following:
+    """The certificate that our access point will have, and from when on."""
+
+    certificate: bytes
+    """DER."""
+    activation: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
     """Writes the answers of one SMP for the participants of one access point."""
 
@@ -35,12 +45,19 @@ class Publisher:
     """Public URL of our AS4 endpoint."""
     certificate: bytes
     """DER of our access point's certificate: others encrypt for it."""
+    following: Following | None = None
+    """Announced beside it: its endpoint begins when the other ends."""
     description: str = "Access point"
     contact_url: str = ""
     """``https:`` or ``mailto:`` of the technical contact; empty names the SMP itself."""
     _signed: OrderedDict[tuple[Participant, DocumentTypeId], bytes] = field(
         default_factory=OrderedDict, repr=False, compare=False
     )
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """Those of our access point that stand in the answers."""
+        return (self.certificate, self.following.certificate) if self.following else (self.certificate,)
 
     def group(self, participant: Participant) -> bytes:
         """The ServiceGroup, unsigned as the specification has it."""
@@ -71,22 +88,30 @@ class Publisher:
     def _unsigned(
         self, participant: Participant, document_type: DocumentTypeId, processes: list[ProcessId]
     ) -> etree._Element:
-        certificate = x509.load_der_x509_certificate(self.certificate)
-        endpoint = ServiceEndpoint(
-            url=self.endpoint_url,
-            certificate=self.certificate,
-            transport_profile=TRANSPORT_PROFILE,
-            # Nobody can encrypt for us outside the certificate's life.
-            activation=certificate.not_valid_before_utc,
-            expiration=certificate.not_valid_after_utc,
-        )
+        endpoints = [self._endpoint(self.certificate)]
+        if self.following:
+            # One second between them: both ends of a window count as inside.
+            ends = self.following.activation - timedelta(seconds=1)
+            endpoints[0] = replace(endpoints[0], expiration=min(ends, endpoints[0].expiration or ends))
+            endpoints.append(replace(self._endpoint(self.following.certificate), activation=self.following.activation))
         return write_metadata(
             participant.id,
             document_type,
             processes,
-            endpoint,
+            endpoints,
             description=self.description,
             contact_url=self.contact_url or self.smp_url,
+        )
+
+    def _endpoint(self, der: bytes) -> ServiceEndpoint:
+        certificate = x509.load_der_x509_certificate(der)
+        return ServiceEndpoint(
+            url=self.endpoint_url,
+            certificate=der,
+            transport_profile=TRANSPORT_PROFILE,
+            # Nobody can encrypt for us outside the certificate's life.
+            activation=certificate.not_valid_before_utc,
+            expiration=certificate.not_valid_after_utc,
         )
 
 

@@ -51,6 +51,7 @@ class _Kept:
 
     participant: Participant
     home: Home | None
+    publisher: Publisher
     body: bytes
     tag: str
     headers: dict[str, str]
@@ -61,14 +62,17 @@ class SmpServer:
 
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: Publisher | Callable[[], Publisher],
         find_participant: FindParticipant,
         moved: Mapping[ParticipantId, Home] | None = None,
         writer: Writer | None = None,
     ) -> None:
-        """``moved`` are those that another SMP has now; it may change while we serve. ``writer``: None, only reads."""
+        """``moved`` are those that another SMP has now; may change while we serve, as ``publisher()`` may.
+
+        ``writer``: None, only reads.
+        """
         self._writer = writer
-        self._publisher = publisher
+        self._publisher = publisher if callable(publisher) else lambda: publisher
         self._find = find_participant
         self._moved: Mapping[ParticipantId, Home] = {} if moved is None else moved
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -104,7 +108,11 @@ class SmpServer:
             return None
         known = kept.participant.id
         found = await self._find(known)
-        if (found is kept.participant or found == kept.participant) and self._moved.get(known) == kept.home:
+        if (
+            (found is kept.participant or found == kept.participant)
+            and self._moved.get(known) == kept.home
+            and kept.publisher is self._publisher()
+        ):
             return kept
         del self._kept[raw]
         return None
@@ -123,8 +131,8 @@ class SmpServer:
         participant = await self._find(asked_for)
         if participant is None:
             return nothing
-        home = self._moved.get(asked_for)
-        body = await self._octets(participant, kind, document_type, home)
+        home, publisher = self._moved.get(asked_for), self._publisher()
+        body = await _octets(publisher, participant, kind, document_type, home)
         if body is None:
             return nothing
         tag = hashlib.sha256(body).hexdigest()
@@ -133,21 +141,22 @@ class SmpServer:
             "ETag": f'"{tag}"',
             "Cache-Control": f"max-age={_CACHE_FOR}",
         }
-        kept = self._kept[raw] = _Kept(participant, home, body, tag, headers)
+        kept = self._kept[raw] = _Kept(participant, home, publisher, body, tag, headers)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return kept
 
-    async def _octets(
-        self, participant: Participant, kind: str, document_type: DocumentTypeId | None, home: Home | None
-    ) -> bytes | None:
-        if kind == CARD_PATH:
-            return write_card(participant) if has_card(participant) and home is None else None
-        if document_type is None:
-            return self._publisher.group(participant)
-        if home is not None:
-            return await asyncio.to_thread(self._publisher.redirect, participant, document_type, home.smp, home.signer)
-        return await asyncio.to_thread(self._publisher.metadata, participant, document_type)
+
+async def _octets(
+    publisher: Publisher, participant: Participant, kind: str, document_type: DocumentTypeId | None, home: Home | None
+) -> bytes | None:
+    if kind == CARD_PATH:
+        return write_card(participant) if has_card(participant) and home is None else None
+    if document_type is None:
+        return publisher.group(participant)
+    if home is not None:
+        return await asyncio.to_thread(publisher.redirect, participant, document_type, home.smp, home.signer)
+    return await asyncio.to_thread(publisher.metadata, participant, document_type)
 
 
 def read_path(raw: str) -> tuple[str, str] | None:

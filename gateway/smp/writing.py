@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import parse_qs, unquote
@@ -67,8 +67,8 @@ class Writer:
     kept: Kept
     endpoint_url: str
     """Of our access point: the only one that we publish."""
-    certificate: bytes
-    """DER of our access point's certificate."""
+    certificates: Callable[[], Collection[bytes]]
+    """DER of our access point's certificates: the one in use, and the one that is announced."""
     fit: Callable[[ParticipantId], object]
     """Raises ``InvalidAddress`` when nobody new may be registered under it."""
 
@@ -169,7 +169,7 @@ class Writer:
                     raise InvalidAnswer(f"The transport profile {end.transport_profile} is not served", remedy=_OURS)
                 if end.url != self.endpoint_url:
                     raise InvalidAnswer(f"The endpoint {end.url[:200]} is not {self.endpoint_url}", remedy=_OURS)
-                if end.certificate and end.certificate != self.certificate:
+                if end.certificate and end.certificate not in self.certificates():
                     raise InvalidAnswer("The certificate is not that of our access point", remedy=_OURS)
             if not endpoints:
                 raise InvalidAnswer(f"The process {process.value} has no endpoint", remedy=_OURS)

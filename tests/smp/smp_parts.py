@@ -125,7 +125,7 @@ class ScriptedSmp:
             **endpoint,
         )
         root = write_metadata(
-            participant, document_type, [process], end, description="Exempel AB", contact_url="mailto:x@example.org"
+            participant, document_type, [process], [end], description="Exempel AB", contact_url="mailto:x@example.org"
         )
         return sign_enveloped(root, signer or self.pki.smp)
 

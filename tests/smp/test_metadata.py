@@ -48,7 +48,7 @@ def written(endpoint: ServiceEndpoint = END) -> etree._Element:
         BUYER,
         BILLING_INVOICE,
         [BILLING_PROCESS],
-        endpoint,
+        [endpoint],
         description="Exempel AB",
         contact_url="mailto:x@example.org",
     )

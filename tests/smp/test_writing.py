@@ -103,7 +103,7 @@ class Place:
             BUYER,
             about or document_type,
             processes or (BILLING_PROCESS,),
-            end,
+            [end],
             description="x",
             contact_url="mailto:x@y",
         )
@@ -122,7 +122,7 @@ async def place(pki: Pki) -> AsyncIterator[Place]:
         participants=ours,
         kept=ours,
         endpoint_url=AP_URL,
-        certificate=pki.ap.der,
+        certificates=lambda: (pki.ap.der,),
         fit=fit,
     )
     publisher = Publisher(identity=pki.smp, smp_url="http://x", endpoint_url=AP_URL, certificate=pki.ap.der)

@@ -62,6 +62,8 @@ class Encryption:
     wrapped_key: bytes
     media_types: dict[str, str]
     """Media type before encryption as EncryptedData says it, by Content-ID; empty where it says nothing."""
+    whose: bytes = b""
+    """DER of the certificate that the key is wrapped for."""
 
 
 def read_encryption(
@@ -71,8 +73,12 @@ def read_encryption(
     *,
     identity: Identity,
     algorithms: Algorithms,
+    others: tuple[Identity, ...] = (),
 ) -> Encryption | None:
-    """Read the shape; None for a message without parts. Raises ``InvalidMessage`` unless all parts are encrypted."""
+    """Read the shape; None for a message without parts. Raises ``InvalidMessage`` unless all parts are encrypted.
+
+    It may be for ``identity`` or for one of the ``others``, as while our certificate changes.
+    """
     if not content_ids:
         if header.encrypted_keys or header.encrypted_data:
             noncompliant("Something is encrypted that is no part of the message")
@@ -81,13 +87,18 @@ def read_encryption(
         noncompliant("Every payload part must be encrypted, with exactly one key")
     key = header.encrypted_keys[0]
     data_ids = {data.get("Id", "") for data in header.encrypted_data}
-    wrapped = _encrypted_key(envelope, key, data_ids, identity, algorithms)
+    wrapped, whose = _encrypted_key(envelope, key, data_ids, (identity, *others), algorithms)
     media_types = {
         _encrypted_data(data, key.get("Id", ""), algorithms): data.get("MimeType", "") for data in header.encrypted_data
     }
     if set(media_types) != set(content_ids):
         noncompliant("EncryptedData refers to a part that is not there")
-    return Encryption(wrapped, media_types)
+    return Encryption(wrapped, media_types, whose.der)
+
+
+def addressee(encryption: Encryption, identity: Identity, others: tuple[Identity, ...]) -> Identity:
+    """Which of our identities it is encrypted for."""
+    return next((other for other in others if other.der == encryption.whose), identity)
 
 
 def open_parts(
@@ -164,8 +175,12 @@ def is_signed_as_canonical(octets: bytes, digest: bytes, limits: Limits) -> bool
 
 
 def _encrypted_key(
-    envelope: Envelope, key: etree._Element, data_ids: set[str], identity: Identity, algorithms: Algorithms
-) -> bytes:
+    envelope: Envelope,
+    key: etree._Element,
+    data_ids: set[str],
+    identities: tuple[Identity, ...],
+    algorithms: Algorithms,
+) -> tuple[bytes, Identity]:
     attributes(key, "Id")
     parts = nodes_of(key)
     references = parts.pop() if len(parts) == 4 and parts[3].tag == _REFERENCE_LIST else None
@@ -186,12 +201,13 @@ def _encrypted_key(
         if {reference.get("URI", "") for reference in listed} != wanted or any(len(reference) for reference in listed):
             noncompliant("ReferenceList does not name the encrypted parts")
     (holder,) = children(key_info, STR)
-    if not _is_ours(envelope, holder, identity):
+    whose = next((identity for identity in identities if _is_ours(envelope, holder, identity)), None)
+    if whose is None:
         raise InvalidMessage(
             EbmsCode.FAILED_DECRYPTION, "The message is not encrypted for this access point's certificate"
         )
     (value,) = children(cipher_data, _CIPHER_VALUE)
-    return base64_of(value)
+    return base64_of(value), whose
 
 
 def _is_ours(envelope: Envelope, holder: etree._Element, identity: Identity) -> bool:
