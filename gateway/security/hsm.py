@@ -99,7 +99,7 @@ def open_key(text: str, pin: bytes | None, public: rsa.RSAPublicKey) -> ModuleKe
     try:
         import pkcs11
     except ImportError:
-        raise ValueError('needs PKCS#11: pip install "gateway[hsm]"') from None
+        raise ValueError('needs PKCS#11: pip install "access-point-gateway[hsm]"') from None
     try:
         places = _module(address.module)[1] or threading.BoundedSemaphore(SESSIONS)
         key = ModuleKey(token=_token(address, pin.decode()), address=address, public=public, places=places)
