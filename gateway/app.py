@@ -25,13 +25,13 @@ from cryptography import x509
 import gateway.delivery
 import gateway.fallback
 from gateway.as4 import large
-from gateway.as4.calls import Calls
 from gateway.as4.client import As4Client
 from gateway.as4.gzipped import compress
 from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config, Patience
 from gateway.connecting import Guard
+from gateway.connecting.calls import Calls
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError
 from gateway.exchange.breakers import Breakers

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Self
 
-from gateway.as4.calls import Calls
 from gateway.as4.large import LargeRequest, LargeSending
 from gateway.as4.limits import LIMITS, Limits
 from gateway.as4.msh import Request, Sending
 from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.shapes import Shapes
+from gateway.connecting.calls import Calls
 from gateway.model.message import Outgoing
 from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint

@@ -11,10 +11,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 from signxml import (  # type: ignore[attr-defined]
     CanonicalizationMethod,
@@ -112,19 +118,60 @@ def verify_enveloped(octets: bytes, trust: Trust, role: Role, now: datetime) -> 
     # (3) Its certificate comes from our own anchors' authority for this role.
     signer = trust.believe(certificate, role, now)
     # (4) The mathematics, with exactly that certificate.
+    digested = _fits(root, signer) or _verified(root, signer, now)
+    # (5) Only what was digested is handed on.
+    return SignedXml(safexml.parse(digested, comments=False), signer)
+
+
+def _fits(root: etree._Element, signer: Believed) -> bytes | None:
+    """What the signature of the usual document covers, when it is right; None says nothing. Leaves ``root`` as it is.
+
+    signxml does the same in some four times the time, so it is asked only where this fails, and says what is wrong.
+    """
+    if b"xml:" in etree.tostring(root):  # the canonical form of a part inherits such attributes
+        return None
+    signature = root[-1]
+    info, value = signature[0], signature[1]
+    in_scope: Any = info.nsmap
+    alone = etree.Element(info.tag, nsmap=in_scope)
+    alone.attrib.update(info.attrib)
+    alone.text = info.text
+    alone.extend(deepcopy(child) for child in info)
+    bare = deepcopy(root)
+    enveloped = bare[-1]
+    if enveloped.tail:
+        before = enveloped.getprevious()
+        if before is None:
+            bare.text = (bare.text or "") + enveloped.tail
+        else:
+            before.tail = (before.tail or "") + enveloped.tail
+    bare.remove(enveloped)
+    digested = etree.tostring(bare, method="c14n")
+    try:
+        digest = _base64(info[2][2])
+        signer.key.verify(_base64(value), etree.tostring(alone, method="c14n"), padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, binascii.Error, ValueError):
+        return None
+    return digested if hmac.compare_digest(hashlib.sha256(digested).digest(), digest) else None
+
+
+def _base64(element: etree._Element) -> bytes:
+    return base64.b64decode("".join((element.text or "").split()), validate=True)
+
+
+def _verified(root: etree._Element, signer: Believed, now: datetime) -> bytes:
     try:
         result = XMLVerifier().verify(
             root,
             x509_cert=signer.certificate,
-            validate_schema=False,  # step 2 is stricter than the schema
+            validate_schema=False,  # the shape was compared, more strictly than the schema does
             expect_config=replace(_CONFIGURATION, verification_time=now),
         )
     except (SignXMLException, ValueError, etree.LxmlError) as error:
         raise Untrusted(f"The signature of {signer.common_name} does not fit the document: {error}") from None
-    # (5) Only what was digested is handed on.
     if isinstance(result, list):
         raise _other_form("not exactly one reference")
-    return SignedXml(safexml.parse(result.signed_data, comments=False), signer)
+    return result.signed_data
 
 
 def _refuse_excess(root: etree._Element) -> None:

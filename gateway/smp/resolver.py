@@ -9,6 +9,9 @@ kept here.
 from __future__ import annotations
 
 import asyncio
+import secrets
+import socket
+import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ from dns.rdtypes.IN.NAPTR import NAPTR
 
 from gateway.errors import ConfigurationError, LookupUnavailable
 from gateway.model.relation import Step
+from gateway.smp.dnswire import answers, is_cut, read_usual, write_question
 from gateway.smp.locator import Naptr
 
 TRY_SECONDS: Final = 2.0
@@ -35,6 +39,8 @@ TOTAL_SECONDS: Final = 8.0
 _PAUSES: Final = (0.0, 0.15, 0.4)
 """Pause before each round over all servers; the last round asks over TCP."""
 _EDNS_PAYLOAD: Final = 1232
+_LARGEST: Final = 65_535
+_Answered = dns.message.Message | tuple[Naptr, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ class Resolver:
     async def naptr(self, name: str) -> Found:
         """Ask for the NAPTR records of the name; raises ``LookupUnavailable`` when nobody answers."""
         try:
-            question = dns.name.from_text(name)
-        except dns.exception.DNSException as error:
+            write_question(name, 0, _EDNS_PAYLOAD)
+        except ValueError as error:
             raise LookupUnavailable(f"{name} is no DNS name: {error}") from None
         steps: list[Step] = []
         deadline = time.monotonic() + TOTAL_SECONDS
@@ -86,29 +92,30 @@ class Resolver:
                 if seconds <= 0:
                     break
                 tcp = round_number == len(_PAUSES) - 1
-                found = await self._ask(question, server, seconds, tcp, steps)
+                found = await self._ask(name, server, seconds, tcp, steps)
                 if found is not None:
                     return found
         said = steps[-1].answer if steps else "nothing"
         raise LookupUnavailable(f"No DNS server answers for {name} (last: {said})", steps=steps)
 
-    async def _ask(
-        self, name: dns.name.Name, server: Server, seconds: float, tcp: bool, steps: list[Step]
-    ) -> Found | None:
+    async def _ask(self, name: str, server: Server, seconds: float, tcp: bool, steps: list[Step]) -> Found | None:
         """One question to one server. Adds the step; gives None when the answer does not count."""
-        query = dns.message.make_query(name, dns.rdatatype.NAPTR, use_edns=0, payload=_EDNS_PAYLOAD)
+        question = write_question(name, secrets.randbits(16), _EDNS_PAYLOAD)
         started = time.monotonic()
         records: tuple[Naptr, ...] | None = None
         try:
-            response, tcp = await _exchange(query, server, seconds, tcp)
-            records, says = _judge(response, zone=name.parent().parent())
+            response, tcp = await _exchange(question, server, seconds, tcp)
+            if isinstance(response, tuple):
+                records, says = response, _say(response) if response else "NXDOMAIN"
+            else:
+                records, says = _judge(response, zone=dns.name.from_text(name).parent().parent())
         except (dns.exception.Timeout, TimeoutError):
             says = f"no answer within {seconds:.1f} s"
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
             says = f"no readable answer ({error or type(error).__name__})"
         steps.append(
             Step(
-                asked=f"NAPTR {name.to_text(omit_final_dot=True)}",
+                asked=f"NAPTR {name.rstrip('.')}",
                 where=f"{server}{' (TCP)' if tcp else ''}",
                 answer=says,
                 milliseconds=(time.monotonic() - started) * 1000,
@@ -118,25 +125,59 @@ class Resolver:
 
 
 async def _exchange(
-    query: dns.message.QueryMessage, server: Server, seconds: float, tcp: bool
-) -> tuple[dns.message.Message, bool]:
-    """Ask over UDP, and again over TCP when the answer was cut; tells which one answered."""
+    question: bytes, server: Server, seconds: float, tcp: bool
+) -> tuple[dns.message.Message | tuple[Naptr, ...], bool]:
+    """Ask over UDP, and again over TCP when the answer was cut; tells which one answered.
+
+    Each question has a port of its own, and the system passes on only what comes from the server: who forges an answer
+    has to guess port and number.
+    """
     async with asyncio.timeout(seconds):
         if not tcp:
-            # Forged or broken datagrams are passed over until the time is up: a good one may follow.
-            try:
-                response = await dns.asyncquery.udp(
-                    query,
-                    server.host,
-                    port=server.port,
-                    ignore_unexpected=True,
-                    ignore_errors=True,
-                    raise_on_truncation=True,
-                )
+            response = await _over_udp(question, server)
+            if response is not None:
                 return response, False
-            except dns.message.Truncated:
-                pass
-        return await dns.asyncquery.tcp(query, server.host, port=server.port), True
+        return await dns.asyncquery.tcp(dns.message.from_wire(question), server.host, port=server.port), True
+
+
+async def _over_udp(question: bytes, server: Server) -> _Answered:
+    """The answer; None when it was cut. Forged or broken datagrams are passed over: a good one may follow."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[_Answered] = loop.create_future()
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    # A bare socket takes half of what asyncio's datagram transport does, for one question and one answer.
+    with socket.socket(family, socket.SOCK_DGRAM) as own:
+        own.setblocking(False)
+        own.connect((server.host, server.port))
+        own.send(question)
+
+        def listen() -> None:
+            try:
+                data = own.recv(_LARGEST)
+                if not answered.done() and answers(data, question):
+                    answered.set_result(None if is_cut(data) else _read(data, question))
+            except (BlockingIOError, InterruptedError, dns.exception.DNSException, ValueError, struct.error):
+                pass  # not readable after all, or not to be read
+            except OSError as error:
+                if not answered.done():
+                    answered.set_exception(error)
+
+        loop.add_reader(own.fileno(), listen)
+        try:
+            return await answered
+        finally:
+            loop.remove_reader(own.fileno())
+
+
+def _read(data: bytes, question: bytes) -> dns.message.Message | tuple[Naptr, ...]:
+    """Raises ``DNSException``, ``ValueError`` or ``struct.error`` for what is no answer."""
+    usual = read_usual(data, question)
+    if usual is not None:
+        return usual
+    response = dns.message.from_wire(data)
+    if not dns.message.from_wire(question).is_response(response):
+        raise ValueError("an answer to another question")
+    return response
 
 
 def _judge(response: dns.message.Message, zone: dns.name.Name) -> tuple[tuple[Naptr, ...] | None, str]:
@@ -161,8 +202,11 @@ def _judge(response: dns.message.Message, zone: dns.name.Name) -> tuple[tuple[Na
         own = bool(response.flags & dns.flags.AA) and not response.answer and not response.authority
         return ((), "no NAPTR record") if has_soa or own else (None, "neither records nor a refusal")
     records = tuple(_record(item) for item in chain.answer if isinstance(item, NAPTR))
-    shown = "; ".join(str(record) for record in records[:3])
-    return records, f"NAPTR {shown}"
+    return records, _say(records)
+
+
+def _say(records: tuple[Naptr, ...]) -> str:
+    return f"NAPTR {'; '.join(str(record) for record in records[:3])}"
 
 
 def _record(item: NAPTR) -> Naptr:

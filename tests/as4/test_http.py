@@ -16,12 +16,12 @@ import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 
-from gateway.as4.calls import Calls
 from gateway.as4.client import As4Client
 from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
 from gateway.as4.turns import Accounts
+from gateway.connecting.calls import Calls
 from gateway.errors import (
     Conflict,
     InvalidAddress,

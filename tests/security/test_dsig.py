@@ -74,6 +74,33 @@ def test_what_we_sign_is_believed_and_the_signed_tree_has_no_signature(net: Netw
     assert etree.tostring(result.root, method="c14n") == etree.tostring(parse(DOCUMENT), method="c14n")
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        DOCUMENT,
+        b"<doc/>",
+        b'<doc xmlns:unused="urn:unused" xmlns:b="urn:b" z="1" b:a="2">text<b:c xmlns:b="urn:other"/>tail</doc>',
+        b"<doc>\n <x>&#13;&#9;</x>\n</doc>",
+    ],
+)
+def test_the_quick_check_digests_what_signxml_does(net: Network, document: bytes) -> None:
+    octets = sign_enveloped(parse(document), net.smp)
+    root, signer = parse(octets), net.trust.believe(net.smp.der, Role.SMP, NOW)
+    digested = dsig._fits(root, signer)
+    assert digested == dsig._verified(root, signer, NOW) == etree.tostring(parse(document), method="c14n")
+    spaced = changed(octets, lambda r: setattr(r[-1], "tail", "\n"))  # white space after the signature is digested
+    assert dsig._fits(parse(spaced), signer) is None
+    with pytest.raises(Untrusted, match="does not fit"):
+        verify(net, spaced)
+
+
+def test_attributes_that_a_canonical_part_inherits_are_left_to_signxml(net: Network) -> None:
+    octets = sign_enveloped(parse(b'<doc xml:lang="sv"><x/></doc>'), net.smp)
+    signer = net.trust.believe(net.smp.der, Role.SMP, NOW)
+    assert dsig._fits(parse(octets), signer) is None
+    assert verify(net, octets).signer.common_name == "PSP000201"
+
+
 def test_the_form_is_exactly_the_specifications(net: Network, signed: bytes) -> None:
     root = parse(signed)
     signature = root[-1]

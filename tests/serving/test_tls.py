@@ -20,10 +20,10 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
-from gateway.as4.calls import Calls
 from gateway.as4.client import As4Client
 from gateway.as4.limits import Limits
 from gateway.config.values import Address
+from gateway.connecting.calls import Calls
 from gateway.errors import ConfigurationError, PeerUnavailable
 from gateway.model.document import Envelope
 from gateway.model.identifiers import TRANSPORT_PROFILE, DocumentTypeId, MessageId, ParticipantId, ProcessId

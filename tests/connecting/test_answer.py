@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.as4.answer import Answer, AnswerReader, BrokenAnswer
+from gateway.connecting.answer import Answer, AnswerReader, BrokenAnswer
 from gateway.errors import InvalidAnswer
 
 BODY = b"<signal/>"

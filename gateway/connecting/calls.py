@@ -1,22 +1,24 @@
-"""Calls to other access points: kept connections and one POST at a time on each, over HTTP/1.1. [I/O]
+"""Calls to access points and SMPs: kept connections and one request at a time on each, over HTTP/1.1. [I/O]
 
-A general HTTP client costs as much as a signature and verifying one together, so this one knows only what AS4 needs: a
-POST with a body of known length, no redirect, no proxy, no cookie, nothing unpacked. A name is connected to only at the
-addresses that the resolver gives, which judges them. Source: RFC 9112; addresses are tried as RFC 8305 has it.
+A general HTTP client costs as much as a signature and verifying one together, so this one knows only what is needed
+here: a GET, a POST with a body of known length, no redirect, no proxy, no cookie, nothing unpacked. A name is connected
+to only at the addresses that the resolver gives, which judges them. Source: RFC 9112; addresses are tried as RFC 8305
+has it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import aiohappyeyeballs
 from aiohttp.abc import AbstractResolver
@@ -24,7 +26,7 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from gateway import __version__
-from gateway.as4.answer import Answer, AnswerReader, BrokenAnswer
+from gateway.connecting.answer import Answer, AnswerReader, BrokenAnswer
 from gateway.errors import InvalidAddress, InvalidAnswer, PeerUnavailable
 from gateway.security.tls import client_context, explain
 
@@ -33,7 +35,20 @@ KEPT_SECONDS: Final = 60.0
 """How long a connection without a request stays open; servers usually leave it open a little longer."""
 _IDLE_MOST: Final = 256
 """Connections without a request, of all hosts together."""
+_URL: Final = re.compile(r"(https?://[^/?#\s]+)([!-\"$-~]*)", re.ASCII | re.IGNORECASE)
 _NEXT_ADDRESS_SECONDS: Final = 0.25
+
+
+Kind = Literal["address", "connect", "time", "tls", "broken"]
+
+
+class CallFailed(PeerUnavailable):
+    """No answer. ``kind``: the address was refused, no connection in time, no answer in time, TLS, anything else."""
+
+    def __init__(self, text: str, *, sent: bool, reason: str, kind: Kind, remedy: str = "") -> None:
+        super().__init__(text, sent=sent, remedy=remedy)
+        self.reason = reason
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +59,7 @@ class _Target:
     host: str
     port: int
     head: bytes
-    """The request up to the value of Content-Type."""
+    """The request up to the value of its last header."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +73,7 @@ class _Host:
 
 
 class Calls:
-    """The pool of connections to other access points."""
+    """A pool of connections."""
 
     def __init__(
         self,
@@ -109,13 +124,30 @@ class Calls:
         """Send once and give the answer, of at most ``most`` octets.
 
         ``connect`` seconds may pass until there is a connection, ``total`` until the answer is here. Raises
-        ``PeerUnavailable`` and, for an answer that is too large or packed, ``InvalidAnswer``.
+        ``CallFailed`` and, for an answer that is too large or packed, ``InvalidAnswer``.
         """
+        target = _target(url, "POST")
+        head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (target.head, content_type.encode("latin-1"), length)
+        return await self._call(target, url, head, body, AnswerReader(most), connect=connect, total=total)
+
+    async def get(self, url: str, *, accept: str, most: int, said: int, connect: float, total: float) -> Answer:
+        """Ask once; of an answer with the status ``said`` the body is not read. Otherwise as ``post``."""
+        target = _target(url, "GET")
+        head = b"%b%b\r\n\r\n" % (target.head, accept.encode("ascii"))
+        return await self._call(target, url, head, b"", AnswerReader(most, said=said), connect=connect, total=total)
+
+    async def _call(
+        self,
+        target: _Target,
+        url: str,
+        head: bytes,
+        body: bytes | AsyncIterator[bytes],
+        reader: AnswerReader,
+        *,
+        connect: float,
+        total: float,
+    ) -> Answer:
         started = asyncio.get_running_loop().time()
-        try:
-            target = _target(url)
-        except ValueError as error:
-            raise _unreached(url, str(error)) from None
         key = (target.tls, target.host, target.port)
         host = self._hosts.get(key)
         if host is None:
@@ -123,13 +155,12 @@ class Calls:
         host.users += 1
         try:
             if host.places.locked():
-                await self._place(host, url, started + connect)
+                await self._place(host, url, started + (connect if target.head.startswith(b"POST") else total))
             else:
                 await host.places.acquire()  # returns at once
             try:
                 wire = self._waiting(host) or await self._connected(target, url, started + connect)
-                head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (target.head, content_type.encode("latin-1"), length)
-                answer = await _asked(wire, url, head, body, most=most, until=started + total, seconds=total)
+                answer = await _asked(wire, url, head, body, reader, until=started + total, seconds=total)
                 if answer.kept and wire.usable and not self._closed:
                     self._keep(host, wire)
                 else:
@@ -148,7 +179,7 @@ class Calls:
             async with asyncio.timeout_at(until):
                 await host.places.acquire()
         except TimeoutError:
-            raise _unreached(url, "all connections to it are in use") from None
+            raise _unreached(url, "all connections to it are in use", kind="connect") from None
 
     @staticmethod
     def _waiting(host: _Host) -> _Wire | None:
@@ -200,12 +231,12 @@ class Calls:
             text = (
                 "no connection could be made in time" if made is None or not context else "TLS was not agreed in time"
             )
-            raise _unreached(url, text) from error
+            raise _unreached(url, text, kind="connect") from error
         except InvalidAddress as error:
-            raise _unreached(url, str(error)) from None
+            raise _unreached(url, str(error), kind="address") from None
         except (OSError, ssl.SSLError, ValueError) as error:
             if context and made is not None and isinstance(error, ssl.SSLError | ConnectionError):
-                raise _unreached(url, *explain(error)) from None
+                raise _unreached(url, *explain(error), kind="tls") from None
             raise _unreached(url, str(error) or type(error).__name__) from None
 
     def _context(self) -> ssl.SSLContext:
@@ -238,45 +269,88 @@ class Calls:
 
 
 async def _asked(
-    wire: _Wire, url: str, head: bytes, body: bytes | AsyncIterator[bytes], *, most: int, until: float, seconds: float
+    wire: _Wire,
+    url: str,
+    head: bytes,
+    body: bytes | AsyncIterator[bytes],
+    reader: AnswerReader,
+    *,
+    until: float,
+    seconds: float,
 ) -> Answer:
     """Send and wait for the answer; whatever goes wrong ends the connection, and the octets may have arrived."""
     whole = False
     try:
-        answer = await wire.ask(head, body, AnswerReader(most), until)
+        answer = await wire.ask(head, body, reader, until)
         whole = True
         return answer
     except TimeoutError:
-        raise PeerUnavailable(f"{url} gave no answer: none came within {seconds:g} s", sent=True) from None
+        raise _unanswered(url, f"none came within {seconds:g} s", "time") from None
     except (BrokenAnswer, OSError) as error:
-        text = str(error) or type(error).__name__
-        raise PeerUnavailable(f"{url} gave no answer: {text}", sent=True) from None
+        raise _unanswered(url, str(error) or type(error).__name__, "broken") from None
     finally:
         if not whole:
             wire.abort()
 
 
-def _unreached(url: str, text: str, remedy: str = "") -> PeerUnavailable:
-    return PeerUnavailable(f"{url} cannot be reached: {text}", sent=False, remedy=remedy)
+def _unreached(url: str, text: str, remedy: str = "", *, kind: Kind = "broken") -> CallFailed:
+    return CallFailed(f"{url} cannot be reached: {text}", sent=False, reason=text, kind=kind, remedy=remedy)
+
+
+def _unanswered(url: str, text: str, kind: Kind) -> CallFailed:
+    return CallFailed(f"{url} gave no answer: {text}", sent=True, reason=text, kind=kind)
+
+
+def _target(url: str, method: Literal["GET", "POST"]) -> _Target:
+    """Read a URL; raises ``CallFailed``."""
+    try:
+        return _read_post(url) if method == "POST" else _read_get(url)
+    except ValueError as error:
+        raise _unreached(url, str(error), kind="address") from None
 
 
 @lru_cache(1024)
-def _target(url: str) -> _Target:
-    """Read a URL; raises ``ValueError``."""
-    read = URL(url)
+def _read_post(url: str) -> _Target:
+    """Access points are few and called often. Raises ``ValueError``."""
+    place, named = _place_of(read := URL(url))
+    return replace(place, head=_head(f"POST {read.raw_path_qs}", named, "*/*", "Content-Type: "))
+
+
+def _read_get(url: str) -> _Target:
+    """Of an SMP every URL is another. Its path goes out as given: it is encoded already. Raises ``ValueError``."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ValueError("this is no address of http or https")
+    place, named = _read_base(found[1])
+    path = found[2] if found[2][:1] == "/" else f"/{found[2]}"
+    return replace(place, head=f"GET {path} HTTP/1.1\r\n".encode() + named)
+
+
+@lru_cache(1024)
+def _read_base(url: str) -> tuple[_Target, bytes]:
+    place, named = _place_of(URL(url))
+    return place, _head("", named, "", "Accept: ").removeprefix(b" HTTP/1.1\r\n")
+
+
+def _place_of(read: URL) -> tuple[_Target, str]:
     if read.scheme not in ("http", "https") or not read.host or not read.raw_host or not read.port:
         raise ValueError("this is no address of http or https")
     default = read.port == (443 if read.scheme == "https" else 80)
     named = f"[{read.raw_host}]" if ":" in read.raw_host else read.raw_host
+    place = _Target(read.scheme == "https", read.raw_host, read.port, b"")
+    return place, named if default else f"{named}:{read.port}"
+
+
+def _head(request: str, named: str, accept: str, last: str) -> bytes:
     lines = (
-        f"POST {read.raw_path_qs} HTTP/1.1",
-        f"Host: {named}" if default else f"Host: {named}:{read.port}",
-        "Accept: */*",
+        f"{request} HTTP/1.1",
+        f"Host: {named}",
+        *([f"Accept: {accept}"] if accept else []),
         "Accept-Encoding: identity",
         f"User-Agent: access-point-gateway/{__version__}",
-        "Content-Type: ",
+        last,
     )
-    return _Target(read.scheme == "https", read.raw_host, read.port, "\r\n".join(lines).encode("ascii"))
+    return "\r\n".join(lines).encode("ascii")
 
 
 class _Wire(asyncio.Protocol):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp.resolver import ThreadedResolver
 
-from gateway.as4.answer import Answer
-from gateway.as4.calls import Calls
+from gateway.connecting.answer import Answer
+from gateway.connecting.calls import Calls
 from gateway.errors import PeerUnavailable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -1,4 +1,4 @@
-"""The answer to a request of ours, as it comes in pieces: HTTP/1.1 as access points speak it. Pure.
+"""The answer to a request of ours, as it comes in pieces: HTTP/1.1 as access points and SMPs speak it. Pure.
 
 It reads one answer and says whether the connection is good for another request. What leaves a doubt about where the
 answer ends is refused or is the last on its connection, so that no octet of one answer is ever read as part of the
@@ -8,7 +8,7 @@ next. Source: RFC 9112 sections 2 to 7 and 9.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import InvalidAnswer
@@ -50,15 +50,21 @@ class _Head:
     """Octets of the body; None where chunks or the end of the connection tell."""
     chunked: bool
     kept: bool
+    packed: bool = False
+    """Whether it is compressed."""
 
 
 class AnswerReader:
-    """Collects one answer with a body of at most ``most`` octets."""
+    """Collects one answer with a body of at most ``most`` octets.
 
-    __slots__ = ("_body", "_buffer", "_head", "_most", "_trailing")
+    Of answers with the status ``said`` nobody reads the body: whatever it is, they are whole.
+    """
 
-    def __init__(self, most: int) -> None:
+    __slots__ = ("_body", "_buffer", "_head", "_most", "_said", "_trailing")
+
+    def __init__(self, most: int, *, said: int = 0) -> None:
         self._most = most
+        self._said = said
         self._buffer: bytes | bytearray = b""
         """What has come and is not taken apart yet."""
         self._head: _Head | None = None
@@ -115,6 +121,10 @@ class AnswerReader:
                 return None
             head = _head(bytes(self._buffer[: found.start()]))
             self._buffer = self._buffer[found.end() :]
+            if head.status == self._said and (head.packed or head.length is None or head.length > self._most):
+                return replace(head, length=0, chunked=False, kept=False)
+            if head.packed:
+                raise InvalidAnswer("The answer is compressed although that was not asked for")
             if head.status >= 200:
                 self._allow(head.length or 0)
                 return head
@@ -180,8 +190,7 @@ def _head(block: bytes) -> _Head:
             raise BrokenAnswer("a header of its answer cannot be read")
         last = headers.setdefault(key, [])
         last.append(value.strip())
-    if any(packing.lower() != b"identity" for packing in headers.get(b"content-encoding", ())):
-        raise InvalidAnswer("The answer is compressed although that was not asked for")
+    packed = any(packing.lower() != b"identity" for packing in headers.get(b"content-encoding", ()))
     code, old = int(status[2]), status[1] == b"0"
     codings, lengths = headers.get(b"transfer-encoding", ()), set(headers.get(b"content-length", ()))
     wishes = b",".join(headers.get(b"connection", ())).lower().replace(b" ", b"").split(b",")
@@ -199,4 +208,4 @@ def _head(block: bytes) -> _Head:
         length = int(text)
     content_type = headers.get(b"content-type", [b""])[0].decode("latin-1")
     chunked = bool(codings) and length is None
-    return _Head(code, content_type, length, chunked, kept and (chunked or length is not None))
+    return _Head(code, content_type, length, chunked, kept and (chunked or length is not None), packed)
