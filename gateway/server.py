@@ -82,7 +82,9 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     loop.add_signal_handler(signal.SIGHUP, lambda: [reload() for reload in reloading])
     siblings = Siblings(post.board, post.number) if post else None
     async with open_gateway(config, held=held, siblings=siblings) as gateway, AsyncExitStack() as sites:
-        reloading.append(gateway.keys.reload)
+        reloading += [gateway.keys.reload, gateway.lookup.forget]
+        if gateway.certificates.watch:
+            reloading.append(gateway.certificates.watch.hasten)
         for text in not_built(config):
             log.warning(text)
         watch = gateway.certificates.watch

@@ -26,6 +26,7 @@ _EXAMPLES: Final = {
     "validate": "gateway validate invoice.xml",
     "check": "gateway check",
     "pki": "gateway pki new pki && gateway pki issue pki --role ap --seat POP000101",
+    "fault": "gateway network fault market lying-smp --on --gateway gateway2",
     "network": "gateway network new market --gateways 3 && gateway network up market",
     "db": db.EXAMPLE,
     "sml": "gateway sml certificate next.pem --on 2027-01-31",
@@ -162,8 +163,18 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--gateways", type=int, default=2, metavar="N")
     new.add_argument("--tls", action="store_true", help="https between them, with an authority of their own")
     new.add_argument("--sml", action="store_true", help="an SML with its SOAP interface, instead of a shared zone file")
+    new.add_argument(
+        "--revocation", action="store_true", help="authorities with revocation lists and OCSP, asked by all"
+    )
     up = _add(actions, "up", "network:up", "run it until Ctrl-C", example="network")
     up.add_argument("dir", type=Path, metavar="DIR")
+    fault = _add(actions, "fault", "network:fault", "make something go wrong while it is up", example="fault")
+    fault.add_argument("dir", type=Path, metavar="DIR")
+    fault.add_argument("fault", nargs="?", default="", metavar="FAULT", help="none: what there is, and what is on")
+    fault.add_argument("--gateway", default="", metavar="NAME", help="gateway1, gateway2…: only for its participants")
+    switch = fault.add_mutually_exclusive_group()
+    switch.add_argument("--on", action="store_true")
+    switch.add_argument("--off", action="store_true")
 
     participant = commands.add_parser("participant", help="our own participants")
     actions = participant.add_subparsers(metavar="ACTION", required=True)

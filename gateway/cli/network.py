@@ -20,12 +20,39 @@ def new(arguments: argparse.Namespace) -> int:
     """Make the files."""
     from gateway.network.market import new_market
 
-    market = new_market(arguments.dir, arguments.gateways, now=datetime.now(UTC), tls=arguments.tls, sml=arguments.sml)
+    market = new_market(
+        arguments.dir,
+        arguments.gateways,
+        now=datetime.now(UTC),
+        tls=arguments.tls,
+        sml=arguments.sml,
+        revocation=arguments.revocation,
+    )
     if arguments.json:
         as_json({"directory": str(market.directory), "gateways": [m.name for m in market.members]})
     else:
         print(f"{paint('✓', 'green')} {market.directory}: {len(market.members)} gateways, one PKI, one SML zone")
         print(f"  run it with: gateway network up {market.directory}")
+    return YES
+
+
+def fault(arguments: argparse.Namespace) -> int:
+    """Switch one on or off, or say what there is."""
+    from gateway.errors import ConfigurationError
+    from gateway.network.faults import FAULTS, faults_of, set_fault
+    from gateway.network.market import read_market
+
+    market = read_market(arguments.dir)
+    if arguments.fault:
+        if not arguments.on and not arguments.off:
+            raise ConfigurationError([("--on", "or --off is needed")])
+        set_fault(market, arguments.fault, arguments.gateway, on=arguments.on)
+    held = faults_of(market).all()
+    if arguments.json:
+        as_json([{"fault": name, "text": text, "on": sorted(held.get(name, ()))} for name, text in FAULTS.items()])
+        return YES
+    rows = [[name, ", ".join(sorted(held.get(name, ()))) or "off", text] for name, text in FAULTS.items()]
+    print(table(["fault", "on for", "what goes wrong"], rows, styles=[["bold", "", "dim"] for _ in rows]))
     return YES
 
 

@@ -66,6 +66,10 @@ class Market:
     members: tuple[Member, ...]
     sml: tuple[str, int] | None = None
     """Where the SML's SOAP interface listens; None where all share the zone file."""
+    front: tuple[str, int] | None = None
+    """Where SMPs answer with which something goes wrong (``gateway.network.front``)."""
+    lists: tuple[str, int] | None = None
+    """Where revocation lists and OCSP are served; None where nobody asks for them."""
 
     @property
     def zone_file(self) -> Path:
@@ -80,10 +84,12 @@ def new_market(
     extra: Mapping[int, str] | None = None,
     tls: bool = False,
     sml: bool = False,
+    revocation: bool = False,
     first_port: int = 0,
 ) -> Market:
     """Make the files of a market in an empty or new directory; with ``tls`` its gateways speak https to each other.
-    With ``sml`` they register over SOAP at an SML, without it in a zone file that all share.
+    With ``sml`` they register over SOAP at an SML, without it in a zone file that all share. With ``revocation`` every
+    certificate names its revocation list and OCSP responder, and the gateways believe none without.
 
     ``extra`` adds TOML text to the configuration of a gateway by its number (1 is the first); ports are looked for
     from ``first_port`` on (:func:`free_ports`).
@@ -95,10 +101,12 @@ def new_market(
     if directory.exists() and any(directory.iterdir()):
         raise ConfigurationError([(str(directory), "is not empty; choose a new directory")])
     pki = directory / "pki"
-    new_pki(pki, now=now)
     ports = free_ports(first_port)
     dns = ("127.0.0.1", next(ports))
     register = ("127.0.0.1", next(ports)) if sml else None
+    front = ("127.0.0.1", next(ports))
+    lists = ("127.0.0.1", next(ports)) if revocation else None
+    new_pki(pki, now=now, lists=f"http://{lists[0]}:{lists[1]}" if lists else "")
     members = []
     for number in range(1, gateways + 1):
         member = Member(
@@ -110,13 +118,16 @@ def new_market(
             smp=f"127.0.0.1:{next(ports)}",
             tls=tls,
         )
-        _make_member(member, pki, number, dns, (extra or {}).get(number, ""), now, register)
+        more = (extra or {}).get(number, "")
+        _make_member(member, pki, number, dns, more, now, register, "crl" if lists else "off")
         members.append(member)
-    market = Market(directory=directory, dns=dns, members=tuple(members), sml=register)
+    market = Market(directory=directory, dns=dns, members=tuple(members), sml=register, front=front, lists=lists)
     zone.create(market.zone_file, ZONE)
     described = {
         "dns": f"{dns[0]}:{dns[1]}",
         "sml": f"{register[0]}:{register[1]}" if register else None,
+        "front": f"{front[0]}:{front[1]}",
+        "lists": f"{lists[0]}:{lists[1]}" if lists else None,
         "gateways": [
             {"name": m.name, "seat": m.seat, "as4": m.as4, "api": m.api, "smp": m.smp, "tls": m.tls} for m in members
         ],
@@ -131,13 +142,17 @@ def read_market(directory: Path) -> Market:
         described = json.loads((directory / _FILE).read_text())
         host, _, port = described["dns"].rpartition(":")
         members = tuple(Member(directory=directory / g["name"], **g) for g in described["gateways"])
-        sml_host, _, sml_port = (described.get("sml") or "").rpartition(":")
-        sml = (sml_host, int(sml_port)) if sml_port else None
+        sml, front, lists = (_address(described.get(name)) for name in ("sml", "front", "lists"))
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigurationError(
             [(str(directory), f"is no market; make one with: gateway network new {directory}")]
         ) from None
-    return Market(directory=directory, dns=(host, int(port)), members=members, sml=sml)
+    return Market(directory=directory, dns=(host, int(port)), members=members, sml=sml, front=front, lists=lists)
+
+
+def _address(text: str | None) -> tuple[str, int] | None:
+    host, _, port = (text or "").rpartition(":")
+    return (host, int(port)) if port else None
 
 
 def free_ports(first: int = 0) -> Iterator[int]:
@@ -161,6 +176,7 @@ def _make_member(
     extra: str,
     now: datetime,
     sml: tuple[str, int] | None,
+    revocation: str,
 ) -> None:
     member.directory.mkdir(parents=True)
     smp_seat = f"PSP{number:06}"
@@ -175,6 +191,7 @@ def _make_member(
         zone=ZONE,
         trust=_TLS_TRUST if member.tls else "",
         tls=_TLS if member.tls else "",
+        revocation=revocation,
         register=f'sml_url = "http://{sml[0]}:{sml[1]}"' if sml else 'zone_file = "../zone.json"',
     )
     if member.tls:
@@ -200,7 +217,7 @@ ap_trust = ["../pki/ap-ca.pem", "../pki/root.pem"]
 smp_trust = ["../pki/smp-ca.pem", "../pki/root.pem"]
 sml_zone = "{zone}"
 dns_servers = ["{dns}"]
-revocation = "off"
+revocation = "{revocation}"
 allow_http = true
 allow_loopback = true
 {trust}

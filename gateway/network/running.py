@@ -7,18 +7,23 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
-from gateway.errors import TemporaryError
+from gateway.errors import ConfigurationError, TemporaryError
+from gateway.network.authorities import serve_authorities
+from gateway.network.faults import Faults, faults_of
+from gateway.network.front import Bent, serve_front
 from gateway.network.market import ZONE, Market, Member
 from gateway.network.sml import Sml, serve_sml
 from gateway.smp.zone_server import serve_zone
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 40.0
+_LOOK: Final = 0.3
+"""Seconds between two looks at the switches."""
 
 
 class DidNotStart(TemporaryError):
@@ -39,7 +44,11 @@ class Running:
 async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
     """Everything listens inside the block; at its end each gateway drains and ends."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_zone(market.zone_file, market.dns))
+        faults = faults_of(market)
+        bend = Bent(market, faults)
+        await stack.enter_async_context(serve_zone(market.zone_file, market.dns, bend))
+        await stack.enter_async_context(serve_authorities(market))
+        await stack.enter_async_context(serve_front(market))
         if market.sml:
             register = Sml(market.zone_file, market.directory / "sml.json", name=ZONE)
             await stack.enter_async_context(serve_sml(register, market.sml))
@@ -49,7 +58,25 @@ async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
             processes.append(await stack.enter_async_context(_process(member, log)))
         for member, process in zip(market.members, processes, strict=True):
             await _ready(member, process)
-        yield tuple(Running(m, p.pid) for m, p in zip(market.members, processes, strict=True))
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(_tell(faults, processes))
+            try:
+                yield tuple(Running(m, p.pid) for m, p in zip(market.members, processes, strict=True))
+            finally:
+                telling.cancel()
+
+
+async def _tell(faults: Faults, processes: Sequence[asyncio.subprocess.Process]) -> None:
+    """Have every gateway look again when a switch was thrown: at look-ups, revocation lists, keys."""
+    known = faults.all()
+    while True:
+        await asyncio.sleep(_LOOK)
+        with suppress(ConfigurationError):
+            if (now := faults.all()) != known:
+                known = now
+                for process in processes:
+                    if process.returncode is None:
+                        process.send_signal(signal.SIGHUP)
 
 
 @asynccontextmanager

@@ -122,6 +122,13 @@ class Watch:
         finally:
             self.revocations.wake = _nobody
 
+    def hasten(self) -> None:
+        """Fetch every list and ask about every certificate again, now."""
+        for source in self._sources.values():
+            source.due, source.tried = 0.0, float("-inf")
+        self._asked.clear()
+        self._bell.set()
+
     def stop(self) -> None:
         """End ``run()`` after the pass at hand."""
         self._stopped = True

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import ConfigurationError
 
@@ -25,6 +25,8 @@ LeafRole = Literal["ap", "smp"]
 _YEARS: Final = timedelta(days=3650)
 _LEAF: Final = timedelta(days=730)
 _TLS_CA: Final = "tls-ca"
+LISTS_FILE: Final = "lists.url"
+"""Holds the base URL of revocation lists and OCSP, where a network has them."""
 KeyKind = Literal["ecdsa", "rsa"]
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 _CA_FILE: Final[dict[LeafRole, str]] = {"ap": "ap-ca", "smp": "smp-ca"}
@@ -46,24 +48,32 @@ class Issued:
         )
 
 
-def new_pki(directory: Path, *, now: datetime, organisation: str = "Private network") -> None:
-    """Make root, ap-ca and smp-ca with their keys in ``directory``; refuses to overwrite."""
+def new_pki(directory: Path, *, now: datetime, organisation: str = "Private network", lists: str = "") -> None:
+    """Make root, ap-ca and smp-ca with their keys in ``directory``; refuses to overwrite.
+
+    With ``lists``, a base URL, every certificate names its authority's revocation list and OCSP responder there.
+    """
     if (directory / "root.pem").exists():
         raise ConfigurationError([(str(directory), "holds authorities already; choose another directory")])
     directory.mkdir(parents=True, exist_ok=True)
+    if lists:
+        (directory / LISTS_FILE).write_text(lists + "\n")
     root = _issue(_name("Private root CA", organisation), None, now, ca_below=1)
     _save(directory, "root", root)
     for role, title in (("ap", "Private access point CA"), ("smp", "Private SMP CA")):
-        _save(directory, _CA_FILE[role], _issue(_name(title, organisation), root, now, ca_below=0))  # type: ignore[index]
+        named = _lists(directory, "root")
+        authority = _issue(_name(title, organisation), root, now, ca_below=0, lists=named)
+        _save(directory, _CA_FILE[role], authority)  # type: ignore[index]
 
 
 def issue(directory: Path, role: LeafRole, seat: str, *, now: datetime, organisation: str = "Private network") -> Path:
     """Issue a certificate for the seat; gives the path of ``SEAT.pem`` (key in ``SEAT.key.pem``, mode 0600)."""
-    authority = _load(directory, _CA_FILE[role])
+    authority = load_authority(directory, _CA_FILE[role])
     unit = "PRIVATE AP" if role == "ap" else "PRIVATE SMP"
     if (directory / f"{seat}.pem").exists():
         raise ConfigurationError([(str(directory / f"{seat}.pem"), "exists already")])
-    _save(directory, seat, _issue(_name(seat, organisation, unit), authority, now))
+    lists = _lists(directory, _CA_FILE[role])
+    _save(directory, seat, _issue(_name(seat, organisation, unit), authority, now, lists=lists))
     return directory / f"{seat}.pem"
 
 
@@ -81,9 +91,9 @@ def issue_tls(
     first call; whoever calls the host must know it (``network.tls_trust``). Raises :class:`ConfigurationError`.
     """
     if not (directory / f"{_TLS_CA}.pem").exists():
-        root = _load(directory, "root")
+        root = load_authority(directory, "root")
         _save(directory, _TLS_CA, _issue(_name("Private TLS CA", organisation), root, now, ca_below=0, kind="ecdsa"))
-    authority = _load(directory, _TLS_CA)
+    authority = load_authority(directory, _TLS_CA)
     name = f"{hosts[0].replace('*', 'any').replace(':', '-')}.{'tls' if kind == 'ecdsa' else 'tls-rsa'}"
     if (directory / f"{name}.pem").exists():
         raise ConfigurationError([(str(directory / f"{name}.pem"), "exists already")])
@@ -117,6 +127,7 @@ def _issue(
     ca_below: int | None = None,
     hosts: Sequence[str] = (),
     kind: KeyKind = "rsa",
+    lists: tuple[str, str] | None = None,
 ) -> Issued:
     key: _Key
     if kind == "rsa":
@@ -157,6 +168,11 @@ def _issue(
     if not is_ca:
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=True)
+    if lists:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(lists[0])], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+        asked = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(lists[1]))
+        builder = builder.add_extension(x509.AuthorityInformationAccess([asked]), critical=False)
     if hosts:
         names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
@@ -171,7 +187,17 @@ def _save(directory: Path, name: str, issued: Issued, above: Issued | None = Non
         file.write(issued.key_pem())
 
 
-def _load(directory: Path, name: str) -> Issued:
+def _lists(directory: Path, authority: str) -> tuple[str, str] | None:
+    """Where that authority's list and its OCSP responder are; None where the network has none."""
+    try:
+        base = (directory / LISTS_FILE).read_text().strip()
+    except FileNotFoundError:
+        return None
+    return f"{base}/{authority}.crl", f"{base}/ocsp"
+
+
+def load_authority(directory: Path, name: str) -> Issued:
+    """The certificate and key of an authority; raises :class:`ConfigurationError`."""
     try:
         certificate = x509.load_pem_x509_certificate((directory / f"{name}.pem").read_bytes())
         key = serialization.load_pem_private_key((directory / f"{name}.key.pem").read_bytes(), password=None)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, cast
@@ -40,11 +40,20 @@ _TCP_MOST: Final = 64
 _BIND_TRIES: Final = 20
 
 
+Bend = Callable[[str], str | None]
+
+
+class _Silence(Exception):
+    """There is to be no answer."""
+
+
 class Answerer:
     """Turns one question into its answer; keeps the register in memory until its file changes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bend: Bend = lambda url: url) -> None:
+        """``bend``: what is said instead of an SMP's address; empty is SERVFAIL, None is silence."""
         self._path = path
+        self._bend = bend
         self._stamp: tuple[int, int, int] | None = None
         self._zone = Zone(name="")
         self._by_label: dict[bytes, str] = {}
@@ -58,7 +67,10 @@ class Answerer:
         if query.flags & dns.flags.QR:
             return None  # answering answers would let two servers talk for ever
         response = dns.message.make_response(query)
-        response.set_rcode(self._fill(query, response))
+        try:
+            response.set_rcode(self._fill(query, response))
+        except _Silence:
+            return None
         return to_wire(query, response, tcp=tcp)
 
     def _fill(self, query: dns.message.Message, response: dns.message.Message) -> dns.rcode.Rcode:
@@ -84,6 +96,13 @@ class Answerer:
             response.answer.append(soa)
             return dns.rcode.NOERROR
         url = self._by_label.get(below[0]) if below[1:] == (PARTICIPANT_SCHEME.encode(),) else None
+        if url is not None:
+            url = self._bend(url)
+            if url is None:
+                raise _Silence
+            if not url:
+                response.flags &= ~dns.flags.AA
+                return dns.rcode.SERVFAIL
         if url is not None and asked.rdtype in (dns.rdatatype.NAPTR, dns.rdatatype.ANY):
             record = f'100 10 "U" "{SERVICE}" "!.*!{url}!" .'
             response.answer.append(dns.rrset.from_text(asked.name, TTL, "IN", "NAPTR", record))
@@ -158,12 +177,14 @@ class _Tcp:
 
 
 @asynccontextmanager
-async def serve_zone(path: Path, listen: tuple[str, int] = ("127.0.0.1", 0)) -> AsyncIterator[tuple[str, int]]:
+async def serve_zone(
+    path: Path, listen: tuple[str, int] = ("127.0.0.1", 0), bend: Bend = lambda url: url
+) -> AsyncIterator[tuple[str, int]]:
     """Serve the register on one UDP and TCP port; gives the bound address. Port 0 takes any that is free in both.
 
     Raises :class:`ConfigurationError` when the address cannot be bound.
     """
-    answerer = Answerer(path)
+    answerer = Answerer(path, bend)
     streams = _Tcp(answerer)
     tcp, udp = await _bind(answerer, streams, *listen)
     try:

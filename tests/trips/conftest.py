@@ -17,6 +17,9 @@ from gateway.app import FIRST_ACCOUNT, Gateway, open_gateway
 from gateway.config import load
 from gateway.model.identifiers import ParticipantId
 from gateway.model.message import Message, Participant
+from gateway.network.authorities import serve_authorities
+from gateway.network.faults import faults_of
+from gateway.network.front import Bent, serve_front
 from gateway.network.market import Market, new_market, read_market
 from gateway.server import open_sites
 from gateway.smp.zone_server import serve_zone
@@ -84,7 +87,10 @@ async def open_town(tmp_path: Path, blueprint: Path, more: str = "") -> AsyncIte
         member.config.write_text(member.config.read_text() + more)
     async with AsyncExitStack() as stack:
         dns = await stack.enter_async_context(AsyncExitStack())
-        await dns.enter_async_context(serve_zone(market.zone_file, market.dns))
+        await dns.enter_async_context(serve_zone(market.zone_file, market.dns, Bent(market, faults_of(market))))
+        if market.lists:
+            await stack.enter_async_context(serve_authorities(market))
+            await stack.enter_async_context(serve_front(market))
         corners = []
         for member in market.members:
             gateway = await stack.enter_async_context(open_gateway(load(member.config, {})))
