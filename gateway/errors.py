@@ -239,9 +239,16 @@ class Untrusted(PermanentError):
 
 
 class ChannelRefused(PermanentError):
-    """The channel will never take this parcel."""
+    """The channel will never take this parcel.
+
+    ``address``: the one that is no good, where that is the reason.
+    """
 
     remedy = "Correct the address; the invoice goes on to the next channel by itself."
+
+    def __init__(self, text: str = "", *, address: str = "", remedy: str = "") -> None:
+        super().__init__(text, remedy=remedy)
+        self.address = address
 
 
 class InvalidAddress(PermanentError):

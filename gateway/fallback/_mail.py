@@ -6,8 +6,7 @@ Sources: RFC 5322 (message), RFC 5321 (limits of addresses), RFC 3834 (automatic
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from email.header import Header
@@ -16,16 +15,13 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Any, Final
 
-import idna
-
 from gateway.fallback._payment import Payment
-from gateway.files import safe_name
 from gateway.files.spool import in_memory
 from gateway.model.document import Facts
+from gateway.model.mail import clean, read_address
 from gateway.model.message import Parcel
 
-_LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII)
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_RULE: Final = "* * *"
 _SPECIALS: Final = str.maketrans(dict.fromkeys('"<>()[]\\,;:@', " "))
 
 
@@ -55,44 +51,24 @@ class Mail:
     """ENVID and the token of the bounce address: names the document."""
 
 
-def read_address(text: str) -> str:
-    """Read exactly one mail address and give it in ASCII (IDNA 2008); raises ``ValueError`` with a clause."""
-    address = text.strip()
-    shown = f'"{clean(address, 80)}"'
-    if len(address) > 254 or any(c.isspace() or not c.isprintable() for c in address) or address.count("@") != 1:
-        raise ValueError(f"{shown} is not one e-mail address")
-    local, domain = address.split("@")
-    if not local.isascii():
-        raise ValueError(f"{shown} has other letters than a to z before the @, which few mail servers take")
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
-        raise ValueError(f"{shown} is not one e-mail address")
-    result = f"{local}@{read_domain(domain)}"
-    if len(result) > 254:
-        raise ValueError(f"{shown} is longer than 254 characters")
-    return result
-
-
-def read_domain(text: str) -> str:
-    """Read a domain with at least two labels and give it in ASCII; raises ``ValueError`` with a clause."""
-    try:
-        domain = text.lower() if text.isascii() else idna.encode(text, uts46=True).decode()
-    except idna.IDNAError:
-        domain = ""
-    labels = domain.split(".")
-    if len(labels) < 2 or len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f'"{clean(text, 80)}" is not a domain')
-    return domain
-
-
 def write_mail(
-    parcel: Parcel, recipient: str, payments: tuple[Payment, ...], *, sender: str, bounce_domain: str, now: datetime
+    parcel: Parcel,
+    recipient: str,
+    payments: tuple[Payment, ...],
+    *,
+    sender: str,
+    bounce_domain: str,
+    token: str,
+    with_document: bool,
+    now: datetime,
 ) -> Mail:
-    """Write the mail of one parcel. ``recipient`` and ``sender`` are read addresses; everything else is cleaned."""
+    """Write the mail of one parcel. ``recipient`` and ``sender`` are read addresses; everything else is cleaned.
+
+    ``token`` names the document in the Message-ID and to whoever sends the mail back.
+    """
     facts, swedish = parcel.facts, _swedish(parcel)
     own_domain = sender.partition("@")[2]
     company = clean(facts.sender.shown_name, 120) or own_domain
-    token = safe_name(parcel.id)
-    token = token if len(token) <= 60 else safe_name(f"/{token}")
     message_id = f"<{token}@{own_domain}>"
     title = _title(facts, swedish)
     number = clean(facts.number, 60)
@@ -108,13 +84,25 @@ def write_mail(
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    body = _body(parcel, payments, title=title, company=company, number=number, reply=bool(reply_to))
+    said = _Said(
+        facts=facts,
+        swedish=swedish,
+        title=title,
+        company=company,
+        number=number,
+        reply=bool(reply_to),
+        document=with_document,
+    )
+    other = replace(said, swedish=not swedish, title=_title(facts, not swedish))
+    body = f"{_body(said, payments)}\n{_RULE}\n\n{_short(other)}"
     message.set_content(body, charset="utf-8", cte="quoted-printable")
-    message["Content-Language"] = "sv" if swedish else "en"  # goes with the text into its part
+    message["Content-Language"] = "sv, en" if swedish else "en, sv"  # goes with the text into its part
     # Letters, digits, dot and underscore only: some scan services refuse a mail for its file names.
     stem = re.sub(r"[^A-Za-z0-9.]+", "_", f"{title}_{number}").strip("._")[:80]
     message.add_attachment(parcel.page, maintype="application", subtype="pdf", filename=f"{stem}.pdf")
-    message.add_attachment(in_memory(parcel.document), maintype="application", subtype="xml", filename=f"{stem}.xml")
+    if with_document:
+        octets = in_memory(parcel.document)
+        message.add_attachment(octets, maintype="application", subtype="xml", filename=f"{stem}.xml")
     return Mail(
         octets=message.as_bytes(),
         message_id=message_id,
@@ -122,18 +110,6 @@ def write_mail(
         recipient=recipient,
         envelope_id=token,
     )
-
-
-def clean(text: str, limit: int) -> str:
-    """One line without control, direction and other invisible characters, at most ``limit`` long.
-
-    Nor does it hold the start of an encoded word (RFC 2047): the standard library would decode it, line ends and all.
-    """
-    visible = "".join(
-        " " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text[: limit * 4]
-    )
-    line = " ".join(visible.replace("=?", "= ?").split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def _mailbox(name: str, address: str) -> Address:
@@ -178,9 +154,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "card": ("Beloppet är betalt med kort.", "The amount has been paid by card."),
     "nothing": ("Det finns inget att betala.", "There is nothing to pay."),
     "see-page": ("Hur du betalar står i den bifogade PDF-filen.", "How to pay is stated in the enclosed PDF."),
-    "files": (
-        "{Title}n är bifogad som PDF. XML-filen har samma innehåll, för inläsning i ett ekonomisystem.",
-        "The {title} is enclosed as a PDF. The XML file has the same content, for import into an accounting system.",
+    "pdf": ("{Title}n är bifogad som PDF.", "The {title} is enclosed as a PDF."),
+    "xml": (
+        "XML-filen har samma innehåll, för inläsning i ett ekonomisystem.",
+        "The XML file has the same content, for import into an accounting system.",
     ),
     "reply": (
         "Frågor? Svara på det här meddelandet, så når du {company}.",
@@ -190,30 +167,76 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def _body(parcel: Parcel, payments: tuple[Payment, ...], *, title: str, company: str, number: str, reply: bool) -> str:
-    facts, swedish = parcel.facts, _swedish(parcel)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What the text speaks of, in one of the two languages."""
 
-    def word(key: str) -> str:
-        text = _WORDS[key][0 if swedish else 1]
-        return text.format(title=title.lower(), Title=title, number=number, company=company)
+    facts: Facts
+    swedish: bool
+    title: str
+    company: str
+    number: str
+    reply: bool
+    document: bool
 
-    # A credit note turns the debt round, and so does a self-billed document, whose reader is the seller.
-    turned = (facts.kind == "CreditNote") != facts.self_billed
-    amount = -facts.amount if facts.amount is not None and turned else facts.amount
-    owed = not turned if amount is None else amount > 0
-    rows: list[tuple[str, str]] = []
-    if amount is not None:
-        shown = f"{_amount(abs(amount), swedish)} {clean(facts.currency, 3)}"
-        rows.append((word("credit" if amount < 0 else "to-pay"), shown))
-    if owed and facts.due_date:
-        rows.append((word("due"), facts.due_date.isoformat()))
-    if owed:
-        rows.extend((word(key), value) for key, value in _how_to_pay(payments))
-    notes = [word(key) for key in _notes(payments, owed)]
+    def word(self, key: str) -> str:
+        text = _WORDS[key][0 if self.swedish else 1]
+        return text.format(title=self.title.lower(), Title=self.title, number=self.number, company=self.company)
+
+    @property
+    def amount(self) -> Decimal | None:
+        """What the reader owes, negative where it is owed to the reader."""
+        # A credit note turns the debt round, and so does a self-billed document, whose reader is the seller.
+        amount = self.facts.amount
+        return -amount if amount is not None and self.turned else amount
+
+    @property
+    def turned(self) -> bool:
+        return (self.facts.kind == "CreditNote") != self.facts.self_billed
+
+    @property
+    def owed(self) -> bool:
+        return not self.turned if self.amount is None else self.amount > 0
+
+    @property
+    def files(self) -> str:
+        return f"{self.word('pdf')} {self.word('xml')}" if self.document else self.word("pdf")
+
+    def rows(self) -> list[tuple[str, str]]:
+        rows: list[tuple[str, str]] = []
+        if self.amount is not None:
+            shown = f"{_amount(abs(self.amount), self.swedish)} {clean(self.facts.currency, 3)}"
+            rows.append((self.word("credit" if self.amount < 0 else "to-pay"), shown))
+        if self.owed and self.facts.due_date:
+            rows.append((self.word("due"), self.facts.due_date.isoformat()))
+        return rows
+
+
+def _body(said: _Said, payments: tuple[Payment, ...]) -> str:
+    """The text in the reader's language, with how to pay."""
+    rows = said.rows()
+    if said.owed:
+        rows.extend((said.word(key), value) for key, value in _how_to_pay(payments))
+    notes = [said.word(key) for key in _notes(payments, said.owed)]
+    reply = said.word("reply") if said.reply else ""
+    greeting = f"{said.word('greeting')}\n{said.company}"
+    return _paragraphs(
+        said.word("hello"), said.word("here"), _table(rows), "\n".join(notes), said.files, reply, greeting
+    )
+
+
+def _short(said: _Said) -> str:
+    """The same for whoever does not read that language: who, what, when, how much."""
+    return _paragraphs(said.word("here"), _table(said.rows()), said.files)
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
     width = max((len(label) for label, _ in rows), default=0) + 1
-    table = "\n".join(f"{label + ':':<{width}} {value}" for label, value in rows)
-    parts = [word("hello"), word("here"), table, "\n".join(notes), word("files"), word("reply") if reply else ""]
-    return "\n\n".join(part for part in (*parts, f"{word('greeting')}\n{company}") if part) + "\n"
+    return "\n".join(f"{label + ':':<{width}} {value}" for label, value in rows)
 
 
 def _how_to_pay(payments: tuple[Payment, ...]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Invoice by e-mail: the readable page and the document as attachments, handed to a mail server over SMTP.
 
-A 250 of the server is a handover, not a delivery: bounces come later, to ``b+ID@bounce_domain``. The same parcel
+A 250 of the server is a handover, not a delivery: bounces come later, to ``b+TOKEN@bounce_domain``. The same parcel
 twice is one mail: the handover is remembered as soon as the server has said 250. Two gaps remain that SMTP cannot
 close: the connection breaks after the mail and before the answer, or this process dies before the memory is on the
 disk. Then the mail is sent again, with the same Message-ID, by which mail systems and people recognise a repeat.
@@ -10,113 +10,40 @@ Sources: RFC 5321, RFC 3207 (STARTTLS), RFC 3461 (delivery status notifications)
 from __future__ import annotations
 
 import asyncio
-import ssl
-import stat
+import io
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
-from gateway.config import Address, ByteSize, read_section
 from gateway.discovery import ChannelContext
-from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
-from gateway.fallback._mail import Mail, clean, read_address, read_domain, write_mail
+from gateway.errors import ChannelRefused, ChannelUnavailable
+from gateway.fallback._mail import Mail, write_mail
+from gateway.fallback._mail_settings import Settings
 from gateway.fallback._payment import read_payments
 from gateway.files import Handovers
 from gateway.files.spool import in_memory
+from gateway.model.identifiers import DocumentId
+from gateway.model.mail import Letter, clean, read_address, read_domain
 from gateway.model.message import Parcel
 from gateway.model.signals import Handover
 from gateway.ports import Channel
+from gateway.security.tokens import Tokens, read_key
 
 if TYPE_CHECKING:
     import aiosmtplib
 
 _OURS: Final = frozenset({500, 501, 502, 503, 504, 523, 530, 534, 535, 538})
 """Replies that say that the server and we do not get on; another recipient would get the same."""
+_NO_RELAY: Final = re.compile(r"\brelay", re.IGNORECASE)
+"""A server that will not carry our mail on says so of every recipient."""
+_BAD_ADDRESS: Final = re.compile(r"5\.(1\.\d+|2\.1|4\.4|7\.\d+)\b|(?!.*\b5\.\d+\.\d+\b)55[0136]\b")
+"""Another mail to the same address would be refused too (RFC 3463), or it says nothing nearer than 550."""
+_EXTRA: Final = 'Install the extra: pip install "access-point-gateway[mail]"'
+_PDF: Final = 2_000_000
+"""Octets: what the strictest scan services take."""
 _SETTINGS: Final = "Look at [email] in config.toml and at the mail server's log; the invoice waits."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """``[email]``."""
-
-    smtp: Address
-    """The mail server that takes our mail and carries it on."""
-    sender: str
-    """The address that mail comes from; a real one, since programs and people answer to it."""
-    bounce_domain: str = ""
-    """Bounces go to ``b+ID@`` here; empty: to ``sender``."""
-    tls: Literal["auto", "starttls", "implicit", "off"] = "auto"
-    """``auto``: off for a server on this machine, else ``starttls``, which a server that lacks it does not pass."""
-    ca_file: Path | None = None
-    """Authorities of the server's certificate, where they are not the system's."""
-    user: str = ""
-    password_file: Path | None = None
-    password: str = field(default="", repr=False)
-    """For ``GATEWAY__EMAIL__PASSWORD``; in a file it belongs into ``password_file``."""
-    max_mail: ByteSize = ByteSize(7_000_000)
-    """A larger mail, as encoded, is refused here: many receivers would."""
-    timeout: timedelta = timedelta(minutes=1)
-    """For one answer of the server; the whole mail may take five times as long."""
-
-    @classmethod
-    def read(cls, table: Mapping[str, object], path: str, base: Path) -> Settings:
-        """Read the section; raises ``ConfigurationError`` with every problem."""
-        problems: list[tuple[str, str]] = []
-        settings = read_section(cls, table, path, base, problems)
-        if settings is not None:
-            problems.extend((f"{path}.{key}", text) for key, text in _contradictions(settings))
-        if settings is None or problems:
-            raise ConfigurationError(problems)
-        return settings
-
-    @property
-    def security(self) -> Literal["starttls", "implicit", "off"]:
-        """What ``tls`` comes to for this server."""
-        if self.tls != "auto":
-            return self.tls
-        local = self.smtp.host in ("localhost", "::1") or self.smtp.host.startswith("127.")
-        return "off" if local else "starttls"
-
-    def read_password(self) -> str:
-        """The password, from its file where it has one. Raises ``OSError`` or ``UnicodeDecodeError``."""
-        return self.password_file.read_text(encoding="utf-8").strip() if self.password_file else self.password
-
-    def make_tls(self) -> ssl.SSLContext | None:
-        """TLS settings, or None without TLS. Raises ``OSError`` (``ssl.SSLError`` is one) for a bad ``ca_file``."""
-        return None if self.security == "off" else ssl.create_default_context(cafile=self.ca_file)
-
-
-def _contradictions(settings: Settings) -> list[tuple[str, str]]:
-    problems: list[tuple[str, str]] = []
-    for key, read in (("sender", read_address), ("bounce_domain", read_domain)):
-        try:
-            if getattr(settings, key) or key == "sender":
-                read(getattr(settings, key))
-        except ValueError as error:
-            problems.append((key, str(error)))
-    if bool(settings.user) != bool(settings.password or settings.password_file):
-        problems.append(("user", "and password_file belong together"))
-    if settings.password and settings.password_file:
-        problems.append(("password", "and password_file are two sources for one thing"))
-    if settings.user and settings.security == "off" and settings.tls == "off":
-        problems.append(("tls", "must not be off with a password"))
-    try:
-        settings.read_password()
-        if settings.password_file and settings.password_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            problems.append(("password_file", f"can be read by others; run: chmod 600 {settings.password_file}"))
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(("password_file", f"cannot be read: {error}"))
-    try:
-        settings.make_tls()
-    except OSError as error:
-        problems.append(("ca_file", f"cannot be read as PEM certificates: {error}"))
-    if not 100_000 <= settings.max_mail <= 50_000_000:
-        problems.append(("max_mail", "must be between 100 kB and 50 MB"))
-    if not 1 <= settings.timeout.total_seconds() <= 600:
-        problems.append(("timeout", "must be between 1 second and 10 minutes"))
-    return problems
 
 
 class Mailing:
@@ -131,6 +58,8 @@ class Mailing:
         self._bounce_domain = read_domain(settings.bounce_domain) if settings.bounce_domain else ""
         self._password = settings.read_password()
         self._tls = settings.make_tls()
+        self._signature = settings.read_dkim()
+        self._known_tokens: Tokens | None = None
         self._handovers = handovers
         self._now = now
 
@@ -157,30 +86,74 @@ class Mailing:
 
         return await self._handovers.once(parcel.message, send)
 
+    @property
+    def sender(self) -> str:
+        """The address that mails come from."""
+        return self._sender
+
+    @property
+    def bounce_domain(self) -> str:
+        """Below which each mail has a return address of its own; empty: bounces go to ``sender``."""
+        return self._bounce_domain
+
+    def document_of(self, token: str) -> DocumentId | None:
+        """The document of which this token was made; None for any other text. Raises ``ChannelUnavailable``."""
+        return self._tokens().read(token)
+
+    async def answer(self, letter: Letter) -> str:
+        """Send a mail that is no invoice and give the server's words. Raises as :meth:`dispatch`."""
+        octets = await asyncio.to_thread(self._signed, letter.octets)
+        mail = Mail(octets=octets, message_id="", sender=letter.sender, recipient=letter.recipient, envelope_id="")
+        return (await self._send(mail)).reference
+
+    def _tokens(self) -> Tokens:
+        if self._known_tokens is None:
+            try:
+                self._known_tokens = Tokens(read_key(self._settings.return_key_file))
+            except (OSError, ValueError) as error:
+                where = getattr(error, "filename", None) or self._settings.return_key_file
+                raise ChannelUnavailable(
+                    f"email.return_key_file: {where}: {getattr(error, 'strerror', None) or error}",
+                    failure="local",
+                    remedy="Make it readable for the gateway alone; it is made by itself where its folder is writable.",
+                ) from error
+        return self._known_tokens
+
+    def _signed(self, octets: bytes) -> bytes:
+        if self._signature is None:
+            return octets
+        try:
+            return self._signature.sign(octets)
+        except ImportError:
+            raise ChannelUnavailable("DKIM needs the package dkimpy", failure="local", remedy=_EXTRA) from None
+
     def _write(self, parcel: Parcel) -> Mail:
-        mail = write_mail(
-            parcel,
-            read_address(parcel.facts.receiver.email),
-            read_payments(in_memory(parcel.document)),
-            sender=self._sender,
-            bounce_domain=self._bounce_domain,
-            now=self._now(),
-        )
-        if len(mail.octets) > self._settings.max_mail:
-            raise ChannelRefused(
-                f"The mail has {len(mail.octets):,} bytes, more than the {self._settings.max_mail:,} of email.max_mail",
-                remedy="Leave out attachments of the invoice, or raise email.max_mail if the receivers take it.",
+        """The mail as it leaves; without what not everybody takes where it would be too large with it."""
+        parcel = replace(parcel, page=_slim(parcel.page))
+        token = self._tokens().make(parcel.id)
+        for with_document in (True, False) if self._settings.attach_xml else (False,):
+            mail = write_mail(
+                parcel,
+                read_address(parcel.facts.receiver.email),
+                read_payments(in_memory(parcel.document)),
+                sender=self._sender,
+                bounce_domain=self._bounce_domain,
+                token=token,
+                with_document=with_document,
+                now=self._now(),
             )
-        return mail
+            if len(mail.octets) <= self._settings.max_mail:
+                return replace(mail, octets=self._signed(mail.octets))
+        raise ChannelRefused(
+            f"The mail has {len(mail.octets):,} bytes, more than the {self._settings.max_mail:,} of email.max_mail",
+            remedy="Leave out attachments of the invoice, or raise email.max_mail if the receivers take it.",
+        )
 
     async def _send(self, mail: Mail) -> Handover:
         try:
             import aiosmtplib
         except ImportError:
-            raise ChannelUnavailable(
-                "The e-mail channel needs the package aiosmtplib",
-                remedy='Install the extra: pip install "access-point-gateway[mail]"',
-            ) from None
+            raise ChannelUnavailable("The e-mail channel needs the package aiosmtplib", remedy=_EXTRA) from None
         client = self._client()
         wire: asyncio.BaseTransport | None = None  # set while the mail itself is on it
         try:
@@ -229,8 +202,11 @@ class Mailing:
             words = clean(f"{error.code} {error.message}", 300)
             about_mail = isinstance(error, (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError))
             too_large = isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == 552
-            if 500 <= error.code <= 599 and error.code not in _OURS and (about_mail or too_large):
-                return ChannelRefused(f"{server} refused the mail to {mail.recipient}: {words}")
+            ours = error.code in _OURS or (about_mail and _NO_RELAY.search(words))
+            if 500 <= error.code <= 599 and not ours and (about_mail or too_large):
+                bad = isinstance(error, aiosmtplib.SMTPRecipientRefused) and _BAD_ADDRESS.search(words)
+                text = f"{server} refused the mail to {mail.recipient}: {words}"
+                return ChannelRefused(text, address=mail.recipient if bad else "")
             if 500 <= error.code <= 599:
                 return ChannelUnavailable(f"{server} does not take our mail: {words}", remedy=_SETTINGS)
             return ChannelUnavailable(f"{server} cannot take the mail to {mail.recipient} now: {words}")
@@ -256,9 +232,30 @@ def _leave(client: aiosmtplib.SMTP, unanswered: asyncio.BaseTransport | None) ->
     client.close()
 
 
+def _slim(page: bytes) -> bytes:
+    """The page without the files inside it, where it is larger than many receivers take; it looks the same."""
+    if len(page) <= _PDF:
+        return page
+    from pypdf import PdfWriter
+    from pypdf.generic import DictionaryObject, StreamObject
+
+    writer = PdfWriter(clone_from=io.BytesIO(page))
+    writer.root_object.pop("/AF", None)
+    names = writer.root_object.get("/Names")
+    if isinstance(names, DictionaryObject):
+        files = names.pop("/EmbeddedFiles", {})
+        for entry in files.get("/Names", [])[1::2]:
+            for content in entry.get_object()["/EF"].values():
+                if isinstance(stream := content.get_object(), StreamObject):
+                    stream.set_data(b"")
+    slim = io.BytesIO()
+    writer.write(slim)
+    return min(page, slim.getvalue(), key=len)
+
+
 def _mail_options(client: aiosmtplib.SMTP, mail: Mail) -> list[str]:
     options = [f"SIZE={len(mail.octets)}"] if client.supports_extension("size") else []
-    if client.supports_extension("dsn"):
+    if client.supports_extension("dsn") and mail.envelope_id:
         options += ["RET=HDRS", f"ENVID={mail.envelope_id}"]
     return options
 
@@ -266,6 +263,8 @@ def _mail_options(client: aiosmtplib.SMTP, mail: Mail) -> list[str]:
 def _recipient_options(client: aiosmtplib.SMTP, mail: Mail) -> list[str]:
     if not client.supports_extension("dsn"):
         return []
+    if not mail.envelope_id:
+        return ["NOTIFY=NEVER"]
     original = mail.recipient.replace("+", "+2B").replace("=", "+3D")  # xtext, RFC 3461 section 4
     return ["NOTIFY=FAILURE,DELAY", f"ORCPT=rfc822;{original}"]
 

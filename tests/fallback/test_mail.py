@@ -14,12 +14,15 @@ from channel_parts import BANKGIRO, BUYER, NOW, SELLER, make_document, make_fact
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.fallback._mail import Mail, clean, read_address, write_mail
+from gateway.fallback._mail import Mail, write_mail
 from gateway.fallback._payment import read_payments
 from gateway.model.document import Facts
-from gateway.model.identifiers import DocumentTypeId
+from gateway.model.identifiers import DocumentId, DocumentTypeId
+from gateway.model.mail import clean, read_address
 from gateway.model.message import Parcel
+from gateway.security.tokens import Tokens
 
+TOKENS = Tokens(b"k" * 32)
 HEADERS = {"from", "to", "reply-to", "subject", "date", "message-id", "auto-submitted",
            "x-auto-response-suppress", "mime-version", "content-type"}  # fmt: skip
 
@@ -31,6 +34,8 @@ def write(parcel: Parcel) -> Mail:
         read_payments(parcel.document),
         sender="faktura@example.org",
         bounce_domain="bounce.example.org",
+        token=TOKENS.make(parcel.id),
+        with_document=True,
         now=NOW,
     )
 
@@ -62,7 +67,7 @@ def test_the_subject_says_what_it_is_and_from_whom(kind: str, language: str, sub
     message = read(write(make_parcel(facts=make_facts(kind), language=language)))
     assert message["Subject"] == subject
     text = message.get_body(("plain",))
-    assert text is not None and text["Content-Language"] == language
+    assert text is not None and text["Content-Language"] == {"sv": "sv, en", "en": "en, sv"}[language]
 
 
 def test_the_headers_name_the_seller_through_our_address_and_answers_reach_the_seller() -> None:
@@ -73,7 +78,7 @@ def test_the_headers_name_the_seller_through_our_address_and_answers_reach_the_s
     assert message["Reply-To"] == "Nordisk Kontorsmaterial AB <ekonomi@nordisk-kontorsmaterial.test>"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Date"].datetime == NOW
-    assert message["Message-ID"] == mail.message_id == "<doc-0001@example.org>"
+    assert message["Message-ID"] == mail.message_id == f"<{TOKENS.make(DocumentId('doc-0001'))}@example.org>"
     assert {key.lower() for key in message} == HEADERS
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import email
+import io
 import ssl
 import sys
 from dataclasses import replace
@@ -8,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dkim
+import pypdf
 import pytest
 from aiosmtpd.smtp import AuthResult
 from channel_parts import (
@@ -27,13 +32,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.errors import ChannelRefused, ChannelUnavailable, ConfigurationError
-from gateway.fallback.mailing import Settings, open_channel
+from gateway.fallback._mail_settings import Settings
+from gateway.fallback.mailing import open_channel
+from gateway.model.identifiers import DocumentId
+from gateway.model.mail import Letter
 from gateway.ports import Channel
+from gateway.security.tokens import Tokens, read_key
 
 
 def channel_to(server: MailServer | ScriptedServer, base: Path, **table: object) -> Channel:
     settings = {"smtp": f"127.0.0.1:{server.port}", "sender": "faktura@example.org", **table}
     return open_channel(settings, make_context(base, section="email"))
+
+
+def token(base: Path) -> str:
+    """What the channel below this base makes of ``doc-0001``."""
+    return Tokens(read_key(base / "var/return.key")).make(DocumentId("doc-0001"))
 
 
 def problems(table: dict[str, object], base: Path) -> dict[str, str]:
@@ -46,7 +60,7 @@ async def test_the_mail_server_gets_the_invoice_and_its_answer_is_the_proof(tmp_
     async with mail_server() as server:
         handover = await channel_to(server, tmp_path, bounce_domain="bounce.example.org").dispatch(make_parcel())
     [mail] = server.mails
-    assert mail.mail_from == "b+doc-0001@bounce.example.org"
+    assert mail.mail_from == f"b+{token(tmp_path)}@bounce.example.org"
     assert mail.rcpt_tos == ["faktura@exempel.test"]
     assert mail.content == handover.evidence
     assert handover.reference == "250 2.0.0 Ok: queued as 0001"
@@ -104,6 +118,128 @@ async def test_a_server_that_does_not_take_us_makes_invoices_wait_not_print(
             await channel_to(server, tmp_path).dispatch(make_parcel())
 
 
+@pytest.mark.parametrize(
+    ("answer", "bad"),
+    [
+        ("550 5.1.1 No such user here", True),
+        ("550 User unknown", True),
+        ("550 5.7.1 Blocked by policy", True),
+        ("550 5.2.1 Mailbox disabled", True),
+        ("552 5.2.2 Mailbox full", False),
+        ("550 5.3.4 Message too large", False),
+    ],
+)
+async def test_a_refusal_says_whether_the_address_is_no_good(tmp_path: Path, answer: str, bad: bool) -> None:
+    async with mail_server() as server:
+        server.rcpt = answer
+        with pytest.raises(ChannelRefused) as caught:
+            await channel_to(server, tmp_path).dispatch(make_parcel())
+    assert caught.value.address == ("faktura@exempel.test" if bad else "")
+
+
+async def test_a_server_that_carries_nothing_on_for_us_makes_invoices_wait_not_print(tmp_path: Path) -> None:
+    async with mail_server() as server:
+        server.rcpt = "554 5.7.1 <faktura@exempel.test>: Relay access denied"
+        with pytest.raises(ChannelUnavailable, match="Relay access denied"):
+            await channel_to(server, tmp_path).dispatch(make_parcel())
+
+
+async def test_a_page_that_is_too_large_for_many_receivers_goes_without_the_files_inside_it(tmp_path: Path) -> None:
+    heavy = make_page(pages=2, filler=5_000_000)
+    assert len(heavy) > 2_000_000
+    async with mail_server() as server:
+        await channel_to(server, tmp_path).dispatch(make_parcel(page=heavy))
+    [pdf] = [part for part in attachments(server) if part.get_content_type() == "application/pdf"]
+    slim = pypdf.PdfReader(io.BytesIO(pdf.get_payload(decode=True)))
+    assert len(pdf.get_payload(decode=True)) < 100_000
+    assert [page.extract_text() for page in slim.pages] == ["Faktura 1001, sida 1: Åäö", "Faktura 1001, sida 2: Åäö"]
+
+
+@pytest.mark.parametrize(
+    ("table", "octets", "names"),
+    [
+        ({}, 1_000, ["Faktura_1001.pdf", "Faktura_1001.xml"]),
+        ({"attach_xml": False}, 1_000, ["Faktura_1001.pdf"]),
+        ({"max_mail": "200 KB"}, 300_000, ["Faktura_1001.pdf"]),
+    ],
+)
+async def test_the_document_goes_along_where_it_is_wanted_and_fits(
+    tmp_path: Path, table: dict[str, Any], octets: int, names: list[str]
+) -> None:
+    async with mail_server() as server:
+        parcel = make_parcel(document=b"<x>" + b"y" * octets + b"</x>")
+        await channel_to(server, tmp_path, **table).dispatch(parcel)
+    assert [part.get_filename() for part in attachments(server)] == names
+    text = next(part for part in read(server).walk() if part.get_content_type() == "text/plain")
+    assert (b"XML-filen" in text.get_payload(decode=True)) is (len(names) == 2)
+
+
+class TestSignature:
+    """DKIM, verified with the key as it would stand in the DNS."""
+
+    @pytest.fixture
+    def table(self, tmp_path: Path) -> dict[str, object]:
+        key = rsa.generate_private_key(65537, 2048)
+        self.record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(
+            key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
+        file = tmp_path / "dkim.key"
+        file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        file.chmod(0o600)
+        return {"dkim_domain": "example.org", "dkim_selector": "2026", "dkim_key_file": "dkim.key"}
+
+    def verify(self, octets: bytes) -> bool:
+        asked = {b"2026._domainkey.example.org.": self.record}
+        return bool(dkim.verify(octets, dnsfunc=lambda name, timeout=5: asked.get(name)))
+
+    async def test_a_signed_mail_verifies_and_a_changed_one_does_not(
+        self, tmp_path: Path, table: dict[str, object]
+    ) -> None:
+        async with mail_server() as server:
+            await channel_to(server, tmp_path, **table).dispatch(make_parcel())
+        octets = server.mails[0].content
+        assert isinstance(octets, bytes) and self.verify(octets)
+        assert not self.verify(octets.replace(b"Subject: ", b"Subject: x"))
+        assert not self.verify(b"From: other@example.org\r\n" + octets)
+        assert not self.verify(octets.replace(b"12=C2=A0500", b"92=C2=A0500"))
+
+    async def test_an_answer_is_signed_too_and_has_no_return_address(
+        self, tmp_path: Path, table: dict[str, object]
+    ) -> None:
+        async with mail_server() as server:
+            channel: Any = channel_to(server, tmp_path, **table)
+            await channel.answer(Letter(octets=b"From: faktura@example.org\r\n\r\nx\r\n", recipient="a@exempel.test"))
+        [mail] = server.mails
+        assert mail.mail_from == "<>" and mail.rcpt_tos == ["a@exempel.test"]
+        assert isinstance(mail.content, bytes) and self.verify(mail.content)
+
+    def test_what_is_wrong_with_the_key_is_said_before_the_first_mail(
+        self, tmp_path: Path, table: dict[str, object]
+    ) -> None:
+        assert "belong together" in problems({"dkim_domain": "example.org"}, tmp_path)["email.dkim_key_file"]
+        elsewhere = problems({**table, "dkim_domain": "other.test"}, tmp_path)
+        assert "not the domain of email.sender" in elsewhere["email.dkim_domain"]
+        (tmp_path / "dkim.key").chmod(0o644)
+        assert "chmod 600" in problems(table, tmp_path)["email.dkim_key_file"]
+        (tmp_path / "dkim.key").chmod(0o600)
+        (tmp_path / "dkim.key").write_text("no key")
+        assert "is no PEM key" in problems(table, tmp_path)["email.dkim_key_file"]
+
+
+def read(server: MailServer) -> Any:
+    content = server.mails[0].content
+    assert isinstance(content, bytes)
+    return email.message_from_bytes(content)
+
+
+def attachments(server: MailServer) -> list[Any]:
+    return [part for part in read(server).walk() if part.get_content_disposition() == "attachment"]
+
+
 async def test_a_server_with_a_smaller_limit_refuses_for_good(tmp_path: Path) -> None:
     async with mail_server(data_size_limit=5000) as server:
         with pytest.raises(ChannelRefused, match="552"):
@@ -125,11 +261,11 @@ async def test_a_connection_lost_after_the_mail_is_in_doubt_and_the_repeat_has_t
         channel = channel_to(server, tmp_path, timeout="1 second")
         with pytest.raises(ChannelUnavailable, match="in doubt") as caught:
             await channel.dispatch(make_parcel())
-        assert "<doc-0001@example.org>" in caught.value.remedy
+        assert f"<{token(tmp_path)}@example.org>" in caught.value.remedy
         del server.answers["CONTENT"]
         await channel.dispatch(make_parcel())
         assert len(server.mails) == 2
-        assert all(b"\r\nMessage-ID: <doc-0001@example.org>\r\n" in mail for mail in server.mails)
+        assert all(f"\r\nMessage-ID: <{token(tmp_path)}@example.org>\r\n".encode() in mail for mail in server.mails)
 
 
 @pytest.mark.parametrize("answers", [{"RCPT": "..."}, {"CONNECT": "..."}, {"DATA": "451 4.3.0 No"}, {"MAIL": ""}])
@@ -146,7 +282,9 @@ async def test_a_server_that_reports_bounces_is_asked_to(tmp_path: Path) -> None
         await asyncio.sleep(0.05)
     hello, mail, rcpt, data, bye = server.commands
     assert hello == "EHLO example.org" and data == "DATA" and bye == "QUIT"
-    assert mail.startswith("MAIL FROM:<faktura@example.org> SIZE=") and mail.endswith(" RET=HDRS ENVID=doc-0001")
+    assert mail.startswith("MAIL FROM:<faktura@example.org> SIZE=") and mail.endswith(
+        f" RET=HDRS ENVID={token(tmp_path)}"
+    )
     assert rcpt == "RCPT TO:<faktura@exempel.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;faktura@exempel.test"
 
 
@@ -158,7 +296,7 @@ async def test_a_line_with_a_dot_alone_does_not_end_the_mail(tmp_path: Path) -> 
 
 async def test_a_mail_above_the_limit_is_refused_before_a_connection(tmp_path: Path) -> None:
     async with mail_server() as server:
-        parcel = make_parcel(document=b"<x>" + b"y" * 100_000 + b"</x>")
+        parcel = make_parcel(page=make_page(filler=300_000))
         with pytest.raises(ChannelRefused, match=r"email\.max_mail"):
             await channel_to(server, tmp_path, max_mail="100 KB").dispatch(parcel)
         assert server.mails == []
