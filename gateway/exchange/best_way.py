@@ -60,7 +60,7 @@ async def send_best(
         reason = "; ".join(said.en for said in choice.said if said.step != "preference")
         event = Event(name="GaveUp", reason=reason, detail={"remedy": _HELD})
     else:
-        event = outbound.divert(message, submission, _why_not(found, message, choice), order=choice.order)
+        event = await outbound.divert(message, submission, _why_not(found, message, choice), order=choice.order)
     event = with_way(replace(event, detail={**detail, **event.detail}), choice)
     return Outcome(message=message, event=event, evidence=evidence)
 

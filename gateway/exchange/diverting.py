@@ -27,10 +27,12 @@ def divert(
     names: Sequence[str],
     *,
     after: str = "",
+    refused: Mapping[str, str] | None = None,
 ) -> Event:
     """Choose the next channel that can take the document; none left is the end, with every reason named.
 
     ``names`` may be tried, in this order; those up to ``after`` were.
+    ``refused`` says of a channel why it may not be used for this receiver.
     """
     if submission.facts is None:
         return Event(name="GaveUp", reason=f"{reason}; only invoices and credit notes can be mailed or printed")
@@ -43,6 +45,7 @@ def divert(
     for name in names:
         channel = channels.get(name)
         refusal = channel.serves(parcel) if channel else "it is switched off"
+        refusal = refusal or (refused or {}).get(name, "")
         if not refusal:
             return Event(name="Diverted", reason=f"{CHANNEL_WORDS[name]} because {'; '.join(reasons)}", channel=name)
         reasons.append(f"no {CHANNEL_WORDS[name].lower()}: {refusal}")

@@ -204,10 +204,10 @@ class Outbound:
         """The same with the document in hand."""
         if message.route in (Route.EMAIL, Route.PRINT):
             reason = f"{CHANNEL_WORDS[message.route]} was asked for"
-            return Outcome(message=message, event=self.divert(message, submission, reason, order=(message.route,)))
+            return Outcome(message=message, event=await self.divert(message, submission, reason, order=(message.route,)))
         if message.sent_octets and message.channel in CHANNEL_WORDS:
             # Requeued, and that channel may have it: only the same one can hand it over without a second copy.
-            event = self.divert(message, submission, "an earlier try may have arrived", order=(message.channel,))
+            event = await self.divert(message, submission, "an earlier try may have arrived", order=(message.channel,))
             return Outcome(message=message, event=event)
         facts, envelope = facts_of(submission), submission.envelope
         chooses = message.route is Route.AUTO and not (envelope or message.sent_octets) and submission.facts is not None
@@ -233,7 +233,7 @@ class Outbound:
             reason = f"Only the network was asked for, and {no}"
             event = Event(name="Rejected", reason=reason, channel="peppol")
         else:
-            event = self.divert(message, submission, f"not on the network: {no}")
+            event = await self.divert(message, submission, f"not on the network: {no}")
         return Outcome(message=message, event=replace(event, detail=detail), evidence=evidence)
 
     async def dispatch(self, message: Message) -> Outcome:
@@ -252,7 +252,7 @@ class Outbound:
             if message.sent_octets:
                 event = Event(name="LostTrack", reason=f"It may have been handed over, and {reason}")
             else:
-                event = self.divert(message, submission, reason, order=await self._order(message, submission))
+                event = await self.divert(message, submission, reason, order=await self._order(message, submission))
             return Outcome(message=message, event=event)
         try:
             with self.breakers.trying(message.channel):
@@ -270,6 +270,9 @@ class Outbound:
             event = self.retry.after(message, str(error), self.clock.now(), sent=sent, wait=wait_of(error))
             return Outcome(message=message, event=explained_event(event, error))
         except ChannelRefused as error:
+            if error.address:
+                address = facts_of(submission).receiver.email.strip()
+                await self.store.mail.quarantine(message.account, address, str(error), message.id)
             if message.sent_octets:
                 # An earlier try may have succeeded: the next channel would make it a second copy.
                 event = Event(name="LostTrack", reason=f"An earlier try may have arrived; this was refused: {error}")
@@ -277,7 +280,7 @@ class Outbound:
                 event = Event(name="Rejected", reason=f"{CHANNEL_WORDS[message.channel]} was refused: {error}")
             else:
                 reason = f"{message.reason}; {CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
-                event = self.divert(message, submission, reason, order=order, after=message.channel)
+                event = await self.divert(message, submission, reason, order=order, after=message.channel)
             return Outcome(message=message, event=explained_event(event, error))
         name = channel.name
         event = Event(
@@ -368,7 +371,18 @@ class Outbound:
             return tuple(self.channels)
         return await self.routing.order(message, submission.facts)
 
-    def divert(
+    async def came_back(self, message: Message, why: str) -> Event:
+        """What follows when the carrier could not deliver what it had taken: the next channel, or the end."""
+        if message.route in (Route.EMAIL, Route.PRINT):
+            return Event(name="Rejected", reason=f"{CHANNEL_WORDS[message.route]} came back: {why}", sent_octets=False)
+        submission = await self._read(message, None)
+        reason = f"{message.reason}; {CHANNEL_WORDS[message.channel].lower()} came back: {why}"
+        order = await self._order(message, submission)
+        event = await self.divert(message, submission, reason, order=order, after=message.channel)
+        # Nothing is left of it: the next channel hands over no second copy.
+        return replace(event, name="Rejected" if event.name == "GaveUp" else event.name, sent_octets=False)
+
+    async def divert(
         self,
         message: Message,
         submission: Submission,
@@ -379,7 +393,10 @@ class Outbound:
     ) -> Event:
         """The next channel that can take it, of those in ``order``, or of all."""
         names = list(self.channels) if order is None else order
-        return diverting.divert(self.channels, message, submission, reason, names, after=after)
+        refused: dict[str, str] = {}
+        if "email" in names and (address := facts_of(submission).receiver.email.strip()):
+            refused["email"] = await self.store.mail.quarantined(message.account, address)
+        return diverting.divert(self.channels, message, submission, reason, names, after=after, refused=refused)
 
     def _wanted(self, message: Message, facts: Facts, envelope: Envelope | None) -> list[ParticipantId]:
         """Whom to ask for: the envelope's receiver, the one it may have been sent to, or every candidate."""

@@ -103,7 +103,11 @@ OUTBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {
     },
     State.FAILED: {"Requeued": State.ACCEPTED, "Noted": _SAME},
     State.REJECTED: {"Requeued": State.ACCEPTED, "Noted": _SAME},
-    State.DELIVERED: {"Noted": _SAME},
+    State.DELIVERED: {
+        "Diverted": State.DIVERTED,  # a mail that came back after all
+        "Rejected": State.REJECTED,
+        "Noted": _SAME,
+    },
 }
 
 INBOUND: Final[dict[State, dict[str, State | Literal["same"]]]] = {

@@ -17,6 +17,7 @@ from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
 from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
+from gateway.ports.mail import Correspondence
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
 
@@ -126,6 +127,8 @@ class Store(Protocol):
     @property
     def overview(self) -> Overview:
         """What their first page counts."""
+    def mail(self) -> Correspondence:
+        """Addresses that are no good, answers to be sent."""
         ...
 
     @property

@@ -27,6 +27,8 @@ from gateway.files import make_directory
 from gateway.store import letter_tables as letter_tables
 from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
 from gateway.store import people_tables as people_tables
+from gateway.store import mail_tables as mail_tables  # its tables belong to the schema
+from gateway.store import operation_tables as operation_tables  # likewise
 from gateway.store import relation_tables as relation_tables
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
@@ -324,7 +326,7 @@ def check_version(version: int | None) -> None:
 def make_missing(connection: Connection) -> None:
     """Make the tables and indexes that an older program did not make."""
     metadata.create_all(connection)
-    for index in (tables.message_trouble, tables.message_not_arrived):
+    for index in (tables.message_trouble, tables.message_not_arrived, mail_tables.message_handed_over):
         index.create(connection, checkfirst=True)
 
 

@@ -1,0 +1,74 @@
+"""The socket towards the part of the store that mail needs: addresses that are no good, answers to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.mail import Letter
+from gateway.model.message import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """An answer that is still to be sent."""
+
+    key: str
+    account: AccountId
+    letter: Letter
+    attempts: int
+
+
+class Correspondence(Protocol):
+    """What is remembered about mail. Every call raises ``StoreUnavailable``."""
+
+    async def quarantine(self, account: AccountId, address: str, reason: str, document: DocumentId) -> None:
+        """This account's mail to the address came back or was not wanted: it gets no other for a while."""
+        ...
+
+    async def quarantined(self, account: AccountId, address: str) -> str:
+        """Why the address gets no mail of this account, or empty text."""
+        ...
+
+    async def release(self, account: AccountId, address: str) -> None:
+        """It gets mail again."""
+        ...
+
+    async def document(self, id: DocumentId) -> Message | None:
+        """A document of whatever account, for a token that only we can have made; None where there is none."""
+        ...
+
+    async def quiet(self, channel: str, before: datetime, limit: int) -> Sequence[Message]:
+        """Handed over to this channel, and nothing was heard of it since ``before``; the oldest first."""
+        ...
+
+    async def promise(self, key: str, account: AccountId, letter: Letter) -> bool:
+        """Commit that this answer will be sent; False where there was one under this key."""
+        ...
+
+    async def promised(self, limit: int) -> Sequence[Promised]:
+        """Answers that are due now, the oldest first."""
+        ...
+
+    async def put_off(self, key: str, until: datetime) -> None:
+        """It could not be sent; it is due again then."""
+        ...
+
+    async def kept(self, key: str) -> None:
+        """It was sent, or never will be: its octets are forgotten, its key is not."""
+        ...
+
+    async def answered(self, recipient: str, since: datetime) -> int:
+        """How many answers this address has got."""
+        ...
+
+    async def bookmark(self, name: str) -> Mapping[str, object]:
+        """How far a mailbox was read; empty the first time."""
+        ...
+
+    async def set_bookmark(self, name: str, place: Mapping[str, object]) -> None:
+        """Remember it."""
+        ...
