@@ -32,6 +32,7 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.config import Config, Patience
 from gateway.connecting import Guard
 from gateway.connecting.calls import Calls
+from gateway.correspondence import Correspondence, open_correspondence
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError
 from gateway.exchange.breakers import Breakers
@@ -113,6 +114,8 @@ class Gateway:
     keys: OwnKeys
     """Our identities, and what our SMP says of them: may change at any time."""
     certificates: Certificates
+    mail: Correspondence | None = None
+    """Where mail comes in, and what it means for what went out."""
     started: datetime
     door: Door = field(default_factory=Door)
     """Whether anything new may come in."""
@@ -234,6 +237,11 @@ async def open_gateway(
             owner=owner,
             handed_over=meters.handed_over,
         )
+        scanning = open_scanning(config, store, clock, deliveries)
+        intake = scanning.scans if scanning else None
+        mail = open_correspondence(
+            config, store=store, outbound=outbound, clock=clock, channels=fallbacks, intake=intake
+        )
         endpoint = As4Endpoint(
             identity=keys.access_point,
             trust=parts.trust,
@@ -276,10 +284,11 @@ async def open_gateway(
             timekeeping=timekeeping,
             meters=meters,
             keys=keys,
+            mail=mail,
             certificates=Certificates(own=own, trust=parts.trust, clock=clock, watch=watch),
             started=clock.now(),
             siblings=siblings,
-            scanning=open_scanning(config, store, clock, deliveries),
+            scanning=scanning,
             first_key=first_key,
         )
 

@@ -114,6 +114,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(gateway.scanning.watch()))
             if leading:  # one voice is enough
                 aside.append(tasks.create_task(_remind(gateway)))
+                if gateway.mail:
+                    aside.append(tasks.create_task(gateway.mail.run()))
             working = tasks.create_task(gateway.worker.run())
             announce(ready)
             spare_collector()
@@ -284,6 +286,9 @@ async def open_sites(
         opened = open_site(runner, sockets[section], context=tls.context if tls else plain, exempt=config.as4.proxies)
         site = await sites.enter_async_context(opened)
         ready[section] = f"{'https' if tls else 'http'}://{site.address}{path if section == 'as4' else ''}"
+    if gateway.mail and (gateway.siblings is None or gateway.siblings.place == 1):
+        mailbox = await sites.enter_async_context(gateway.mail.open())
+        ready |= {"mailbox": mailbox} if mailbox else {}
     if gateway.first_key:
         ready["api_key"] = gateway.first_key
     if path := await portal.first_path(gateway):

@@ -107,7 +107,17 @@ async def _verdicts(config: Config) -> list[Verdict]:
         _disk(config),
         await _dns(config),
         *await _sml(config),
+        *await _mail(config),
     ]
+
+
+async def _mail(config: Config) -> list[Verdict]:
+    """Mail servers, keys, names in the DNS; nothing without ``[email]`` and ``[mailbox]``."""
+    if config.email is None and config.mailbox is None:
+        return []
+    from gateway.correspondence.checks import check_mail
+
+    return await check_mail(config)
 
 
 async def _certificates(config: Config) -> list[Verdict]:

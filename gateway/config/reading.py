@@ -49,7 +49,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "sending": Sending,
     "retention": Retention,
 }
-_PLUG_IN_TABLES: Final = ("email", "print", "scan")
+_PLUG_IN_TABLES: Final = ("email", "print", "scan", "mailbox")
 _PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._~-]{3,24})?)?")
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
 

@@ -212,6 +212,7 @@ class Config:
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None
     scan: Mapping[str, object] | None = None
+    mailbox: Mapping[str, object] | None = None
     delivery: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: {"default": {"kind": "inbox"}})
     origins: Mapping[str, str] = field(default_factory=dict)
     """TOML path of each key to where its value came from."""

@@ -29,6 +29,14 @@ class Signature:
     key: bytes = field(repr=False)
     """PEM, PKCS #1."""
 
+    @property
+    def public(self) -> bytes:
+        """The public key as it stands in the DNS (DER, SubjectPublicKeyInfo)."""
+        key = serialization.load_pem_private_key(self.key, password=None)
+        return key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
     def sign(self, octets: bytes) -> bytes:
         """Give the mail with its signature before it. Raises ``ImportError`` without the extra ``mail``."""
         import dkim

@@ -24,6 +24,7 @@ from gateway.ports.people import Guesses as Guesses
 from gateway.ports.people import Overview as Overview
 from gateway.ports.people import People as People
 from gateway.ports.mail import Correspondence as Correspondence
+from gateway.ports.mail import MailRecords as MailRecords
 from gateway.ports.mail import Promised as Promised
 from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections

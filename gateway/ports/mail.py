@@ -22,7 +22,7 @@ class Promised:
     attempts: int
 
 
-class Correspondence(Protocol):
+class MailRecords(Protocol):
     """What is remembered about mail. Every call raises ``StoreUnavailable``."""
 
     async def quarantine(self, account: AccountId, address: str, reason: str, document: DocumentId) -> None:

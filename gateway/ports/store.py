@@ -18,6 +18,7 @@ from gateway.ports.letters import Letters
 from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.mail import Correspondence
+from gateway.ports.mail import MailRecords
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
 
@@ -128,6 +129,7 @@ class Store(Protocol):
     def overview(self) -> Overview:
         """What their first page counts."""
     def mail(self) -> Correspondence:
+    def mail(self) -> MailRecords:
         """Addresses that are no good, answers to be sent."""
         ...
 

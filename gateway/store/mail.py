@@ -1,4 +1,4 @@
-"""What the store remembers about mail (``gateway.ports.Correspondence``)."""
+"""What the store remembers about mail (``gateway.ports.MailRecords``)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _BOOKMARK: Final = "mailbox "
 
 
 @dataclass(slots=True, kw_only=True)
-class Correspondence:
-    """Implements :class:`~gateway.ports.Correspondence` on one store."""
+class MailRecords:
+    """Implements :class:`~gateway.ports.MailRecords` on one store."""
 
     reads: Reads
     write: Write

@@ -28,6 +28,7 @@ from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
 from gateway.store.money import Money
 from gateway.store.mail import Correspondence
+from gateway.store.mail import MailRecords
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview
@@ -78,6 +79,7 @@ class SqlStore:
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.mail = Correspondence(reads=reads, write=self._errand, clock=clock)
+        self.mail = MailRecords(reads=reads, write=self._errand, clock=clock)
 
     @property
     def writes_waiting(self) -> int:
