@@ -1,4 +1,4 @@
-"""What ``gateway check`` says about mail: servers that answer, keys, and the names in the DNS that receivers ask for."""
+"""What ``gateway check`` says about mail: servers that answer, keys, and the DNS names that receivers look at."""
 
 from __future__ import annotations
 
