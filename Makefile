@@ -75,11 +75,19 @@ clean: ## remove the virtual environment and caches
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/.demo
 
-# Debian packages of the tests: ippeveprinter is a printer that speaks IPP, pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, fuse3 mounts a lossy disk, postgresql is the other database, tesseract reads pictures of text.
+# Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, tesseract
+# reads pictures of text, ippeveprinter is a printer that speaks IPP, fuse3 mounts a lossy disk, softhsm2 keeps keys, postgresql
+# is the other database, postfix and dovecot are mail servers (each test runs its own; the system's is left off).
+DEBIAN := poppler-utils chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus fuse3 softhsm2 postgresql \
+	postfix dovecot-imapd dovecot-lmtpd
 .venv/.debian: | .venv/bin/python
-	@if command -v pdftotext >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 && command -v ippeveprinter >/dev/null 2>&1 && command -v softhsm2-util >/dev/null 2>&1; then :; \
+	@if command -v pdftotext >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 \
+		&& command -v ippeveprinter >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 \
+		&& command -v softhsm2-util >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		&& test -x /usr/lib/postfix/sbin/master && test -x /usr/sbin/dovecot; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "installing poppler-utils, fuse3, postgresql, chromium, tesseract and an IPP printer"; \
-		(apt-get update -qq && apt-get install -y -qq --no-install-recommends poppler-utils fuse3 softhsm2 postgresql chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus) >/dev/null 2>&1 || echo "poppler-utils, fuse3, postgresql, chromium or tesseract could not be installed: tests that need them are skipped"; \
-	else echo "poppler-utils, fuse3, postgresql, chromium or tesseract is not installed and you are not root: tests that need them are skipped"; fi
+		echo "installing $(DEBIAN)"; export DEBIAN_FRONTEND=noninteractive; \
+		(echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $(DEBIAN)) >/dev/null 2>&1 || echo "$(DEBIAN): not all could be installed: tests that need them are skipped"; \
+	else echo "$(DEBIAN): not all are installed and you are not root: tests that need them are skipped"; fi
 	@touch $@

@@ -18,14 +18,13 @@ from gateway.ports.letters import AddressBook as AddressBook
 from gateway.ports.letters import Bureau as Bureau
 from gateway.ports.letters import Letters as Letters
 from gateway.ports.letters import Paper as Paper
+from gateway.ports.mail import MailRecords as MailRecords
+from gateway.ports.mail import Promised as Promised
 from gateway.ports.money import Money as Money
 from gateway.ports.people import Counted as Counted
 from gateway.ports.people import Guesses as Guesses
 from gateway.ports.people import Overview as Overview
 from gateway.ports.people import People as People
-from gateway.ports.mail import Correspondence as Correspondence
-from gateway.ports.mail import MailRecords as MailRecords
-from gateway.ports.mail import Promised as Promised
 from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections
 from gateway.ports.relations import Relations as Relations

@@ -16,9 +16,8 @@ from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
 from gateway.ports.money import Money
-from gateway.ports.people import Overview, People
-from gateway.ports.mail import Correspondence
 from gateway.ports.mail import MailRecords
+from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
 
@@ -128,7 +127,9 @@ class Store(Protocol):
     @property
     def overview(self) -> Overview:
         """What their first page counts."""
-    def mail(self) -> Correspondence:
+        ...
+
+    @property
     def mail(self) -> MailRecords:
         """Addresses that are no good, answers to be sent."""
         ...

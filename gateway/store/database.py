@@ -24,11 +24,10 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.files import make_directory
-from gateway.store import letter_tables as letter_tables
-from gateway.store import operation_tables as operation_tables  # its tables belong to the schema
+from gateway.store import letter_tables as letter_tables  # its tables belong to the schema
+from gateway.store import mail_tables as mail_tables
+from gateway.store import operation_tables as operation_tables
 from gateway.store import people_tables as people_tables
-from gateway.store import mail_tables as mail_tables  # its tables belong to the schema
-from gateway.store import operation_tables as operation_tables  # likewise
 from gateway.store import relation_tables as relation_tables
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession

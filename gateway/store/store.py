@@ -27,7 +27,6 @@ from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
 from gateway.store.money import Money
-from gateway.store.mail import Correspondence
 from gateway.store.mail import MailRecords
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
@@ -78,7 +77,6 @@ class SqlStore:
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
-        self.mail = Correspondence(reads=reads, write=self._errand, clock=clock)
         self.mail = MailRecords(reads=reads, write=self._errand, clock=clock)
 
     @property
