@@ -212,7 +212,7 @@ async def open_gateway(
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
             breakers=breakers,
-            routing=make_routing(store, clock, tuple(fallbacks), config.operator.country),
+            routing=make_routing(store, clock, tuple(fallbacks), config.operator.country, config.sending.refusals),
             mls=asked_of(config),
         )
         inbound = Inbound(

@@ -288,6 +288,8 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.quarantine_after", "must be 0 (never) or between 2 and 100"))
     if not 0 <= config.sending.rest_after <= 1000:
         problems.append(("sending.rest_after", "must be 0 (never) or at most 1000"))
+    if config.sending.refusals != 0 and not 2 <= config.sending.refusals <= 10_000:
+        problems.append(("sending.refusals", "must be 0 (never) or between 2 and 10000"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
     problems += _retention_contradictions(config.retention)

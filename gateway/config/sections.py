@@ -170,6 +170,7 @@ class Sending:
     at_once: int = 32
     quarantine_after: int = 3
     rest_after: int = 3
+    refusals: int = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

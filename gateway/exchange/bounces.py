@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.errors import GatewayError, LostLease, Overloaded
-from gateway.exchange.outbound import Outbound, facts_of
+from gateway.exchange.outbound import Outbound
+from gateway.exchange.step import facts_of
 from gateway.exchange.threads import in_thread_if_large
 from gateway.model.lifecycle import NOTED, Event, State
 from gateway.model.mail import Kind, Returned

@@ -204,7 +204,9 @@ class Outbound:
         """The same with the document in hand."""
         if message.route in (Route.EMAIL, Route.PRINT):
             reason = f"{CHANNEL_WORDS[message.route]} was asked for"
-            return Outcome(message=message, event=await self.divert(message, submission, reason, order=(message.route,)))
+            return Outcome(
+                message=message, event=await self.divert(message, submission, reason, order=(message.route,))
+            )
         if message.sent_octets and message.channel in CHANNEL_WORDS:
             # Requeued, and that channel may have it: only the same one can hand it over without a second copy.
             event = await self.divert(message, submission, "an earlier try may have arrived", order=(message.channel,))

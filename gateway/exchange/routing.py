@@ -78,6 +78,8 @@ class Routing:
     """Fallback channels that are switched on, in the order in which they are tried."""
     country: str
     """Of a seller whose document names none."""
+    refusals: int = holding.REFUSALS
+    """Of one receiver in a day, after which it is left alone; 0: never."""
 
     async def look(self, message: Message, facts: Facts) -> Way:
         """Read what is known of the receiver. Raises ``StoreUnavailable``."""
@@ -187,7 +189,7 @@ class Routing:
                 )
                 if pause is None:
                     after = _moved(relation, "Lost", now, "avslog även försöken", "refused the tries as well")
-            elif holding.refuses(seen.times, seen.documents) and allows(relation.state, "Refused"):
+            elif holding.refuses(seen.times, seen.documents, self.refusals) and allows(relation.state, "Refused"):
                 sv = f"{seen.times} avslag av {seen.documents} fakturor på ett dygn, senast: {error}"
                 en = f"{seen.times} refusals of {seen.documents} invoices in a day, the last one: {error}"
                 pause = holding.next_probe(0)
@@ -322,10 +324,18 @@ class Routing:
         return tuple(rows)
 
 
-def make_routing(store: Store, clock: Clock, channels: Sequence[str], country: str) -> Routing:
+def make_routing(
+    store: Store, clock: Clock, channels: Sequence[str], country: str, refusals: int = holding.REFUSALS
+) -> Routing:
     """The decision over this store, with these fallback channels."""
-    proposing = Proposing(store=store, clock=clock)
-    return Routing(store=store, clock=clock, proposing=proposing, channels=tuple(channels), country=country)
+    return Routing(
+        store=store,
+        clock=clock,
+        proposing=Proposing(store=store, clock=clock),
+        channels=tuple(channels),
+        country=country,
+        refusals=refusals,
+    )
 
 
 def way_detail(said: Sequence[Said]) -> dict[str, object]:

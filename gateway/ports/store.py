@@ -15,8 +15,8 @@ from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
-from gateway.ports.money import Money
 from gateway.ports.mail import MailRecords
+from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews

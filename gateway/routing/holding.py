@@ -17,7 +17,7 @@ HOLD: Final = timedelta(hours=4)
 """The longest that one invoice waits for a receiver that has vanished."""
 LOST_AFTER: Final = timedelta(hours=24)
 REFUSALS: Final = 3
-"""Definitive refusals by one participant, of at least two invoices, within ``REFUSALS_WITHIN``."""
+"""Definitive refusals by one participant, of at least two invoices, within ``REFUSALS_WITHIN``, if nothing else is set."""
 REFUSED_INVOICES: Final = 2
 REFUSALS_WITHIN: Final = timedelta(hours=24)
 PROBES: Final = tuple(timedelta(hours=hours) for hours in (1, 4, 24))
@@ -44,9 +44,9 @@ def is_lost(denied: datetime, now: datetime) -> bool:
     return now - denied >= LOST_AFTER
 
 
-def refuses(times: int, documents: int) -> bool:
-    """Whether a participant has refused often enough to be left alone."""
-    return times >= REFUSALS and documents >= REFUSED_INVOICES
+def refuses(times: int, documents: int, most: int = REFUSALS) -> bool:
+    """Whether a participant has refused often enough to be left alone; ``most`` 0: it never is."""
+    return bool(most) and times >= most and documents >= REFUSED_INVOICES
 
 
 def next_probe(tried: int) -> timedelta | None:

@@ -26,8 +26,8 @@ from gateway.store import accounts, documents, figures, happened, queries, regis
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
-from gateway.store.money import Money
 from gateway.store.mail import MailRecords
+from gateway.store.money import Money
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview

@@ -19,6 +19,7 @@ from gateway.config.sections import Config, Operator, StoreSection
 from gateway.errors import PeerUnavailable
 from gateway.exchange.costing import Costing
 from gateway.exchange.inbound import Inbound
+from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
@@ -107,7 +108,8 @@ def gateway_around(store: SqlStore, clock: Any, base: Path, **config: Any) -> Ga
         country="SE",
     )
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
-    parts: dict[str, Any] = {"lookup": nothing, "endpoint": None, "publisher": None}
+    parts: dict[str, Any] = {"lookup": nothing, "endpoint": None, "keys": None}
+    parts["post_room"] = PostRoom(store=store, clock=clock)
     return Gateway(
         config=settings,
         registrar=Registrar(

@@ -19,6 +19,7 @@ from gateway.config.sections import As4, Config, StoreSection
 from gateway.config.values import ByteSize
 from gateway.errors import LookupUnavailable
 from gateway.exchange.inbound import Inbound
+from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
@@ -204,7 +205,8 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
     )
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
     certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)
-    parts: dict[str, Any] = {"lookup": network, "endpoint": None, "publisher": None, "certificates": certificates}
+    parts: dict[str, Any] = {"lookup": network, "endpoint": None, "keys": None, "certificates": certificates}
+    parts["post_room"] = PostRoom(store=store, clock=clock)
     registrar = Registrar(
         store=store,
         register=None,
