@@ -17,7 +17,7 @@ HOLD: Final = timedelta(hours=4)
 """The longest that one invoice waits for a receiver that has vanished."""
 LOST_AFTER: Final = timedelta(hours=24)
 REFUSALS: Final = 3
-"""Definitive refusals by one participant, of at least two invoices, within ``REFUSALS_WITHIN``, if nothing else is set."""
+"""Definitive refusals by one participant, of at least two invoices, in a day; unless set otherwise."""
 REFUSED_INVOICES: Final = 2
 REFUSALS_WITHIN: Final = timedelta(hours=24)
 PROBES: Final = tuple(timedelta(hours=hours) for hours in (1, 4, 24))
