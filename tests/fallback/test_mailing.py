@@ -153,7 +153,7 @@ async def test_a_page_that_is_too_large_for_many_receivers_goes_without_the_file
     slim = pypdf.PdfReader(io.BytesIO(pdf.get_payload(decode=True)))
     assert len(pdf.get_payload(decode=True)) < 100_000
     last = [page.extract_text().splitlines()[-1] for page in slim.pages]
-        assert last == ["Faktura 1001, sida 1: Åäö", "Faktura 1001, sida 2: Åäö"]
+    assert last == ["Faktura 1001, sida 1: Åäö", "Faktura 1001, sida 2: Åäö"]
 
 
 @pytest.mark.parametrize(
