@@ -57,6 +57,7 @@ def _as_value(demo: Demo) -> dict[str, object]:
         "ok": demo.good,
         "directory": str(demo.market.directory),
         "api": demo.api,
+        "sign_in": demo.sign_in,
         "invoices": [
             {
                 "number": s.number,
@@ -82,7 +83,7 @@ def _show(demo: Demo) -> None:
     print(f"\n{paint(f'The life of invoice {letter.number}, which became a letter:', 'bold')}")
     print(timeline_table(letter.timeline))
     print(f"\n  API      {demo.api}  (key in {demo.key_file})")
-    print(f"  portal   {demo.api}/")
+    print(f"  portal   {demo.api}/" + (f"  (first sign-in, works once: {demo.sign_in})" if demo.sign_in else ""))
     print(f"  letters  {demo.letters}")
     print(f"  mail     {demo.mailbox}\n")
 

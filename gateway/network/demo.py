@@ -24,7 +24,9 @@ from typing import Any, Final
 import aiohttp
 from lxml import etree
 
+from gateway.config import load
 from gateway.errors import ChannelUnavailable, GatewayError
+from gateway.network.history import CUSTOMERS, SUPPLIERS, write_history
 from gateway.network.market import Market, Member, free_ports, new_market
 from gateway.network.running import run_market
 from gateway.security import safexml
@@ -61,6 +63,8 @@ class Demo:
     market: Market
     stories: tuple[Story, ...]
     api: str
+    sign_in: str
+    """Where the first administrator of the portal chooses a password; empty without the extra ``portal``."""
     key_file: Path
     letters: Path
     mailbox: Path
@@ -109,12 +113,12 @@ async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> Asy
     progress("authorities, certificates, SML zone and two gateways are made")
     mailbox = directory / "mailbox"
     mailbox.mkdir()
-    async with _mail_server(mailbox, mail_port), run_market(market), aiohttp.ClientSession() as http:
+    past = await write_history(load(market.members[0].config, {}), _sample("network"), now)
+    progress(f"a year of a small company is written: {CUSTOMERS} customers, {SUPPLIERS} suppliers, {past} documents")
+    async with _mail_server(mailbox, mail_port), run_market(market) as running, aiohttp.ClientSession() as http:
         progress("DNS, two access points with their SMPs, mail server and letter bureau are up")
         ours, theirs = (_Corner(http, m, m.key_file.read_text().strip()) for m in market.members)
-        samples = {
-            name: resources.files("gateway.ubl").joinpath(f"examples/{name}.xml").read_bytes() for name in _SAMPLES
-        }
+        samples = {name: _sample(name) for name in _SAMPLES}
         await _register(ours, samples["network"], seller=True)
         await _register(theirs, samples["network"], seller=False)
         progress("the seller is published at gateway1, one buyer at gateway2")
@@ -132,6 +136,7 @@ async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> Asy
             market=market,
             stories=tuple(stories),
             api=f"http://{ours.member.api}",
+            sign_in=running[0].sign_in,
             key_file=ours.member.key_file,
             letters=letters,
             mailbox=mailbox,
@@ -154,6 +159,10 @@ bounce_domain = "bounce.operator.example"
 kind = "folder"
 target = "var/letters"
 """
+
+
+def _sample(name: str) -> bytes:
+    return resources.files("gateway.ubl").joinpath(f"examples/{name}.xml").read_bytes()
 
 
 async def _register(corner: _Corner, octets: bytes, *, seller: bool) -> None:

@@ -38,6 +38,8 @@ class Running:
 
     member: Member
     pid: int
+    sign_in: str = ""
+    """Where its first administrator chooses a password, as long as nobody has one."""
 
 
 @asynccontextmanager
@@ -56,12 +58,14 @@ async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
         for member in market.members:
             log = stack.enter_context((member.directory / "log.jsonl").open("ab"))
             processes.append(await stack.enter_async_context(_process(member, log)))
+        running = []
         for member, process in zip(market.members, processes, strict=True):
-            await _ready(member, process)
+            ready = await _ready(member, process)
+            running.append(Running(member, process.pid, str(ready.get("sign_in", ""))))
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(_tell(faults, processes))
             try:
-                yield tuple(Running(m, p.pid) for m, p in zip(market.members, processes, strict=True))
+                yield tuple(running)
             finally:
                 telling.cancel()
 
