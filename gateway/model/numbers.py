@@ -19,6 +19,13 @@ from stdnum.fi import ytunnus
 from stdnum.fr import siren, siret
 from stdnum.no import orgnr as no_orgnr
 
+
+def derived_gln(number: str) -> str:
+    """The GLN that GS1 Sweden derives from an organisation number: 736, its first nine digits, a check digit."""
+    body = f"736{number[:9]}"
+    return body + ean.calc_check_digit(body)
+
+
 _BLANK: Final = re.compile(r"[\s.\u00a0/]")
 
 
@@ -106,3 +113,43 @@ _RULES: Final[dict[str, Callable[[str], str]]] = {
     "9946": _vat("PT"),
     "9957": _vat("FR"),
 }
+
+LEGAL_SCHEMES: Final[dict[str, tuple[str, ...]]] = {
+    "SE": ("0007",),
+    "NO": ("0192",),
+    "DK": ("0184",),
+    "FI": ("0216",),
+    "BE": ("0208",),
+    "NL": ("0106",),
+    "FR": ("0225", "0002", "0009"),
+    "EE": ("0191",),
+    "LV": ("0218",),
+    "LT": ("0200",),
+    "IS": ("0196",),
+    "AU": ("0151",),
+}
+"""Schemes that the legal identifier of a company in this country belongs to."""
+
+VAT_SCHEMES: Final[dict[str, tuple[str, ...]]] = {
+    "SE": ("0007",),
+    "NO": ("0192",),
+    "DK": ("0184", "0198"),
+    "FI": ("0216",),
+    "BE": ("0208", "9925"),
+    "AT": ("9914",),
+    "CH": ("9927",),
+    "DE": ("9930",),
+    "EE": ("9931",),
+    "ES": ("9920",),
+    "FR": ("9957",),
+    "GB": ("9932",),
+    "IE": ("9935",),
+    "IT": ("0211",),
+    "LT": ("9937",),
+    "LU": ("9938",),
+    "LV": ("9939",),
+    "NL": ("9944",),
+    "PL": ("9945",),
+    "PT": ("9946",),
+}
+"""Schemes that the VAT number of a company in this country belongs to, or whose number can be read from it."""

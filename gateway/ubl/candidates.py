@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from stdnum import ean
-
 from gateway.errors import InvalidAddress
 from gateway.model.document import Company
 from gateway.model.identifiers import ParticipantId
-from gateway.model.numbers import normal
+from gateway.model.numbers import LEGAL_SCHEMES, VAT_SCHEMES, derived_gln, normal
 from gateway.model.schemes import State, scheme_of
 
 MAX_CANDIDATES: Final = 12
@@ -55,9 +53,9 @@ def _proposals(company: Company) -> Iterator[tuple[str, str, str]]:
         origin = f"{'legal' if legal else 'party'} identifier {value}"
         if re.fullmatch(r"[0-9]{4}", scheme):
             yield from _checked(*_successor(scheme, value), origin)
-    for icd in _LEGAL.get(country, ()):
+    for icd in LEGAL_SCHEMES.get(country, ()):
         yield from _checked(icd, company.legal_id, f"legal identifier {company.legal_id}")
-    for icd in _VAT.get(country, ()):
+    for icd in VAT_SCHEMES.get(country, ()):
         yield from _checked(icd, company.vat_id, f"VAT number {company.vat_id}")
     if country == "SE":
         for number in (company.legal_id, company.vat_id):
@@ -84,55 +82,13 @@ def _checked(icd: str, value: str, origin: str) -> Iterator[tuple[str, str, str]
 
 
 def _swedish_gln(value: str) -> Iterator[tuple[str, str, str]]:
-    """The GLN that GS1 Sweden derives from an organisation number: 736, its first nine digits, a check digit."""
+    """The GLN that GS1 Sweden derives from an organisation number."""
     number = normal("0007", value)
     if number:
-        body = f"736{number[:9]}"
-        yield "0088", body + ean.calc_check_digit(body), f"GLN derived from organisation number {number}"
+        yield "0088", derived_gln(number), f"GLN derived from organisation number {number}"
 
 
 def _successor(icd: str, number: str) -> tuple[str, str]:
     """The scheme that replaced a removed one."""
     known = scheme_of(icd)
     return (known.successor if known and known.state is State.REMOVED and known.successor else icd), number
-
-
-_LEGAL: Final[dict[str, tuple[str, ...]]] = {
-    "SE": ("0007",),
-    "NO": ("0192",),
-    "DK": ("0184",),
-    "FI": ("0216",),
-    "BE": ("0208",),
-    "NL": ("0106",),
-    "FR": ("0225", "0002", "0009"),
-    "EE": ("0191",),
-    "LV": ("0218",),
-    "LT": ("0200",),
-    "IS": ("0196",),
-    "AU": ("0151",),
-}
-"""Schemes that the legal identifier of a company in this country belongs to."""
-
-_VAT: Final[dict[str, tuple[str, ...]]] = {
-    "SE": ("0007",),
-    "NO": ("0192",),
-    "DK": ("0184", "0198"),
-    "FI": ("0216",),
-    "BE": ("0208", "9925"),
-    "AT": ("9914",),
-    "CH": ("9927",),
-    "DE": ("9930",),
-    "EE": ("9931",),
-    "ES": ("9920",),
-    "FR": ("9957",),
-    "GB": ("9932",),
-    "IE": ("9935",),
-    "IT": ("0211",),
-    "LT": ("9937",),
-    "LU": ("9938",),
-    "LV": ("9939",),
-    "NL": ("9944",),
-    "PL": ("9945",),
-    "PT": ("9946",),
-}
-"""Schemes that the VAT number of a company in this country belongs to, or whose number can be read from it."""

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.web.auth import Keys, guard
 from gateway.web.body import Intake
 from gateway.web.contents import Contents
+from gateway.web.counterparts import Counterparts
 from gateway.web.destinations import Destinations
 from gateway.web.documents import Documents
 from gateway.web.events import Events
@@ -25,6 +26,8 @@ from gateway.web.inbox import Inbox
 from gateway.web.letters import Letters
 from gateway.web.operation import Operating
 from gateway.web.participants import Participants
+from gateway.web.proposals import Proposals
+from gateway.web.relations import RelationCalls
 from gateway.web.responses import Responses
 from gateway.web.scans import Scans
 from gateway.web.statistics import Statistics
@@ -63,6 +66,9 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Participants(gateway, intake),
         Users(gateway, intake),
         Letters(gateway),
+        Counterparts(gateway, intake),
+        RelationCalls(gateway, intake),
+        Proposals(gateway, intake),
         Operating(gateway),
         Scans(gateway, intake),
         Destinations(gateway),
