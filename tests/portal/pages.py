@@ -43,6 +43,7 @@ PAGES = (
     Shown(name="people", path="/settings/people", who=frozenset({Role.ADMIN})),
     Shown(name="keys", path="/settings/keys", who=frozenset({Role.ADMIN})),
     Shown(name="audit", path="/audit", who=frozenset({Role.COMPLIANCE, Role.ADMIN})),
+    Shown(name="proposals", path="/proposals"),
     Shown(name="statistics", path="/statistics"),
     Shown(name="basis", path="/statistics/basis?month=2026-11"),
     Shown(name="prices", path="/prices"),

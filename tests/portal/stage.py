@@ -24,13 +24,16 @@ from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.worker import Worker
+from gateway.model.counterpart import Counterpart, CounterpartId
+from gateway.model.counterpart import Role as CounterpartRole
 from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Direction, Evidence, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.person import Deed, Role
+from gateway.model.proposal import Proposal, ProposalId, ProposalState
 from gateway.pki.certificates import Certificates
 from gateway.portal.passwords import hash_secret
-from gateway.ports import Arrival
+from gateway.ports import Arrival, Changes
 from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from tests.web.conftest import INVOICE, OURS, THEIRS
@@ -270,7 +273,51 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         ago = timedelta(hours=5, days=number * 6)
         await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
     await Costing(money=store.money).catch_up()
+    await _propose(store)
     return found
+
+
+async def _propose(store: SqlStore) -> None:
+    """Two proposals that wait and one that was declined, for customers who get letters."""
+    parties = [
+        Counterpart(
+            id=CounterpartId(f"c{n}"),
+            account=ALPHA,
+            role=CounterpartRole.CUSTOMER,
+            number=f"K{n}",
+            name=_customer(n),
+            preferred="print",
+            created=NOW,
+            updated=NOW,
+        )
+        for n in range(3)
+    ]
+    states = (ProposalState.OPEN, ProposalState.SNOOZED, ProposalState.DECLINED)
+    proposals = [
+        Proposal(
+            id=ProposalId(f"p{n}"),
+            account=ALPHA,
+            counterpart=party.id,
+            direction=Direction.OUT,
+            state=states[n],
+            from_channel="print",
+            participant="0007:5567212047",
+            volume=12 + n,
+            saving=Decimal(180 + 15 * n),
+            risks=("name-mismatch",) if n == 0 else (),
+            text_sv=f"Flytta {party.name} från brev till e-faktura.",
+            text_en=f"Move {party.name} from letter to e-invoice.",
+            snoozed_until=NOW + timedelta(days=30) if n == 1 else None,
+            decided=NOW if n else None,
+            created=NOW,
+            updated=NOW,
+        )
+        for n, party in enumerate(parties)
+    ]
+    changes = Changes(
+        counterparts=tuple((one, None) for one in parties), proposals=tuple((one, None) for one in proposals)
+    )
+    await store.relations.commit(changes)
 
 
 def _customer(number: int) -> str:
