@@ -19,7 +19,7 @@ from gateway.exchange.ids import new_document_id
 from gateway.exchange.meeting import counterpart_of, keys_of
 from gateway.exchange.proposing import Proposing, accepted, decision_on
 from gateway.exchange.relations import NoRelation
-from gateway.model.counterpart import AutoAccept, Counterpart, CounterpartId, Role
+from gateway.model.counterpart import AutoAccept, Counterpart, CounterpartId, Origin, Role
 from gateway.model.document import Facts
 from gateway.model.identifiers import ParticipantId
 from gateway.model.lifecycle import Event
@@ -85,7 +85,7 @@ class Routing:
         """Read what is known of the receiver. Raises ``StoreUnavailable``."""
         buyer, now = facts.receiver, self.clock.now()
         on_invoice = [one.participant for one in candidates(buyer)]
-        keys = keys_of(on_invoice)
+        keys, asked = keys_of(on_invoice), {one.value for one in on_invoice}
         profile = await self.store.relations.profile(message.account)
         known: Sequence[Counterpart] = ()
         if profile.customers:
@@ -98,6 +98,8 @@ class Routing:
         if found.counterpart is not None:
             ways = await self.store.relations.relations(message.account, found.counterpart.id)
             relation = next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, _PEPPOL)), None)
+            if relation is not None and on_invoice and relation.participant and relation.participant not in asked:
+                relation = None  # another address of the same company: what happened there says nothing of this one
         situation = Situation(
             now=now,
             accepted=message.queued_since or message.created,
@@ -118,7 +120,9 @@ class Routing:
             planned = replace(planned, said=(found.doubt, *planned.said))
         wanted = dict.fromkeys(on_invoice)
         for one in found.counterpart.addresses if found.counterpart else ():
-            wanted.setdefault(ParticipantId(one.key))
+            # What only another invoice named may be another office of the same company: this one names its own.
+            if one.origin in (Origin.MASTER_DATA, Origin.REGISTER):
+                wanted.setdefault(ParticipantId(one.key))
         return Way(situation=situation, plan=planned, wanted=tuple(wanted))
 
     async def choose(

@@ -51,12 +51,13 @@ def _warm(config: Path) -> None:
     from gateway import app
     from gateway.config import load
     from gateway.exchange import worker
+    from gateway.serving import own_keys
     from gateway.ubl import schema
     from gateway.ubl.rules.judge import Rulebook
     from gateway.ubl.rules.pack import load_all
     from gateway.ubl.submission import read_submission
 
-    app.load_identity = cache(app.load_identity)
+    own_keys.load_identity = cache(own_keys.load_identity)  # type: ignore[attr-defined]
     app.client_context = cache(app.client_context)
     if lease := float(os.environ.get("CRASH_LEASE", "0")):
         worker.LEASE_SECONDS, worker._RENEW_SECONDS = lease, lease / 4  # type: ignore[misc]

@@ -176,5 +176,7 @@ def _another(world: World) -> Member:
     for folder in ("var/payloads", "var/letters"):
         text = text.replace(f'"{folder}"', json.dumps(str(ours.directory / folder)))
     other = replace(ours, name=directory.name, directory=directory, as4=as4, api=api, smp=smp)
-    other.config.write_text(text)
+    # Nodes of one gateway share the key of their return addresses: what the other node mails again is the same mail.
+    key = f'return_key_file = "{ours.directory / "var" / "return.key"}"\n'
+    other.config.write_text(text.replace("[email]\n", f"[email]\n{key}"))
     return other

@@ -80,10 +80,12 @@ async def test_what_can_be_seen_from_outside_is_refused_before_anything_opens_it
 async def test_what_is_seen_inside_is_refused_and_nothing_of_it_stays(make, reasons: set[str]) -> None:
     octets = make()
     limits = Limits(room=Room(memory=600_000_000, seconds=8))
+    largest_before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     found = await read(octets, limits=limits)
     assert found.refusal is not None and found.refusal.name in reasons, found.refusal
     assert not found.fields
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 700_000
+    # The largest of all children of this process so far: another test's may have been larger before.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(700_000, largest_before)
 
 
 async def test_two_invoices_in_one_pdf_are_for_a_person() -> None:
