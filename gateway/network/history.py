@@ -4,7 +4,7 @@ Written into its store as it would have been.
 
 Nothing of it crossed a network; it is what the store of such a company looks like: counterparts, documents with their
 timelines, and the ledger of costs. Month by month more of it is electronic. Everything that the demonstration then
-shows (search, proposals, sweep) is done by the running gateway itself.
+shows is done by the running gateway itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CUSTOMERS: Final = 40
 SUPPLIERS: Final = 10
 MONTHS: Final = 12
 FOUND: Final = (17, 23, 31)
-"""Customers who get letters, and who are on the network by now: the sweep finds them."""
+"""Customers who get letters to the end, whatever the others do."""
 _TOWNS: Final = (("Kalmar", "392 32"), ("Umeå", "903 26"), ("Visby", "621 57"), ("Lund", "223 50"), ("Falun", "791 30"))
 _DAY: Final = timedelta(days=1)
 
@@ -228,6 +228,6 @@ def _document(step: _Step, template: bytes, facts: Facts) -> bytes:
 
 
 def found(place: int) -> tuple[str, str]:
-    """Participant and name of a customer whom the sweep finds."""
+    """Participant and name of one of those who get letters."""
     party = _counterpart(place, Role.CUSTOMER, AccountId(""), datetime.now(UTC))
     return f"0007:{party.identifiers[0].value}", party.name
