@@ -21,7 +21,7 @@ from gateway.model.lifecycle import NOTED, Event
 from gateway.model.message import Direction, Message, Route
 from gateway.model.services import INVOICE_RESPONSE, INVOICE_RESPONSE_PROCESS
 from gateway.model.status import Correspondent, InvoiceResponse, ResponseCode
-from gateway.ports import Added, Clock, Filter, Store
+from gateway.ports import Added, Clock, Store
 from gateway.ubl import invoice_response as codec
 from gateway.ubl import sbdh
 
@@ -89,14 +89,10 @@ class Responses:
             response = codec.read(octets)
         except InvalidDocument:
             return
-        which = Filter(direction=Direction.OUT, query=f"{response.number} {message.sender}", limit=200)
-        found, _ = await self.store.find(message.account, which)
-        matching = [
-            one
-            for one in found
-            if (one.number, one.receiver, one.sender) == (response.number, message.sender, message.receiver)
-            and one.document_type != message.document_type
-        ]
+        found = await self.store.find_numbered(
+            message.account, response.number, sender=message.receiver, receiver=message.sender
+        )
+        matching = [one for one in found if one.document_type != message.document_type]
         if not matching:
             return
         invoice = matching[0]  # the newest

@@ -121,6 +121,7 @@ def _unzip(octets: bytes) -> dict[str, bytes]:
                 if left < 0:
                     raise UnusablePack(f"Unpacked, the zip has more than {MAX_ARCHIVE} octets")
                 files[entry.filename] = content
+    # (zipfile says NotImplementedError of a compression that it does not know, RuntimeError of an encrypted file)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         raise UnusablePack(f"The zip cannot be unpacked: {error}") from None
     return files

@@ -258,6 +258,10 @@ class Store(Protocol):
         """What we sent in the business envelope of this id, of whatever account, oldest first."""
         ...
 
+    async def find_numbered(self, account: AccountId, number: str, sender: str, receiver: str) -> Sequence[Message]:
+        """What the account sent under this number from one participant to the other, newest first."""
+        ...
+
     async def acknowledge(self, account: AccountId, id: DocumentId) -> Message:
         """C4 has it from the inbox: RECEIVED becomes DELIVERED in the same commit; twice is once."""
         ...

@@ -325,7 +325,12 @@ def check_version(version: int | None) -> None:
 def make_missing(connection: Connection) -> None:
     """Make the tables and indexes that an older program did not make."""
     metadata.create_all(connection)
-    for index in (tables.message_trouble, tables.message_not_arrived, mail_tables.message_handed_over):
+    for index in (
+        tables.message_trouble,
+        tables.message_not_arrived,
+        tables.message_number,
+        mail_tables.message_handed_over,
+    ):
         index.create(connection, checkfirst=True)
 
 

@@ -105,6 +105,25 @@ def find_sent(session: Session, instance_id: str) -> list[Message]:
     return [message_of(row) for row in session.fetch(_SENT, (sent_key(instance_id),))]
 
 
+_NUMBERED: Final = Statement(
+    select(*MESSAGE_COLUMNS).where(
+        _message.c.account == bindparam("of"),
+        _message.c.number == bindparam("number"),
+        tables.went_out,
+        _message.c.sender == bindparam("sender"),
+        _message.c.receiver == bindparam("receiver"),
+    ),
+    ("of", "number", "sender", "receiver"),
+)
+
+
+def find_numbered(session: Session, account: AccountId, number: str, sender: str, receiver: str) -> list[Message]:
+    """What the account sent under this number from one participant to the other, newest first."""
+    found = [message_of(row) for row in session.fetch(_NUMBERED, (account, number, sender, receiver))]
+    # Ordered here: asked for an order, SQLite would read the list of all documents in that order instead.
+    return sorted(found, key=lambda message: (message.created, message.id), reverse=True)
+
+
 def find(connection: Connection, account: AccountId, which: Filter) -> tuple[list[Message], str]:
     """One page of the account's documents, newest first, and the cursor of the next page."""
     limit = max(1, min(which.limit, PAGE_MOST))

@@ -270,6 +270,11 @@ class SqlStore:
         """What we sent in the business envelope of this id, of whatever account, oldest first."""
         return await self._reads.look(partial(queries.find_sent, instance_id=instance_id))
 
+    async def find_numbered(self, account: AccountId, number: str, sender: str, receiver: str) -> Sequence[Message]:
+        """What the account sent under this number from one participant to the other, newest first."""
+        ask = partial(queries.find_numbered, account=account, number=number, sender=sender, receiver=receiver)
+        return await self._reads.look(ask)
+
     def watch(self, id: DocumentId) -> AbstractContextManager[Bell]:
         """A bell that rings at each commit of this process that changes the document."""
         return self._bells.watch(id)

@@ -289,6 +289,11 @@ message_not_arrived = Index(
     sqlite_where=not_arrived,
     postgresql_where=not_arrived,
 )
+# What we sent, by its number: what its receiver answers names nothing else of it. No row of it for what comes in.
+went_out = message.c.direction == literal_column(f"'{Direction.OUT}'", Text())
+message_number = Index(
+    "message_number", message.c.account, message.c.number, sqlite_where=went_out, postgresql_where=went_out
+)
 
 event = Table(
     "event",

@@ -139,3 +139,33 @@ async def test_what_has_not_arrived_is_found_by_an_index_of_its_own(store: SqlSt
     steps = await store._reads.read(plans)
     assert len(steps) == 3
     assert all("message_not_arrived (account=? AND state=?)" in step for step in steps), steps
+
+
+async def test_what_went_out_is_found_by_number_and_parties_however_much_is_like_it(store: SqlStore) -> None:
+    """As ``Responses.note`` asks: a search would stop at its first 200 hits."""
+    ours, theirs = "0007:5567212047", "0007:5590001234"
+    await store.add_once(outgoing("wanted", number="77"))
+    await store.add_once(outgoing("to-another", number="77", receiver="0007:5567123400"))
+    await store.add_once(outgoing("of-another", number="77", account=NORDISK))
+    await store.add_once(incoming("came-in", number="77", sender=ours, receiver=theirs))
+    for number in range(210):
+        await store.add_once(outgoing(f"near{number}", number=f"77{number}", created=START + timedelta(seconds=number)))
+    found = await store.find_numbered(EXEMPEL, "77", sender=ours, receiver=theirs)
+    assert [one.id for one in found] == ["wanted"]
+    again = await store.add_once(outgoing("again", number="77", created=START + timedelta(days=1)))
+    newest = await store.find_numbered(EXEMPEL, "77", sender=ours, receiver=theirs)
+    assert [one.id for one in newest] == [again.message.id, "wanted"]
+
+
+async def test_it_is_found_by_an_index_of_what_went_out(store: SqlStore) -> None:
+    def plan(connection: Connection) -> list[str]:
+        if connection.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL plans by the size of its tables: benchmarks/scale.py shows it")
+        statement, _ = queries._NUMBERED.written(connection.dialect)
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (EXEMPEL, "77", "a", "b"))
+        return [str(row[-1]) for row in found]
+
+    await store.operation.write(lambda connection: connection.exec_driver_sql("DROP INDEX message_number"))
+    await store.operation.write(make_missing)
+    steps = await store._reads.read(plan)
+    assert any("message_number (account=? AND number=?)" in step for step in steps), steps
