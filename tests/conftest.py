@@ -19,6 +19,20 @@ from tests import postgres_server
 # Runs on one machine keep out of each other's way: a range for each process, below the system's own ports.
 os.environ["GATEWAY_MARKET_PORT"] = str(12_000 + os.getpid() * 97 % 80 * 100)
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With ``-n``: a file is one process's, and so are all of tests/peers: the kits' revocation lists have one port."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope = super()._split_scope(nodeid)
+            return "tests/peers" if scope.startswith("tests/peers/") else scope
+
+    return ByFile(config, log)
+
+
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

@@ -85,6 +85,16 @@ def test_the_second_message_is_read_by_its_values_and_says_the_same(world: World
     assert taught.known == 1
 
 
+def test_what_looks_like_base64_is_no_mark_of_ours(world: World) -> None:
+    """Some signature or wrapped key holds a v, four digits and a v: it is studied all the same."""
+    shapes = Shapes()
+    message = outgoing(conversation_id="av0001vb", message_id="v1234v@pop000001.as4")
+    reading(world, world.sending(message).request(), shapes).read()
+    assert shapes.known == 1
+    with mock.patch.object(soap, "read_envelope", never):
+        assert reading(world, another(world), shapes).read().conversation_id == "another"
+
+
 def test_a_receipt_is_read_by_its_values_too(world: World, request_of_c2: Request) -> None:
     answers = Shapes()
     for number in range(2):
