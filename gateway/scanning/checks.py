@@ -7,7 +7,7 @@ anything that a stranger prints. Sources: knowledge of the banks' published rule
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
@@ -76,6 +76,20 @@ def danish(text: str) -> str | None:
     if not re.fullmatch(r"[1-9][0-9]{7}", digits):
         return None
     return digits if sum(int(d) * w for d, w in zip(digits, (2, 7, 6, 5, 4, 3, 2, 1), strict=True)) % 11 == 0 else None
+
+
+def supplier(text: str) -> str | None:
+    """A supplier's number as we write it, ``SE5567212047``: country, then the number without what VAT numbers add."""
+    country, rest = text[:2].upper(), text[2:]
+    by_country: dict[str, Callable[[str], str | None]] = {"NO": norwegian, "DK": danish, "FI": finnish}
+    if country in by_country:
+        number = by_country[country](rest)
+        return f"{country}{number}" if number else None
+    swedish = swedish_vat(text) or organisation(text.upper().removeprefix("SE"))
+    if swedish:
+        return f"SE{swedish}"
+    known = country.isascii() and country.isalpha() and rest.isascii() and rest.isalnum() and country != "SE"
+    return text.upper() if known and 4 <= len(rest) <= 20 else None
 
 
 def bankgiro(text: str) -> str | None:

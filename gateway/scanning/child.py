@@ -20,6 +20,9 @@ _WORDS: Final = 20_000
 _CODES: Final = 20
 _OBJECTS: Final = 60_000
 _XML: Final = 5_000_000
+"""Octets of all embedded invoices together."""
+_ATTACHED: Final = 3
+"""Embedded invoices that are told of."""
 _INVOICES: Final = (b"CrossIndustryInvoice", b"<Invoice", b":Invoice", b"<CreditNote", b":CreditNote")
 _ACTIVE: Final = {"/JavaScript", "/JS", "/Launch", "/XFA", "/SubmitForm", "/ImportData", "/RichMedia", "/Rendition"}
 _PROGRAMS: Final = (b"MZ", b"\x7fELF", b"PK\x03\x04", b"#!")
@@ -85,7 +88,7 @@ def _structure(octets: bytes) -> list[str]:
             raise _NotTaken("encrypted")
         todo: list[Any] = [reader.trailer]
         known: set[tuple[int, int]] = set()
-        found: list[str] = []
+        found: list[bytes] = []
         steps = 0
         while todo:
             one = todo.pop()
@@ -105,7 +108,7 @@ def _structure(octets: bytes) -> list[str]:
                 todo.extend(dict.values(one))
             elif isinstance(one, ArrayObject):
                 todo.extend(list.__iter__(one))
-        return found
+        return [content.decode("utf-8", "replace") for content in found]
     except _NotTaken:
         raise
     except MemoryError:
@@ -114,13 +117,14 @@ def _structure(octets: bytes) -> list[str]:
         raise _NotTaken("damaged") from error
 
 
-def _embedded(stream: Any, found: list[str]) -> None:
+def _embedded(stream: Any, found: list[bytes]) -> None:
     content: bytes = stream.get_data()
     if content.startswith(_PROGRAMS):
         raise _NotTaken("active")
     start = content[:4_000].lstrip(b"\xef\xbb\xbf \r\n\t")
-    if start.startswith(b"<") and len(content) <= _XML and any(mark in start for mark in _INVOICES):
-        found.append(content.decode("utf-8", "replace"))
+    room = len(found) < _ATTACHED and len(content) <= _XML - sum(map(len, found))
+    if room and start.startswith(b"<") and any(mark in start for mark in _INVOICES):
+        found.append(content)
 
 
 def _words(page: Any, number: int, width: float, height: float) -> list[list[Any]]:
@@ -241,7 +245,7 @@ def main() -> None:
 
     order = json.loads(sys.stdin.buffer.readline(4_096))
     confine.limit(memory=order["memory"], seconds=order["seconds"])
-    held = confine.confine((sys.prefix, sys.base_prefix, *sys.path[:8], "/usr/lib", "/lib", "/usr/share/zoneinfo"))
+    held = confine.confine(confine.readable())
     try:
         seen, pixels = look(sys.stdin.buffer.read(), order["kind"], order["limits"])
     except MemoryError:

@@ -46,9 +46,19 @@ _MACHINES: Final = {
     "aarch64": (0xC00000B7, _DENIED_ARM, 220, 435, (221, 281)),
 }
 
+LAYERS: Final = ("network namespace", "landlock", "seccomp")
+"""What :func:`confine` gives where everything holds."""
 _EXECUTE, _READ_FILE, _READ_DIR = 1, 4, 8
 _EVERY_FILE_RIGHT: Final = (1 << 13) - 1
 """The thirteen rights of the first Landlock version: execute, write, read, list, remove and make anything."""
+
+
+def readable() -> tuple[str, ...]:
+    """What a process of ours may read: programs; of a checkout the package alone: settings and keys lie beside it."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  the child is bare
+    root = os.path.dirname(package)  # noqa: PTH120
+    libraries = (path for path in sys.path[:8] if path != root or path.endswith("-packages"))
+    return (sys.prefix, sys.base_prefix, package, *libraries, "/usr/lib", "/lib", "/usr/share/zoneinfo")
 
 
 def limit(*, memory: int, seconds: int) -> None:

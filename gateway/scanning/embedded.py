@@ -5,6 +5,7 @@ Only what a paper invoice says is read here. Sources: UBL 2.1; UN/CEFACT CII D16
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from lxml import etree
@@ -13,6 +14,9 @@ from gateway.scanning import checks
 from gateway.security import safexml
 
 MOST: Final = 5_000_000
+"""Octets of all that is attached to one file and may be an invoice."""
+MOST_ATTACHED: Final = 3
+"""Of these that are looked at."""
 
 
 def is_ubl(xml: bytes) -> bool:
@@ -43,13 +47,38 @@ def _root(xml: bytes) -> etree._Element | None:
         return None
 
 
+def _all(node: etree._Element, path: str) -> Iterator[etree._Element]:
+    """Everything at a path of local names, in the order of the document; looks no further than the caller."""
+    step, _, rest = path.partition("/")
+    for child in node.iterchildren(f"{{*}}{step}"):
+        if rest:
+            yield from _all(child, rest)
+        else:
+            yield child
+
+
 def _text(root: etree._Element, *paths: str) -> str:
     """The first text at one of these paths of local names."""
     for path in paths:
-        steps = "/".join(f"*[local-name()='{step}']" for step in path.split("/"))
-        found = root.xpath(f"string(({steps})[1])")
-        if isinstance(found, str) and found.strip():
-            return found.strip()[:200]
+        first = next(_all(root, path), None)
+        if first is not None and (found := str(first.xpath("string()")).strip()):
+            return found[:200]
+    return ""
+
+
+def _ubl_vat_id(root: etree._Element, party: str) -> str:
+    """The number in the tax scheme VAT; other schemes hold words (“Godkänd för F-skatt”) that many companies share."""
+    for scheme in _all(root, f"{party}/PartyTaxScheme"):
+        if _text(scheme, "TaxScheme/ID").upper() == "VAT" and (number := _text(scheme, "CompanyID")):
+            return number
+    return ""
+
+
+def _cii_vat_id(root: etree._Element, party: str) -> str:
+    """The number of scheme VA; the others are numbers at a local tax office."""
+    for number in _all(root, f"{party}/SpecifiedTaxRegistration/ID"):
+        if number.get("schemeID", "").strip().upper() == "VA" and (found := (number.text or "").strip()[:200]):
+            return found
     return ""
 
 
@@ -61,7 +90,8 @@ def _ubl(root: etree._Element, *, credit: bool) -> dict[str, str]:
         "issue_date": _text(root, "IssueDate"),
         "due_date": _text(root, "DueDate", "PaymentMeans/PaymentDueDate"),
         "currency": _text(root, "DocumentCurrencyCode"),
-        "supplier": _text(root, f"{supplier}/PartyTaxScheme/CompanyID", f"{supplier}/PartyLegalEntity/CompanyID"),
+        "supplier": _ubl_vat_id(root, supplier) or _text(root, f"{supplier}/PartyLegalEntity/CompanyID"),
+        "country": _text(root, f"{supplier}/PostalAddress/Country/IdentificationCode"),
         "supplier_name": _text(root, f"{supplier}/PartyLegalEntity/RegistrationName", f"{supplier}/PartyName/Name"),
         "account": _text(root, "PaymentMeans/PayeeFinancialAccount/ID"),
         "branch": _text(root, "PaymentMeans/PayeeFinancialAccount/FinancialInstitutionBranch/ID"),
@@ -85,7 +115,8 @@ def _cii(root: etree._Element) -> dict[str, str]:
         "issue_date": _text(root, f"ExchangedDocument/IssueDateTime/{day}"),
         "due_date": _text(root, f"{settled}/SpecifiedTradePaymentTerms/DueDateDateTime/{day}"),
         "currency": _text(root, f"{settled}/InvoiceCurrencyCode"),
-        "supplier": _text(root, f"{seller}/SpecifiedTaxRegistration/ID", f"{seller}/SpecifiedLegalOrganization/ID"),
+        "supplier": _cii_vat_id(root, seller) or _text(root, f"{seller}/SpecifiedLegalOrganization/ID"),
+        "country": _text(root, f"{seller}/PostalTradeAddress/CountryID"),
         "supplier_name": _text(root, f"{seller}/Name"),
         "account": _text(
             root,
@@ -111,6 +142,13 @@ def account_of(id: str, branch: str = "") -> str:
     return f"IBAN:{number}" if number else f"{branch or 'ACCOUNT'}:{checks.spaceless(id)}" if id else ""
 
 
+def _supplier(id: str, country: str) -> str:
+    """As we write it, by the check digits of its country; what has none of ours stays as it stands."""
+    plain = checks.spaceless(id).upper()
+    bare = bool(country) and not plain[:2].isalpha()
+    return (checks.supplier(f"{country.upper()}{plain}") if bare else None) or checks.supplier(plain) or plain
+
+
 def _checked(fields: dict[str, str]) -> dict[str, str] | None:
     fields["account"] = account_of(fields["account"], fields.pop("branch"))
     for name in ("issue_date", "due_date"):
@@ -119,9 +157,7 @@ def _checked(fields: dict[str, str]) -> dict[str, str] | None:
     for name in ("net", "vat", "total"):
         amount = checks.amount(fields[name]) if "." in fields[name] else checks.amount(f"{fields[name]}.00")
         fields[name] = "" if amount is None else f"{amount:.2f}"
-    plain = checks.spaceless(fields["supplier"]).upper()
-    swedish = checks.swedish_vat(plain) or checks.organisation(plain)
-    fields["supplier"] = f"SE{swedish}" if swedish else plain
+    fields["supplier"] = _supplier(fields["supplier"], fields.pop("country"))
     if not (fields["number"] and fields["issue_date"] and fields["total"] and fields["currency"]):
         return None
     return {name: value for name, value in fields.items() if value}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 from gateway.model.scan import Candidate, Place, Word
@@ -234,7 +235,8 @@ def _by_label(lines: Sequence[Line], number: int, witness: str, found: Found) ->
             hits = hits[:1]
         for value, span, where in hits:
             if name == "rounding":
-                found.roundings.add(value)
+                if len(found.roundings) < _MOST and abs(Decimal(value)) < 1:
+                    found.roundings.add(value)
                 continue
             if name == "number":
                 found.numbers_by_page.setdefault(line.words[0].page, set()).add(value)

@@ -13,10 +13,11 @@ import shutil
 import statistics
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Final
 
 from gateway.model.scan import NEEDED, Candidate, Code, Field, Reading, Supplier, Word
-from gateway.scanning import codes, embedded, finding, kinds, pages, process, weighing
+from gateway.scanning import codes, confine, embedded, finding, kinds, pages, process, weighing
 from gateway.scanning.finding import Found
 from gateway.scanning.pages import Page
 from gateway.scanning.process import Ended, Room
@@ -44,6 +45,8 @@ class Limits:
     width: int = 2_600
     """Pixels of a page's longer side, halved, to which larger scans are made smaller."""
     room: Room = field(default_factory=Room)
+    seconds: float = 90.0
+    """On the clock, for all that is done with one file."""
 
 
 @dataclass(slots=True)
@@ -84,7 +87,11 @@ class FileReader:
         if not isinstance(kind, str):
             return Reading(refusal=kind)
         async with self.at_once:
-            return await self._read(octets, kind, own, suppliers_of)
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    return await self._read(octets, kind, own, suppliers_of)
+            except TimeoutError:
+                return Reading(media_type=kinds.MEDIA_TYPES[kind], refusal=refusal("too-long"))
 
     async def _read(self, octets: bytes, kind: kinds.Kind, own: Collection[str], suppliers_of: SuppliersOf) -> Reading:
         media_type = kinds.MEDIA_TYPES[kind]
@@ -97,10 +104,8 @@ class FileReader:
         if words:
             sight.found.append(await asyncio.to_thread(finding.find, words, "text"))
             sight.rungs.append("text")
-        for text in seen.get("xml") or ():
-            xml = str(text).encode()
-            if (values := embedded.read(xml)) is not None:
-                return self._structured(values, xml, media_type, count, sight)
+        if (read := await asyncio.to_thread(_invoice_in, seen.get("xml"))) is not None:
+            return self._structured(*read, media_type, count, sight)
         if any(codes.read(code.text) for code in sight.codes):
             sight.rungs.insert(0, "code")
         reading = Reading(media_type=media_type, pages=count)
@@ -122,6 +127,8 @@ class FileReader:
         drawn = pages.pages_of(seen.get("drawn", []), pixels) if isinstance(seen, dict) else None
         if drawn is None or not isinstance(seen, dict):
             return {"refused": "crashed"}, []
+        if missing := set(confine.LAYERS) - set(map(str, seen.get("held") or ())):
+            _warn_of(", ".join(sorted(missing)))
         return seen, drawn
 
     def _structured(self, values: dict[str, str], xml: bytes, media_type: str, count: int, sight: _Sight) -> Reading:
@@ -176,7 +183,7 @@ class FileReader:
         numbers = {number for found in sight.found for number in found.organisations}
         numbers |= {values["supplier"] for values in _read_codes(sight) if "supplier" in values}
         suppliers = await suppliers_of(numbers - set(own)) if numbers else ()
-        return weighing.weigh(sight.found, sight.codes, own=own, suppliers=suppliers)
+        return await asyncio.to_thread(weighing.weigh, sight.found, sight.codes, own=own, suppliers=suppliers)
 
     async def _optical(self, sight: _Sight, language: str, witness: str) -> None:
         """Have every drawn page read; a page that reads badly is turned upside down and read again."""
@@ -202,6 +209,23 @@ class FileReader:
             log.warning("a page could not be read: %s", answer.how)
             return []
         return pages.tesseract_words(answer, page)
+
+
+@cache
+def _warn_of(missing: str) -> None:
+    """Once in a process: it does not change while it runs."""
+    log.warning("foreign files are opened without %s, which this kernel does not offer; the rest holds", missing)
+
+
+def _invoice_in(attached: object) -> tuple[dict[str, str], bytes] | None:
+    """The first attached invoice that can be read, with its octets. Of what the child says, no more than it may say."""
+    left = embedded.MOST
+    for text in attached[: embedded.MOST_ATTACHED] if isinstance(attached, list) else ():
+        xml = str(text).encode()
+        left -= len(xml)
+        if left >= 0 and (values := embedded.read(xml)) is not None:
+            return values, xml
+    return None
 
 
 def _codes_of(rows: object) -> tuple[Code, ...]:

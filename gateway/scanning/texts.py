@@ -51,6 +51,11 @@ _TEXTS: Final[dict[str, tuple[bool, str, str]]] = {
         "The page is a picture, and no optical reader is installed here: a person has to enter it.",
         "Sidan är en bild och ingen textläsning finns installerad: en person får skriva in den.",
     ),
+    "too-long": (
+        False,
+        "It takes too long to read; a person looks at it.",
+        "Det tar för lång tid att läsa; en person tittar på det.",
+    ),
     "not-invoice": (
         False,
         "It does not look like an invoice; a person looks at it.",

@@ -126,7 +126,7 @@ def _known(scales: _Scales, suppliers: Sequence[Supplier]) -> Supplier | None:
 def _money(scales: _Scales, found: Sequence[Found], in_codes: Sequence[dict[str, str]]) -> None:
     """Net, VAT and total that fit each other; of several that fit, none is believed by that."""
     nets, vats, totals = ([Decimal(value) for value in scales.of[name]] for name in ("net", "vat", "total"))
-    roundings = {Decimal(0), *(Decimal(value) for reader in found for value in reader.roundings)}
+    roundings = {Decimal(0), *(value for reader in found for value in map(Decimal, reader.roundings) if abs(value) < 1)}
     for values in in_codes:
         # A code without VAT of its own: the printed VAT may fit the total that the code says.
         if "total" in values and "vat" not in values:
@@ -137,7 +137,7 @@ def _money(scales: _Scales, found: Sequence[Found], in_codes: Sequence[dict[str,
     fits = [
         (net, vat, total)
         for net, vat, total in product(nets, vats, totals)
-        if total > 0 and net > 0 and vat >= 0 and any(checks.adds_up(net, vat, total, one) for one in roundings)
+        if total > 0 and net > 0 and vat >= 0 and total - net - vat in roundings
     ]
     exact = [one for one in fits if checks.rate_of(one[0], one[1]) is not None]
     read = [one for one in exact or fits if f"{one[0]:.2f}" in scales.of["net"]] or exact

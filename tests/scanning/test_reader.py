@@ -6,12 +6,21 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from gateway.model.scan import Supplier
-from gateway.scanning.reader import FileReader
+from gateway.scanning.reader import FileReader, Limits
 from tests.scanning import generator
 
 
 async def nobody(numbers: Collection[str]) -> Sequence[Supplier]:
     return ()
+
+
+async def test_a_file_that_takes_too_long_is_for_a_person_and_the_next_is_read() -> None:
+    octets = generator.text_pdf(generator.page(generator.invoice(1, code=False)))
+    hasty = FileReader(program="", limits=Limits(seconds=0.01))
+    found = await hasty.read(octets, file_name="a.pdf", suppliers_of=nobody)
+    assert found.refusal is not None and (found.refusal.name, found.refusal.final) == ("too-long", False)
+    patient = FileReader(program="", at_once=hasty.at_once)
+    assert (await patient.read(octets, file_name="a.pdf", suppliers_of=nobody)).pages == 1
 
 
 @pytest.mark.skipif(shutil.which("tesseract") is None, reason="tesseract-ocr is not installed")

@@ -1,7 +1,11 @@
 """Which values are believed: two witnesses, and none against."""
 
+import random
+import time
+from decimal import Decimal
+
 from gateway.model.identifiers import AccountId
-from gateway.model.scan import Code, Supplier, Word
+from gateway.model.scan import Candidate, Code, Supplier, Word
 from gateway.scanning import finding, weighing
 from gateway.scanning.finding import Found
 from tests.scanning import generator
@@ -129,6 +133,25 @@ def test_hostile_text_in_fields_is_text() -> None:
     ]
     weighed = weighing.weigh([read(items, "text")], ())
     assert not any(weighed.fields[name].accepted for name in ("number", "total", "supplier"))
+
+
+def test_a_page_of_amounts_and_roundings_is_weighed_in_a_moment() -> None:
+    found, rng = Found(), random.Random(1)
+    for name in ("net", "vat", "total"):
+        found.candidates[name] = [
+            Candidate(value=f"{rng.randint(100_000, 900_000)}.{n:02}", witnesses=("text",)) for n in range(18)
+        ]
+    found.roundings |= {f"{sign}0.{n:02}" for sign in ("", "-") for n in range(100)}
+    begun = time.process_time()
+    assert not weighing.weigh([found], ()).fields["total"].accepted
+    assert time.process_time() - begun < 2
+
+
+def test_only_parts_of_a_crown_are_noted_as_rounding_and_not_many() -> None:
+    page = [(10.0, 10.0 + 4 * n, 9.0, f"Avrundning {n},{n % 97:02}") for n in range(60)]
+    page += [(10.0, 300.0 + 4 * n, 9.0, f"Avrundning 0,{n:02}") for n in range(60)]
+    found = read(page, "text")
+    assert 0 < len(found.roundings) <= 40 and all(Decimal(one) < 1 for one in found.roundings)
 
 
 def test_a_reader_of_ten_thousand_words_ends() -> None:
