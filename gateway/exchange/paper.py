@@ -6,6 +6,7 @@ under a key made of supplier, number and total, so that of two pages that come a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,20 +32,49 @@ _REQUIRED: Final = (*NEEDED, "supplier_name", "due_date")
 _OPTIONAL: Final = ("buyer_reference",)
 """Left out rather than asked for when it is not certain."""
 _DUPLICATE: Final = ("The same invoice is here already: {}.", "Samma faktura finns redan: {}.")
+_ENDED_BADLY: Final = (State.REJECTED, State.FAILED)
+_AGAIN: Final = (
+    "The same invoice came before and was not delivered: {document} is {state}. Confirm to deliver this one, or put"
+    " that one back to work and refuse this one.",
+    "Samma faktura kom tidigare men levererades inte: {document} är {state}. Bekräfta för att leverera den här, eller"
+    " skicka den tidigare på nytt och avvisa den här.",
+)
 _SENT_ON: Final = ("Read and on its way.", "Läst och på väg.")
 
 
 def fields_needed(fields: Mapping[str, Field], *, structured: bool = False) -> tuple[str, ...]:
     """Fields that a person must see before anything is delivered: needed and not believed, or read and not believed."""
-    required = ("number", "total", "currency", "issue_date") if structured else _REQUIRED
+    required = ("number", "total", "currency", "issue_date", "supplier") if structured else _REQUIRED
     missing = [name for name in required if not (name in fields and _settled(fields[name]))]
+    if not structured and without_rate(fields):
+        missing.append("net")
     doubtful = [name for name, one in fields.items() if one.candidates and not one.accepted and name not in _OPTIONAL]
     return tuple(dict.fromkeys((*missing, *(() if structured else doubtful))))
+
+
+def without_rate(fields: Mapping[str, Field]) -> bool:
+    """Whether there is VAT of nothing: no rate makes that."""
+    net, vat = (fields[name].value if name in fields else "" for name in ("net", "vat"))
+    return bool(net and vat) and Decimal(net) == 0 != Decimal(vat)
 
 
 def _settled(one: Field) -> bool:
     """Whether it is believed; a person may say that it is not on the page."""
     return one.accepted and bool(one.value or one.confirmed_by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structured:
+    """The UBL invoice that was embedded in the file: delivered as it is."""
+
+    xml: bytes
+    facts: Facts
+
+
+async def structured_of(xml: bytes) -> Structured | None:
+    """What is delivered as it is; None for CII and what cannot be read, which become an interpretation."""
+    facts = await asyncio.to_thread(_facts, xml) if xml else None
+    return Structured(xml=xml, facts=facts) if facts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +86,31 @@ class Paper:
     pulled: Mapping[str, bool]
     """Of each ``[delivery.NAME]``, whether C4 fetches from it itself."""
 
-    async def deliver(self, scan: Scan, octets: bytes, *, xml: bytes = b"") -> Scan:
-        """Add the document, or find that it is here already; what the scan becomes by that, not yet written."""
+    async def deliver(self, scan: Scan, octets: bytes, *, structured: Structured | None = None) -> Scan:
+        """Add the document, or find that it is here already; what the scan becomes by that, not yet written.
+
+        One that came before and was not delivered is a question to a person: ``scan.document`` says that it was asked.
+        """
         values = {name: one.value for name, one in scan.fields.items() if one.accepted and one.value}
-        facts = _facts(xml)
         twin = await self._twin(scan, values, Decimal(values["total"]))
         if twin is not None:
             return _duplicate(scan, twin.id)
         participant = await self._participant(scan)
-        if facts is None:
-            xml = self._interpreted(scan, values, participant, octets)
-        arrival = self._arrival(scan, values, facts, xml, octets, participant, self._key(scan, values))
+        facts = structured.facts if structured else None
+        xml = structured.xml if structured else self._interpreted(scan, values, participant, octets)
         proofs = tuple(await self.store.reviews.evidence(scan.account, scan.id))
-        added = await self.store.add_once(replace(arrival, evidence=(*arrival.evidence, *proofs)))
-        if added.message.links.get("scan") != scan.id:
-            return _duplicate(scan, added.message.id)
+        key = self._key(scan, values)
+        while True:
+            arrival = self._arrival(scan, values, facts, xml, octets, participant, key)
+            added = await self.store.add_once(replace(arrival, evidence=(*arrival.evidence, *proofs)))
+            earlier = added.message
+            if earlier.links.get("scan") == scan.id:
+                break
+            if earlier.state not in _ENDED_BADLY:
+                return _duplicate(scan, earlier.id)
+            if not scan.document:
+                return _again(scan, earlier)
+            key = self._key(scan, values, after=earlier.id)
         await self._learn(scan, values)
         return replace(
             scan,
@@ -100,7 +140,7 @@ class Paper:
         """The same supplier's document with this number and total, however it came."""
         found = await self.store.reviews.same_number(scan.account, values["number"], total, values["currency"])
         for message in found:
-            if message.links.get("scan") == scan.id or message.state in (State.REJECTED, State.FAILED):
+            if message.links.get("scan") == scan.id or message.state in _ENDED_BADLY:
                 continue
             supplier = message.links.get("supplier") or await self._supplier_of(message)
             if not supplier or supplier == values.get("supplier"):
@@ -110,7 +150,7 @@ class Paper:
     async def _supplier_of(self, message: Message) -> str:
         """The supplier of a document that came as a structured invoice."""
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
-        values = embedded.read(octets) if isinstance(octets, bytes) else None
+        values = await asyncio.to_thread(embedded.read, octets) if isinstance(octets, bytes) else None
         return values.get("supplier", "") if values else ""
 
     async def _participant(self, scan: Scan) -> Participant | None:
@@ -119,8 +159,10 @@ class Paper:
         found = await self.store.participant(ParticipantId.parse(scan.receiver))
         return found if found is not None and found.account == scan.account else None
 
-    def _key(self, scan: Scan, values: Mapping[str, str]) -> MessageId:
-        named = "\n".join([scan.account, *(values.get(n, "") for n in ("supplier", "number", "total", "currency"))])
+    def _key(self, scan: Scan, values: Mapping[str, str], after: str = "") -> MessageId:
+        """``after``: the one before it, which was not delivered."""
+        same = [values.get(n, "") for n in ("supplier", "number", "total", "currency")]
+        named = "\n".join([scan.account, *same, *([after] if after else ())])
         return MessageId(f"paper-{hashlib.sha256(named.encode()).hexdigest()}")
 
     def _interpreted(
@@ -195,13 +237,18 @@ class Paper:
 
 
 def _facts(xml: bytes) -> Facts | None:
-    """Of embedded UBL, which is delivered as it is; CII and what cannot be read becomes an interpretation."""
-    if not xml or not embedded.is_ubl(xml):
+    if not embedded.is_ubl(xml):
         return None
     try:
         return invoice.read(xml)
     except InvalidDocument:
         return None
+
+
+def _again(scan: Scan, earlier: Message) -> Scan:
+    en, sv = (text.format(document=earlier.id, state=earlier.state) for text in _AGAIN)
+    asked = replace(scan, state=ScanState.REVIEW, hold="document", document=earlier.id, reason=en, reason_sv=sv)
+    return replace(asked, decided_by="", decided_at=None)
 
 
 def _duplicate(scan: Scan, document: str) -> Scan:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from gateway.errors import Conflict, InvalidDocument
-from gateway.exchange.paper import fields_needed
+from gateway.exchange.paper import fields_needed, without_rate
 from gateway.exchange.scans import Scans, printable
 from gateway.model.document import Finding
 from gateway.model.scan import FIELDS, Candidate, Field, Scan, ScanState
@@ -60,10 +60,12 @@ class Reviewing:
                 confirmed_by=actor,
                 confirmed_at=now,
             )
-        findings += _sums(fields)
+        octets = await self.scans.store.reviews.octets(scan.account, scan.id)
+        structured = await self.scans.embedded(scan, fields, octets)
+        findings += _sums(fields, rated=structured is None)
         findings += [
             Finding(rule=name, location=f"/fields/{name}", message="This field is not confirmed yet.")
-            for name in fields_needed(fields)
+            for name in fields_needed(fields, structured=structured is not None)
             if name not in {one.rule for one in findings}
         ]
         if findings:
@@ -77,8 +79,7 @@ class Reviewing:
                 await self.scans.store.reviews.settle(scan, held)
             raise Conflict(warning[0], remedy="Ask the supplier; then confirm with a reason that says how you know.")
         read_now = replace(read_now, reason=said or f"Confirmed by {actor}", reason_sv=said or f"Bekräftad av {actor}")
-        octets = await self.scans.store.reviews.octets(scan.account, scan.id)
-        delivered = await self.scans.paper.deliver(read_now, octets)
+        delivered = await self.scans.paper.deliver(read_now, octets, structured=structured)
         return await self.scans.store.reviews.settle(scan, delivered)
 
     async def refuse(self, scan: Scan, actor: str, reason: str) -> Scan:
@@ -135,23 +136,6 @@ def _currency(text: str) -> str | None:
     return text.upper() if len(text) == 3 and text.isascii() and text.isalpha() else None
 
 
-def _supplier(text: str) -> str | None:
-    country, rest = text[:2].upper(), text[2:]
-    by_country: dict[str, Callable[[str], str | None]] = {
-        "NO": checks.norwegian,
-        "DK": checks.danish,
-        "FI": checks.finnish,
-    }
-    if country in by_country:
-        number = by_country[country](rest)
-        return f"{country}{number}" if number else None
-    swedish = checks.swedish_vat(text) or checks.organisation(text.upper().removeprefix("SE"))
-    if swedish:
-        return f"SE{swedish}"
-    known = country.isascii() and country.isalpha() and rest.isascii() and rest.isalnum() and country != "SE"
-    return text.upper() if known and 4 <= len(rest) <= 20 else None
-
-
 def _account(text: str) -> str | None:
     kind, _, rest = text.partition(":")
     readers = {"BG": checks.bankgiro, "PG": checks.plusgiro, "IBAN": checks.iban}
@@ -173,16 +157,23 @@ _READERS: Final[dict[str, tuple[Callable[[str], str | None], str]]] = {
     "vat": (_amount, "This is an amount such as 250.00."),
     "total": (_amount, "This is an amount such as 1500.00."),
     "currency": (_currency, "This is a currency of three letters such as SEK."),
-    "supplier": (_supplier, "The number has a wrong check digit or length: organisation or VAT number with country."),
+    "supplier": (
+        checks.supplier,
+        "The number has a wrong check digit or length: organisation or VAT number with country.",
+    ),
     "account": (_account, "The number has a wrong check digit: BG:160-9908, PG:…, IBAN:SE…"),
 }
 
 
-def _sums(fields: Mapping[str, Field]) -> list[Finding]:
+def _sums(fields: Mapping[str, Field], *, rated: bool) -> list[Finding]:
+    """``rated``: a VAT rate has to be written."""
     values = [fields[name].value if name in fields else "" for name in ("net", "vat", "total")]
     if not all(values):
         return []
     net, vat, total = map(Decimal, values)
+    if rated and without_rate(fields):
+        message = f"VAT {vat} of net {net} has no rate: correct one of them, or refuse the file."
+        return [Finding(rule="net", location="/fields/net", message=message, value=str(net))]
     if abs(net + vat - total) < 1:
         return []
     message = f"Net {net} and VAT {vat} are {net + vat}, not {total}."

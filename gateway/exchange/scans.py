@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Final, Protocol
 from gateway.errors import Conflict, LostLease, Overloaded, TemporaryError
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
-from gateway.exchange.paper import Paper, fields_needed
+from gateway.exchange.paper import Paper, Structured, fields_needed, structured_of
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Participant
 from gateway.model.scan import Field, Reading, Scan, ScanState, Supplier
@@ -39,6 +40,10 @@ _ODD: Final = re.compile(r"[^\w .()+-]")
 REVIEW_FIELDS: Final = (
     "Some values could not be read with certainty; a person looks at them.",
     "Några uppgifter kunde inte läsas säkert; en person tittar på dem.",
+)
+_UNREADABLE: Final = (
+    "The file could not be read, by a fault of ours or of the disk; a person looks at it.",
+    "Filen kunde inte läsas på grund av ett fel hos oss eller på disken; en person tittar på den.",
 )
 _NEW_ACCOUNT: Final = (
     "{name} has never used the bank account {account} before (known: {known}). Ask the supplier by a number that you"
@@ -113,14 +118,7 @@ class Scans:
         return scan.sha256 == sha256(octets).hexdigest()
 
     async def _read(self, scan: Scan, octets: bytes, media_type: str) -> Scan:
-        own, participants = await self._own(scan.account)
-        reading = await self.reader.read(
-            octets if len(octets) <= self.largest else b"\0" * (self.largest + 1),
-            file_name=scan.file_name,
-            media_type=media_type,
-            own=own,
-            suppliers_of=partial(self.store.reviews.suppliers, scan.account),
-        )
+        reading, participants = await self._open(scan, octets, media_type)
         read = replace(
             scan,
             media_type=reading.media_type or scan.media_type,
@@ -135,6 +133,28 @@ class Scans:
         except LostLease:  # another process has read it too
             return await self.store.reviews.get(scan.account, scan.id)
 
+    async def _open(self, scan: Scan, octets: bytes, media_type: str) -> tuple[Reading, Sequence[Participant]]:
+        own, participants = await self._own(scan.account)
+        reading = await self.reader.read(
+            octets if len(octets) <= self.largest else b"\0" * (self.largest + 1),
+            file_name=scan.file_name,
+            media_type=media_type,
+            own=own,
+            suppliers_of=partial(self.store.reviews.suppliers, scan.account),
+        )
+        return reading, participants
+
+    async def embedded(self, scan: Scan, fields: Mapping[str, Field], octets: bytes) -> Structured | None:
+        """The UBL in the file, read again, where it says what these fields say. Raises ``Overloaded``."""
+        if "xml" not in scan.rungs:
+            return None
+        reading, _ = await self._open(scan, octets, scan.media_type)
+        if reading.refusal is not None and not reading.xml:
+            raise Overloaded("The file could not be opened once more", remedy="Try again.")
+        if any(value_of(fields, name) != one.value for name, one in reading.fields.items()):
+            return None
+        return await structured_of(reading.xml)
+
     async def _settle(self, before: Scan, read: Scan, reading: Reading, octets: bytes) -> Scan:
         refused = reading.refusal
         settle = self.store.reviews.settle
@@ -142,7 +162,8 @@ class Scans:
             state, hold = (ScanState.REFUSED, "") if refused.final else (ScanState.REVIEW, "document")
             after = replace(read, state=state, reason=refused.en, reason_sv=refused.sv)
             return await settle(before, replace(after, hold="document" if hold else ""), reading.crops)
-        if fields_needed(read.fields, structured=bool(reading.xml)):
+        structured = await structured_of(reading.xml)
+        if fields_needed(read.fields, structured=structured is not None):
             en, sv = REVIEW_FIELDS
             after = replace(read, state=ScanState.REVIEW, hold="fields", reason=en, reason_sv=sv)
             return await settle(before, after, reading.crops)
@@ -150,7 +171,7 @@ class Scans:
             en, sv = warning
             after = replace(read, state=ScanState.REVIEW, hold="bank_account", reason=en, reason_sv=sv)
             return await settle(before, after, reading.crops)
-        delivered = await self.paper.deliver(read, octets, xml=reading.xml)
+        delivered = await self.paper.deliver(read, octets, structured=structured)
         return await settle(before, delivered, reading.crops)
 
     async def new_account(self, scan: Scan) -> tuple[str, str] | None:
@@ -173,12 +194,25 @@ class Scans:
         return own | {one.name for one in participants if one.name}, participants
 
     async def finish_what_was_left(self) -> int:
-        """Read what was taken and not read to the end because its reader died. Gives how many."""
-        left = await self.store.reviews.unread(self.clock.now() - _LEFT_AFTER, 20)
-        for scan in left:
-            octets = await self.store.reviews.octets(scan.account, scan.id)
-            await self._read(scan, octets, "")
-        return len(left)
+        """Read what was taken and not read to the end because its reader died. Gives how many.
+
+        What cannot be read even now is for a person; it keeps none of the others from being read.
+        """
+        read = 0
+        for scan in await self.store.reviews.unread(self.clock.now() - _LEFT_AFTER, 20):
+            try:
+                octets = await self.store.reviews.octets(scan.account, scan.id)
+                await self._read(scan, octets, "")
+                read += 1
+            except TemporaryError as error:
+                log.warning("the scan %s is read later: %s", scan.id, error)
+            except Exception:
+                log.exception("the scan %s cannot be read; a person is asked", scan.id)
+                en, sv = _UNREADABLE
+                after = replace(scan, state=ScanState.REVIEW, hold="document", reason=en, reason_sv=sv)
+                with suppress(LostLease):  # it has moved on since
+                    await self.store.reviews.settle(scan, after)
+        return read
 
     async def watch(self) -> None:
         """Look every minute for what was left; until cancelled."""

@@ -122,7 +122,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplier:
-    """What an account knows of a supplier from documents that were confirmed or came as e-invoices."""
+    """What an account knows of a supplier from paper and PDF that was delivered; e-invoices teach nothing."""
 
     account: AccountId
     id: str
@@ -180,7 +180,7 @@ class Scan:
     fields: Mapping[str, Field] = field(default_factory=dict)
     receiver: str = ""
     document: str = ""
-    """The document that it became, or that it is a duplicate of."""
+    """The document that it became, or that it is a duplicate of; in review, the earlier one that was not delivered."""
     decided_by: str = ""
     decided_at: datetime | None = None
     version: int = 0

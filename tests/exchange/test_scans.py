@@ -15,6 +15,7 @@ from gateway.exchange.paper import Paper
 from gateway.exchange.reviewing import Reviewing
 from gateway.exchange.scans import Scans
 from gateway.model.identifiers import AccountId, ParticipantId
+from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Filter, Participant, PayloadKind
 from gateway.model.scan import ScanState
 from gateway.ports import Incoming
@@ -162,6 +163,131 @@ async def test_what_a_dead_reader_left_is_read_later_and_delivered_once(place: P
     told = await place.scans.hand_in(place.incoming(pdf(ONE), "m1"))
     assert (told.verdict, told.repeated) == ("accepted", True)
     assert await place.documents() == 1
+
+
+async def test_a_file_that_cannot_be_read_is_for_a_person_and_keeps_no_other_from_being_read(place: Place) -> None:
+    class Breaking:
+        async def read(self, octets: bytes, **more: object) -> object:
+            raise RuntimeError("killed")
+
+    dying = dataclasses.replace(place.scans, reader=Breaking())  # type: ignore[arg-type]
+    for key, octets in (("m1", b"%PDF-1.7 poison"), ("m2", pdf(ONE))):
+        with pytest.raises(RuntimeError):
+            await dying.hand_in(place.incoming(octets, key))
+        place.clock.forward(seconds=1)
+    place.clock.forward(hours=1)
+
+    class Picky(Breaking):
+        async def read(self, octets: bytes, **more: object) -> object:
+            if octets.endswith(b"poison"):
+                raise KeyError("account")
+            return await place.scans.reader.read(octets, **more)  # type: ignore[arg-type]
+
+    picky = dataclasses.replace(place.scans, reader=Picky())  # type: ignore[arg-type]
+    assert await picky.finish_what_was_left() == 1
+    assert dict(await place.store.reviews.counts(OURS)) == {"review": 1, "accepted": 1}
+    (asked,), _ = await place.store.reviews.find(OURS, (ScanState.REVIEW,), 5)
+    assert asked.hold == "document" and "a person" in asked.reason
+    assert await picky.finish_what_was_left() == 0
+
+
+CII = """<CrossIndustryInvoice><ExchangedDocument><ID>4711</ID><TypeCode>380</TypeCode><IssueDateTime><DateTimeString>
+20261120</DateTimeString></IssueDateTime></ExchangedDocument><SupplyChainTradeTransaction>
+<ApplicableHeaderTradeAgreement><SellerTradeParty><Name>Lieferant</Name><SpecifiedTaxRegistration>
+<ID schemeID="VA">DE123456789</ID></SpecifiedTaxRegistration></SellerTradeParty></ApplicableHeaderTradeAgreement>
+<ApplicableHeaderTradeSettlement><InvoiceCurrencyCode>EUR</InvoiceCurrencyCode>{more}
+<SpecifiedTradeSettlementHeaderMonetarySummation><TaxBasisTotalAmount>{net}</TaxBasisTotalAmount>
+<TaxTotalAmount>25.00</TaxTotalAmount><DuePayableAmount>{total}</DuePayableAmount>
+</SpecifiedTradeSettlementHeaderMonetarySummation></ApplicableHeaderTradeSettlement></SupplyChainTradeTransaction>
+</CrossIndustryInvoice>"""
+IBAN = """<SpecifiedTradeSettlementPaymentMeans><PayeePartyCreditorFinancialAccount>
+<IBANID>DE89370400440532013000</IBANID>
+</PayeePartyCreditorFinancialAccount></SpecifiedTradeSettlementPaymentMeans><SpecifiedTradePaymentTerms>
+<DueDateDateTime><DateTimeString>20261220</DateTimeString></DueDateDateTime></SpecifiedTradePaymentTerms>"""
+
+
+def cii(**values: str) -> bytes:
+    xml = CII.format(**{"net": "100.00", "total": "125.00", "more": IBAN, **values}).encode()
+    return generator.text_pdf([(20.0, 40.0, 9.0, "Rechnung")], attached=("factur-x.xml", xml))
+
+
+async def test_an_embedded_cii_invoice_without_account_or_rate_is_for_a_person(place: Place) -> None:
+    assert (await place.scans.hand_in(place.incoming(cii(), "m1"))).verdict == "accepted"
+    taken = await place.scans.hand_in(place.incoming(cii(more=""), "m2"))
+    scan = await place.store.reviews.get(OURS, taken.id)
+    assert (taken.verdict, scan.hold) == ("review", "fields")
+
+    taken = await place.scans.hand_in(place.incoming(cii(net="0.00", total="25.00"), "m3"))
+    scan = await place.store.reviews.get(OURS, taken.id)
+    assert (taken.verdict, scan.hold) == ("review", "fields")
+    reviewing = Reviewing(scans=place.scans)
+    with pytest.raises(InvalidDocument) as impossible:
+        await reviewing.confirm(scan, "clerk", {}, all_fields=True)
+    assert [one.rule for one in impossible.value.findings] == ["net"]
+    assert "no rate" in impossible.value.findings[0].message
+
+
+async def structured(place: Place, number: str, *more: tuple[bytes, bytes]) -> bytes:
+    """UBL as its supplier wrote it."""
+    one = generator.invoice(2, code=True)
+    first = await place.scans.hand_in(place.incoming(pdf(one), "first"))
+    xml = await place.store.payload(first.document, PayloadKind.DOCUMENT)
+    pairs = (f"<cbc:ID>{one.number}</cbc:ID>".encode(), f"<cbc:ID>{number}</cbc:ID>".encode())
+    for old, new in (pairs, (b"Tolkning av skannad", b"Vara"), *more):
+        assert old in xml
+        xml = xml.replace(old, new)
+    return xml
+
+
+async def test_embedded_ubl_that_a_person_releases_is_delivered_as_it_is(place: Place) -> None:
+    xml = await structured(place, "4711")
+    lying = generator.text_pdf(generator.page(generator.invoice(6, code=False)), attached=("a.xml", xml))
+    reviewing = Reviewing(scans=place.scans)
+    taken = await place.scans.hand_in(place.incoming(lying, "m2"))
+    scan = await place.store.reviews.get(OURS, taken.id)
+    done = await reviewing.confirm(scan, "clerk", {}, all_fields=True, reason="Asked them")
+    assert done.state is ScanState.ACCEPTED
+    assert await place.store.payload(done.document, PayloadKind.DOCUMENT) == xml  # type: ignore[arg-type]
+    assert "interpretation" not in (await place.store.get(OURS, done.document)).links  # type: ignore[arg-type]
+
+    taken = await place.scans.hand_in(place.incoming(lying, "m3"))
+    scan = await place.store.reviews.get(OURS, taken.id)
+    done = await reviewing.confirm(scan, "clerk", {"number": "4712"}, all_fields=True, reason="The page is right")
+    written = await place.store.payload(done.document, PayloadKind.DOCUMENT)  # type: ignore[arg-type]
+    assert ubl.read(written).number == "4712" and b"Tolkning av skannad" in written
+
+
+async def test_two_suppliers_with_the_same_number_and_total_are_both_delivered(place: Place) -> None:
+    tax = b"<cac:PartyTaxScheme>"
+    shared = b"<cbc:CompanyID>Godk\xc3\xa4nd f\xc3\xb6r F-skatt</cbc:CompanyID><cac:TaxScheme><cbc:ID>TAX</cbc:ID>"
+    shared = tax + shared + b"</cac:TaxScheme></cac:PartyTaxScheme>" + tax
+    other = generator.invoice(6, code=True).supplier.encode()
+    first = await structured(place, "4711", (tax, shared))
+    second = first.replace(generator.invoice(2, code=True).supplier.encode(), other)
+    page = generator.page(dataclasses.replace(ONE, number="4711"))
+    for key, xml in (("m2", first), ("m3", second)):
+        taken = await place.scans.hand_in(place.incoming(generator.text_pdf(page, attached=("a.xml", xml)), key))
+        assert taken.verdict == "accepted", key
+    paper = await place.scans.hand_in(place.incoming(pdf(dataclasses.replace(ONE, number="4711")), "m4"))
+    assert paper.verdict == "duplicate"
+
+
+async def test_an_invoice_whose_earlier_document_failed_is_asked_about_and_not_called_a_duplicate(place: Place) -> None:
+    place.scans = dataclasses.replace(
+        place.scans, paper=dataclasses.replace(place.scans.paper, pulled={"default": False})
+    )
+    first = await place.scans.hand_in(place.incoming(pdf(ONE), "m1"))
+    (message,) = await place.store.claim("worker", 10, 60)
+    assert message.id == first.document
+    await place.store.record(message, Event(name="GaveUp", reason="C4 does not answer"))
+    again = await place.scans.hand_in(place.incoming(pdf(ONE), "m2"))
+    scan = await place.store.reviews.get(OURS, again.id)
+    assert (again.verdict, scan.hold, scan.document) == ("review", "document", first.document)
+    done = await Reviewing(scans=place.scans).confirm(scan, "clerk", {}, all_fields=True)
+    assert done.state is ScanState.ACCEPTED and done.document != first.document
+    third = await place.scans.hand_in(place.incoming(pdf(ONE), "m3"))
+    assert (third.verdict, third.document) == ("duplicate", done.document)
+    assert await place.documents() == 2
 
 
 async def test_a_kill_after_the_document_was_added_delivers_nothing_twice(place: Place) -> None:
