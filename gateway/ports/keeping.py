@@ -46,6 +46,8 @@ class Erased:
     evidence: int = 0
     timeline: int = 0
     keys: int = 0
+    scans: int = 0
+    """Files that came in on paper and as PDF; they follow the payloads."""
 
 
 class Retention(Protocol):

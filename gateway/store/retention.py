@@ -23,7 +23,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
-from gateway.store import ledger, letters, tables
+from gateway.store import ledger, letters, scan_erasing, tables
 from gateway.store.backup import no_erasing
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
@@ -61,11 +61,11 @@ class Retention:
         counts = {
             kind: await self.reads.read(partial(_number, _old(kind, periods.before(kind, now)))) for kind in _KINDS
         }
-        return Erased(**counts)
+        return Erased(**counts, scans=await self.reads.read(partial(_number, _old_scans(periods, now))))
 
     async def purge(self, periods: Periods, actor: str) -> Erased:
         """Erase what is older than its period. Raises ``Conflict`` while a backup is made, ``StoreUnavailable``."""
-        now, counts = self.clock.now(), dict.fromkeys(_KINDS, 0)
+        now, counts = self.clock.now(), dict.fromkeys((*_KINDS, "scans"), 0)
         with no_erasing(self.payloads.path, erase=True):
             for kind in _KINDS:
                 query = _old(kind, periods.before(kind, now)).limit(_AT_ONCE)
@@ -73,6 +73,10 @@ class Retention:
                     errand = partial(_forget, kind=kind, ids=ids, now=now)
                     await self._remove(await self.write(errand))
                     counts[kind] += len(ids)
+            query = _old_scans(periods, now).limit(_AT_ONCE)
+            while ids := await self.reads.read(partial(_ids, query)):
+                await self._remove(await self.write(partial(_forget_scans, query=query)))
+                counts["scans"] += len(ids)
             swept = await asyncio.to_thread(self._sweep, await self.reads.read(_named_files))
             erased = Erased(**counts)
             if swept or any(counts.values()):
@@ -145,6 +149,14 @@ def _old(kind: str, before: datetime | None) -> Select[Any]:
     return wanted
 
 
+def _old_scans(periods: Periods, now: datetime) -> Select[Any]:
+    return scan_erasing.old(periods.before("payloads", now), _finished())
+
+
+def _forget_scans(connection: Connection, *, query: Select[Any]) -> list[str]:
+    return scan_erasing.erase(connection, _ids(query, connection))
+
+
 def _forget(connection: Connection, *, kind: str, ids: list[str], now: datetime) -> list[str]:
     """Erase one kind of these documents, which are looked at again here; gives the files that nobody names now."""
     known = tables.message.c
@@ -175,6 +187,7 @@ def _forget_wholly(connection: Connection, ids: list[str], now: datetime) -> lis
         if table is not tables.message and "message" in table.c and table.c.message.foreign_keys:
             connection.execute(delete(table).where(table.c.message.in_(ids)))
     letters.forget(connection, ids)
+    files += scan_erasing.forget(connection, ids)
     connection.execute(delete(tables.message).where(known.id.in_(ids)))
     return files
 
@@ -231,6 +244,7 @@ def _erase(connection: Connection, *, id: DocumentId, actor: str, reason: str, n
             remedy="Wait until it has ended; release the hold, or requeue what failed.",
         )
     files = _drop_octets(connection, (tables.payload, tables.evidence), [id])
+    files += scan_erasing.erase(connection, scan_erasing.of_documents(connection, [id]))
     connection.execute(
         update(tables.event).where(tables.event.c.message == id).values(reason="", detail={}, evidence=[])
     )

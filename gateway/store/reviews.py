@@ -183,6 +183,8 @@ def _kept(connection: Connection, account: AccountId, id: str) -> Kept:
     row = connection.execute(select(*columns).where(scan.c.id == id, scan.c.account == account)).mappings().first()
     if row is None:
         raise NotFound(f"There is no scan {id[:80]}")
+    if row["octets"] is None and not row["file"]:
+        raise NotFound(f"The file of the scan {id[:80]} was erased")
     return Kept(**row)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, PayloadKind
+from gateway.model.scan import Field, Scan, ScanState
 from gateway.ports import Erased, Periods
 from gateway.store import SqlStore
 
@@ -113,6 +115,67 @@ async def test_what_is_held_stays_and_a_document_can_be_erased_by_word(
     assert actions == [("held", sent), ("released", sent), ("erased", sent)]
     with pytest.raises(NotFound):
         await retention.erase(DocumentId("nobody"), "account main", "asked")
+
+
+async def scanned(store: SqlStore, clock: StillClock, id_: str, state: ScanState, document: str = "") -> Scan:
+    """A file that came in, with what was read of it and a picture."""
+    now = clock.now()
+    new = Scan(id=id_, account=EXEMPEL, key=id_, state=ScanState.TAKEN, source="mail", created=now, updated=now)
+    new = replace(new, sender=NAME.decode(), file_name=f"{NAME.decode()}.pdf")
+    begun = await store.reviews.begin(new, LARGE + id_.encode(), (PROOF,))
+    fields = {"supplier_name": Field(name="supplier_name", value=NAME.decode(), has_crop=True)}
+    after = replace(begun.scan, state=state, document=document, reason=NAME.decode(), fields=fields)
+    return await store.reviews.settle(begun.scan, after, {"supplier_name": b"\x89PNG" + NAME})
+
+
+def of_scans(folder: Path) -> str:
+    return str([tuple(row) for table in ("scan", "scan_crop") for row in plain(folder, f"SELECT * FROM {table}")])
+
+
+async def test_a_file_on_paper_is_erased_with_its_document_and_so_is_one_that_repeats_it(
+    store: SqlStore, clock: StillClock, tmp_path: Path
+) -> None:
+    (sent,) = await end(store, clock, "Sent")
+    for id_, state in (("became", ScanState.ACCEPTED), ("repeats", ScanState.DUPLICATE)):
+        await scanned(store, clock, id_, state, sent)
+    await store.retention.erase(sent, "account main", "asked by the person")
+    assert NAME.decode() not in of_scans(tmp_path) and not files(tmp_path)
+    for ask in (store.reviews.octets(EXEMPEL, "became"), store.reviews.crop(EXEMPEL, "became", "supplier_name")):
+        with pytest.raises(NotFound):
+            await ask
+    assert (await store.reviews.get(EXEMPEL, "became")).sha256
+    with pytest.raises(NotFound):
+        await store.reviews.get(EXEMPEL, "nobody")
+    again = replace(await store.reviews.get(EXEMPEL, "became"), id="again")
+    assert not (await store.reviews.begin(again, LARGE)).new  # a repeat is still known
+    clock.time += 500 * DAY
+    assert await store.retention.purge(Periods(keys=400 * DAY), "test") == Erased(keys=1)
+    assert of_scans(tmp_path) == "[]"
+
+
+async def test_finished_files_on_paper_follow_the_payloads_and_what_waits_for_a_person_stays(
+    store: SqlStore, clock: StillClock, tmp_path: Path
+) -> None:
+    held, waiting = await end(store, clock, "Sent", "Waiting")
+    await store.retention.hold(held, "account main", "a court asked", on=True)
+    await scanned(store, clock, "refused", ScanState.REFUSED)
+    await scanned(store, clock, "asked", ScanState.REVIEW)
+    await scanned(store, clock, "held", ScanState.ACCEPTED, held)
+    await scanned(store, clock, "unfinished", ScanState.ACCEPTED, waiting)
+    periods = Periods(payloads=YEAR)
+    clock.time += YEAR - DAY
+    assert await store.retention.due(periods) == Erased() == await store.retention.purge(periods, "test")
+    clock.time += 2 * DAY
+    assert await store.retention.due(Periods(evidence=DAY)) == Erased()
+    assert await store.retention.due(periods) == Erased(scans=1)
+    assert await store.retention.purge(periods, "test") == Erased(scans=1)
+    assert await store.retention.purge(periods, "test") == Erased()
+    with pytest.raises(NotFound):
+        await store.reviews.octets(EXEMPEL, "refused")
+    for id_ in ("asked", "held", "unfinished"):
+        assert await store.reviews.octets(EXEMPEL, id_) == LARGE + id_.encode()
+    await store.retention.hold(held, "account main", "done", on=False)
+    assert await store.retention.purge(periods, "test") == Erased(payloads=1, scans=1)
 
 
 async def test_a_file_that_a_kill_left_behind_is_swept(store: SqlStore, clock: StillClock, tmp_path: Path) -> None:

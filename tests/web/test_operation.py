@@ -46,6 +46,6 @@ async def test_what_would_be_erased_is_told_before_it_is(site: Site, network: Ne
     object.__setattr__(site.gateway, "periods", Periods(payloads=timedelta(days=30)))
     clock.forward(days=31)
     told = (await site.call("POST", "/v1/operation/purge?dry_run=yes")).json
-    assert told == {"dry_run": True, "documents": {"payloads": 1, "evidence": 0, "timeline": 0, "keys": 0}}
+    assert told == {"dry_run": True, "documents": {"payloads": 1, "evidence": 0, "timeline": 0, "keys": 0, "scans": 0}}
     assert (await site.call("POST", "/v1/operation/purge")).json["documents"]["payloads"] == 1
     assert (await site.call("POST", "/v1/operation/purge?dry_run=yes")).json["documents"]["payloads"] == 0
