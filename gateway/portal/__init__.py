@@ -50,7 +50,8 @@ async def first_path(gateway: Gateway) -> str:
     """Where the first administrator chooses a password, as long as nobody has one; else empty."""
     if not (gateway.config.portal.enabled and installed()) or (gateway.siblings and gateway.siblings.place != 1):
         return ""
-    from gateway.portal.entrance import code_path, first_code
+    from gateway.portal.entrance import first_code
+    from gateway.web.invitation import code_path
 
     code = await first_code(gateway)
     return code_path(code) if code else ""

@@ -7,40 +7,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Person, Role, SignedIn
-from gateway.portal.passwords import FREE, FREE_ADDRESS, hash_secret, key_of, new_secret, pause_of
+from gateway.portal.passwords import FREE, FREE_ADDRESS, key_of, pause_of
 from gateway.portal.visit import Visit
+from gateway.web.invitation import CODE_HOLDS, hash_secret, new_secret
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
-CODE_HOLDS: Final = timedelta(days=7)
 FIRST_NAME: Final = "admin"
-_NAME: Final = re.compile(r"[^\s/\\\x00-\x1f<>\"'`]{2,120}")
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}")
 """A path on this site, and nothing that a browser could take for another."""
-
-
-def read_name(text: str) -> str:
-    """The name as it is kept, in small letters; empty for what cannot be one."""
-    name = text.strip().casefold()
-    return name if _NAME.fullmatch(name) else ""
 
 
 def local(path: str) -> str:
     """Where to go on: only to a page of ours."""
     return path if _LOCAL.fullmatch(path) and not path.startswith("/sign-") else "/"
-
-
-def code_path(code: str) -> str:
-    """Where a one-time code is used up. As a parameter: those are not logged."""
-    return f"/welcome?code={code}"
 
 
 async def first_code(gateway: Gateway) -> str:
@@ -90,7 +77,7 @@ async def let_in(visit: Visit, person: Person, account: AccountId, action: str) 
     signed = replace(signed, ends=visit.front.begin(signed, now))
     deed = Deed(account=account, actor=person.name, action=action, origin=visit.origin)
     instead = visit.signed.key if visit.signed else ""
-    await people.begin(signed, deed, instead, guess_keys(person.name, visit.origin)[:1])
+    await people.begin(signed, deed, instead, guess_keys(person.name, visit.origin))
     return secret
 
 

@@ -21,12 +21,13 @@ from aiohttp import web
 from gateway.model.person import SignedIn
 from gateway.portal import pages as page_modules
 from gateway.portal.drawing import STATIC, static_files
-from gateway.portal.passwords import Passwords, hash_secret, new_secret
+from gateway.portal.passwords import Passwords
 from gateway.portal.shapes import Shapes, read_zone
 from gateway.portal.visit import Page, Visit, forbidden
 from gateway.portal.words import LANGUAGES, Language, choose, knows
 from gateway.web.auth import ACCOUNT
 from gateway.web.frame import request_id
+from gateway.web.invitation import hash_secret, new_secret
 from gateway.web.problem import Problem, problem_of
 
 if TYPE_CHECKING:

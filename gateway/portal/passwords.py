@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from gateway.errors import Overloaded
 from gateway.ports.people import Guesses
+from gateway.web.invitation import new_secret
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -57,16 +57,6 @@ def pause_of(guesses: Guesses, free: int, now: datetime) -> timedelta:
 def key_of(kind: str, value: str) -> str:
     """Under what wrong guesses are counted: a hash, since people type passwords into the field for the name."""
     return hashlib.sha256(f"{kind}:{value}".encode()).hexdigest()
-
-
-def new_secret() -> str:
-    """256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-def hash_secret(secret: str) -> str:
-    """What the store keeps of a session or a code."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 @cache

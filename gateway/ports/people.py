@@ -33,7 +33,8 @@ class People(Protocol):
     async def add(self, name: str, role: Role, code: str, ends: datetime, deed: Deed) -> bool:
         """Add somebody to the deed's account; tell whether the code is needed: not by one who has a password.
 
-        Raises ``Conflict`` when they are in that account already.
+        Raises ``Conflict`` when they are in that account already, or known from another and the deed's account is not
+        the operator's: one account's password must not open another, nor one account touch another's people.
         """
         ...
 
@@ -84,7 +85,10 @@ class People(Protocol):
         ...
 
     async def begin(self, session: SignedIn, deed: Deed, instead: str = "", forget: Sequence[str] = ()) -> None:
-        """Begin a session, end the one that it stands in for, and forget wrong guesses."""
+        """Begin a session, end the one that it stands in for, and forget wrong guesses.
+
+        ``forget``: first the key of the name, then others, from which as many are taken as the name had.
+        """
         ...
 
     async def session(self, key: str) -> SignedIn | None:

@@ -159,20 +159,28 @@ def _invite(connection: Connection, id: PersonId, code: str, ends: datetime) -> 
     connection.execute(insert(invitation).values(code=code, person=id, ends=ends))
 
 
+def _let_choose(connection: Connection, id: PersonId, code: str, ends: datetime) -> None:
+    connection.execute(update(person).where(person.c.id == id).values(password=""))
+    connection.execute(delete(login).where(login.c.person == id))
+    _invite(connection, id, code, ends)
+
+
 def _add(
     connection: Connection, *, name: str, role: Role, code: str, ends: datetime, deed: Deed, now: datetime
 ) -> bool:
     someone = _named(connection, name)
-    who = someone.id if someone else _new(connection, name, now)
-    here = membership.c.person == who, membership.c.account == deed.account
-    if connection.execute(select(membership).where(*here)).first():
+    places = sessions.places_of(connection, someone.id) if someone else ()
+    if deed.account in [place.account for place in places]:
         raise Conflict(f"{name} is in this account already.", remedy="Change the role instead.")
+    if places and deed.account != _operators(connection):  # whoever gave the name first has its password
+        text = f"{name} is known from another account."
+        raise Conflict(text, remedy="Choose another name; only the operator's account takes in who is known already.")
+    who = someone.id if someone else _new(connection, name, now)
     connection.execute(insert(membership).values(person=who, account=deed.account, role=role))
-    fresh = someone is None
-    if fresh:  # a code for somebody who is known elsewhere would hand their account over
-        _invite(connection, who, code, ends)
+    if not places:  # a code for somebody who is known elsewhere would hand their account over
+        _let_choose(connection, who, code, ends)  # who has left every account begins anew
     trail.note(connection, deed, now)
-    return fresh
+    return not places
 
 
 def _reset(connection: Connection, *, name: str, code: str, ends: datetime, deed: Deed, now: datetime) -> None:
@@ -183,9 +191,7 @@ def _reset(connection: Connection, *, name: str, code: str, ends: datetime, deed
     if len(places) > 1 and deed.account != _operators(connection):
         text = f"{name} works in other accounts too."
         raise Conflict(text, remedy="Only the operator of this gateway can let them choose a new password.")
-    connection.execute(update(person).where(person.c.id == someone.id).values(password=""))
-    connection.execute(delete(login).where(login.c.person == someone.id))
-    _invite(connection, someone.id, code, ends)
+    _let_choose(connection, someone.id, code, ends)
     trail.note(connection, deed, now)
 
 
@@ -229,7 +235,8 @@ def _choose_look(connection: Connection, *, id: PersonId, language: str, theme: 
 
 
 def _members(connection: Connection, account: AccountId) -> list[Membership]:
-    seen = select(login.c.person, func.max(login.c.seen).label("seen")).group_by(login.c.person).subquery()
+    logins = select(login.c.person, func.max(login.c.seen).label("seen")).where(login.c.account == account)
+    seen = logins.group_by(login.c.person).subquery()
     wanted = (
         select(membership, person.c.name, person.c.password, seen.c.seen)
         .join(person, person.c.id == membership.c.person)

@@ -72,8 +72,16 @@ def begin(
     connection.execute(delete(login).where(login.c.key.in_(old)))
     row = {name: getattr(session, name) for name in ("key", "account", "begun", "seen", "ends", "origin", "agent")}
     connection.execute(insert(login).values(person=session.person.id, **row))
-    connection.execute(delete(guess).where(guess.c.key.in_(forget)))
+    _forget(connection, forget)
     note(connection, deed, now)
+
+
+def _forget(connection: Connection, keys: Sequence[str]) -> None:
+    """Wrong guesses of a name, here and among those of its address: what was guessed of others stays counted."""
+    for wrong in guesses(connection, keys[:1]):
+        left = update(guess).where(guess.c.key.in_(keys)).values(failures=guess.c.failures - wrong.failures)
+        connection.execute(left)
+        connection.execute(delete(guess).where(guess.c.key.in_(keys), guess.c.failures <= 0))
 
 
 def touch(connection: Connection, key: str, ends: datetime, now: datetime) -> None:

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from gateway.model.person import Deed, Role
-from gateway.portal.entrance import code_path, first_code, local
-from gateway.portal.passwords import FREE, hash_secret, problem_with
+from gateway.portal.entrance import first_code, local
+from gateway.portal.passwords import FREE, FREE_ADDRESS, problem_with
+from gateway.web.invitation import code_path, hash_secret
 from tests.portal.conftest import Site
 from tests.portal.stage import ALPHA, NOW, PASSWORD, SteadyClock
 
@@ -37,6 +38,24 @@ async def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(site: S
     assert (await visitor.sign_in(CLERK)).status == 303
     steady.time += timedelta(minutes=1)
     assert (await (await site.visitor()).sign_in(CLERK, "wrong wrong wrong")).status == 403, "counted anew"
+
+
+async def test_an_office_behind_one_address_is_not_shut_out_by_its_typing_errors(site: Site) -> None:
+    visitor = await site.visitor()
+    for _ in range(FREE_ADDRESS + 2):
+        assert (await visitor.sign_in(CLERK, "wrong wrong wrong")).status == 403
+        assert (await visitor.sign_in(CLERK)).status == 303
+        visitor.cookies.clear()
+
+
+async def test_who_signs_in_does_not_wipe_out_what_was_guessed_of_others_at_the_address(site: Site) -> None:
+    visitor = await site.visitor()
+    for number in range(FREE_ADDRESS - 1):
+        assert (await visitor.sign_in(f"{number}@exempel.example", "wrong wrong wrong")).status == 403
+    assert (await visitor.sign_in(CLERK)).status == 303
+    visitor.cookies.clear()
+    assert (await visitor.sign_in("last@exempel.example", "wrong wrong wrong")).status == 403
+    assert (await visitor.sign_in(CLERK)).status == 429
 
 
 async def test_names_that_nobody_has_are_slowed_down_too(site: Site) -> None:

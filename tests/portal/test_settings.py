@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
-from gateway.model.person import Role
-from gateway.portal.passwords import hash_secret
+import pytest
+
+from gateway.errors import Conflict
+from gateway.model.identifiers import AccountId
+from gateway.model.person import Deed, Role
+from gateway.web.invitation import hash_secret
 from tests.portal.conftest import Site
-from tests.portal.stage import ALPHA, PASSWORD, someone
+from tests.portal.stage import ALPHA, NOW, PASSWORD, someone
 
 ADMIN = "admin@exempel.example"
 
@@ -44,6 +49,42 @@ async def test_nobody_is_reset_by_an_account_that_shares_them(site: Site) -> Non
     assert "/welcome?code=" not in answer.text
     assert (await other.send("/settings/people/reset", {"name": someone(Role.CLERK)})).status == 404
     assert (await site.visitor(ADMIN)).token
+
+
+async def test_a_name_that_another_account_gave_first_is_not_taken_in(site: Site) -> None:
+    other, admin = await site.visitor("chef@annat.example"), await site.visitor(ADMIN)
+    people = site.gateway.store.people
+    assert (await other.send("/settings/people/add", {"name": someone(Role.CLERK), "role": "clerk"})).status == 409
+    assert (await other.send("/settings/people/add", {"name": ADMIN, "role": "clerk"})).status == 409
+    assert someone(Role.CLERK) not in (await other.get("/settings/people")).text
+    assert (await admin.send("/settings/people/reset", {"name": someone(Role.CLERK)})).status == 200
+
+    taken = "anna@exempel.example"  # the neighbour gives it first, and knows the code
+    made = await other.send("/settings/people/add", {"name": taken, "role": "clerk"})
+    code = re.search(r"/welcome\?code=([\w-]{43})", made.text)
+    assert code is not None
+    deed = Deed(account=AccountId("third"), actor="test", action="user-added", subject=taken)
+    await site.gateway.store.add_account(deed.account, "Tredje AB", "hash-3")
+    with pytest.raises(Conflict, match="another account"):
+        await people.add(taken, Role.ADMIN, "hash", NOW + timedelta(days=1), deed)
+    assert (await other.send("/settings/people/change", {"name": taken, "role": "none"})).status == 303
+    assert await people.add(taken, Role.ADMIN, "hash", NOW + timedelta(days=1), deed)  # with a code of its own
+    assert (await (await site.visitor()).get(f"/welcome?code={code[1]}")).status == 404
+
+
+async def test_who_left_comes_back_with_a_new_password(site: Site) -> None:
+    admin, name = await site.visitor(ADMIN), someone(Role.CLERK)
+    assert (await admin.send("/settings/people/change", {"name": name, "role": "none"})).status == 303
+    back = await admin.send("/settings/people/add", {"name": name, "role": "clerk"})
+    assert "/welcome?code=" in back.text
+    assert (await (await site.visitor()).sign_in(name)).status == 403
+
+
+async def test_when_somebody_was_here_is_not_told_to_their_other_account(site: Site) -> None:
+    people, beta = site.gateway.store.people, AccountId("grannexempel")
+    await site.visitor(ADMIN)
+    seen = {account: {m.name: m.last_seen for m in await people.members(account)} for account in (ALPHA, beta)}
+    assert [bool(seen[account][ADMIN]) for account in (ALPHA, beta)] == [True, False]
 
 
 async def test_a_key_works_is_shown_once_and_is_of_this_account_only(site: Site) -> None:

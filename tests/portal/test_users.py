@@ -17,7 +17,7 @@ from tests.portal.stage import PASSWORD, someone
 @pytest.fixture
 async def token(site: Site) -> str:
     from gateway.model.person import Deed
-    from gateway.portal.passwords import hash_secret
+    from gateway.web.invitation import hash_secret
     from tests.portal.stage import ALPHA as ACCOUNT
 
     key = "gwk_" + "k" * 40

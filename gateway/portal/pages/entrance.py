@@ -9,9 +9,10 @@ from aiohttp import web
 from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Person
-from gateway.portal.entrance import let_in, local, read_name, try_password, with_secret
-from gateway.portal.passwords import SHORTEST, hash_secret, problem_with
+from gateway.portal.entrance import let_in, local, try_password, with_secret
+from gateway.portal.passwords import SHORTEST, problem_with
 from gateway.portal.visit import Page, Visit
+from gateway.web.invitation import hash_secret, read_name
 
 
 async def show(visit: Visit) -> web.StreamResponse:

@@ -13,9 +13,8 @@ from gateway.model.message import Participant
 from gateway.model.person import PersonId, Role
 from gateway.model.schemes import read_own
 from gateway.model.status import is_provider
-from gateway.portal.entrance import CODE_HOLDS, code_path, read_name
-from gateway.portal.passwords import hash_secret, new_secret
 from gateway.portal.visit import Entry, Page, Visit
+from gateway.web.invitation import CODE_HOLDS, code_path, hash_secret, new_secret, read_name
 from gateway.web.problem import Problem
 
 ADMIN: Final = frozenset({Role.ADMIN})
