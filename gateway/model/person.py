@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.identifiers import AccountId
 
 PersonId = NewType("PersonId", str)
 
@@ -107,12 +107,3 @@ class ApiKey:
     hash: str
     name: str
     created: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handled:
-    """Somebody has seen to a document that needed a person."""
-
-    document: DocumentId
-    account: AccountId
-    person: str

@@ -12,11 +12,15 @@ from xml.sax.saxutils import escape
 import pytest
 
 import gateway.portal
+from gateway.model.lifecycle import Event
 from gateway.portal.front import POLICY
-from gateway.portal.words import choose, read_words
+from gateway.portal.pages.today import share_of
+from gateway.portal.words import choose, knows, read_words
+from gateway.ports.people import Counted
+from gateway.web.problem import KINDS
 from tests.portal.conftest import Site
 from tests.portal.pages import OPEN, PAGES
-from tests.portal.stage import Sample, SteadyClock, add
+from tests.portal.stage import NOW, Sample, SteadyClock, add
 from tests.web.conftest import INVOICE
 
 FOLDER = Path(gateway.portal.__file__).parent
@@ -127,6 +131,27 @@ def test_every_key_that_the_pages_name_is_there() -> None:
             assert key in known, f"{file.name}: {key}"
         for said in re.findall(r'said="([\w-]+)"', file.read_text()):
             assert f"said.{said}" in known, f"{file.name}: {said}"
+
+
+def test_every_refusal_of_a_page_has_words() -> None:
+    for kind in KINDS:  # an API key and Expect are the API's own
+        if kind not in ("key-needed", "expectation-failed"):
+            assert knows(f"problem.{kind}") and knows(f"problem.{kind}-why"), kind
+
+
+async def test_a_document_links_to_documents_and_to_nothing_that_is_none(site: Site, steady: SteadyClock) -> None:
+    links = {"repeat_of": "another-document", "scan": "a-scan", "supplier": "SE5567212047", "interpretation": "a-scan"}
+    sent = Event(name="Sent", reason="It was sent", links=links)
+    document = await add(site.gateway.store, steady, Sample(number="L-1", events=(sent,)))
+    page = (await (await site.visitor(ADMIN)).get(f"/documents/{document}")).text
+    assert 'href="/documents/another-document"' in page and "Samma meddelande som" in page
+    assert "a-scan" not in page and "/documents/SE5567212047" not in page
+
+
+def test_what_an_operator_carries_counts_as_electronic_as_in_the_statistics() -> None:
+    rows = {("out", "peppol", "SENT"): 1, ("out", "operator", "SENT"): 2, ("out", "print", "DISPATCHED"): 4}
+    share = share_of(Counted(since=NOW, rows=rows))
+    assert (share.total, share.electronic) == (7, 3)
 
 
 def test_no_template_has_text_of_its_own() -> None:

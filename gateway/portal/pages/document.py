@@ -19,6 +19,10 @@ from gateway.web.documents import ID
 from gateway.web.findings import verdicts
 from gateway.web.problem import Problem
 
+LINKS: Final = (
+    *("resend_of", "response_to", "response", "status_of", "status", "repeat_of", "same_envelope_as", "duplicate_of"),
+)
+"""Links to documents; a document has others, to a scan or a supplier."""
 _SHOWN_EVENTS: Final = 200
 
 
@@ -68,7 +72,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         invoice=invoice,
         deeds=can_be_done(message) if visit.may_work else (),
         seen_to=trouble and await store.overview.is_handled(message),
-        links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items()],
+        links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items() if why in LINKS],
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.model.costs import is_electronic
 from gateway.model.message import Direction, Filter
 from gateway.portal.pages.documents import Line, other_party
 from gateway.portal.telling import tell
@@ -18,7 +19,6 @@ from gateway.ports.people import Counted
 _WAITING: Final = 8
 _LATEST: Final = 6
 _DAYS: Final = 30
-ELECTRONIC: Final = frozenset({"peppol"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +33,18 @@ class Share:
 def share_of(counted: Counted) -> Share:
     """Of what has gone out by a chosen way; what is still looking for one is not in it."""
     ways: dict[str, int] = {}
+    electronic = 0
     for (direction, channel, _), number in counted.rows.items():
         if direction == Direction.OUT and channel:
             name = channel if channel in ("peppol", "email", "print") else "other"
             ways[name] = ways.get(name, 0) + number
+            electronic += number if is_electronic(channel) else 0
     total, left, rows = sum(ways.values()), 0.0, []
     for name in ("peppol", "email", "print", "other"):
         if number := ways.get(name, 0):
             rows.append((name, number, round(left, 2), round(100 * number / total, 2)))
             left += 100 * number / total
-    return Share(rows=tuple(rows), total=total, electronic=sum(ways.get(name, 0) for name in ELECTRONIC))
+    return Share(rows=tuple(rows), total=total, electronic=electronic)
 
 
 def _sum(rows: Mapping[tuple[str, str, str], int], direction: Direction) -> int:
