@@ -29,6 +29,7 @@ from gateway.store import mail_tables as mail_tables
 from gateway.store import operation_tables as operation_tables
 from gateway.store import people_tables as people_tables
 from gateway.store import relation_tables as relation_tables
+from gateway.store import scan_tables as scan_tables
 from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
 from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, metadata, schema_version
@@ -330,6 +331,7 @@ def make_missing(connection: Connection) -> None:
         tables.message_not_arrived,
         tables.message_number,
         mail_tables.message_handed_over,
+        scan_tables.scan_document,
     ):
         index.create(connection, checkfirst=True)
 

@@ -28,7 +28,7 @@ scan = Table(
 )
 Index("scan_list", scan.c.account, scan.c.state, scan.c.created)
 Index("scan_unread", scan.c.state, scan.c.created)
-Index("scan_document", scan.c.document)  # it is erased with that
+scan_document = Index("scan_document", scan.c.document)  # it is erased with that
 
 # The place of a field as a picture, which a person looks at.
 scan_crop = Table(

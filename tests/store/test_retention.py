@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 from store_parts import EXEMPEL, StillClock, outgoing, plain
 
 from gateway.errors import Conflict, NotFound
@@ -17,6 +18,7 @@ from gateway.model.message import Evidence, PayloadKind
 from gateway.model.scan import Field, Scan, ScanState
 from gateway.ports import Erased, Periods
 from gateway.store import SqlStore
+from gateway.store.database import make_missing
 
 LARGE = os.urandom(150_000)
 NAME = b"Canary the Person"
@@ -196,3 +198,12 @@ async def test_a_duty_is_done_once_over_all(store: SqlStore, tmp_path: Path) -> 
     assert done == [True, False]
     assert await store.retention.once("retention", "2026-11-29", "process 2")
     assert count(tmp_path, "SELECT count(*) FROM duty") == 1
+
+
+async def test_an_older_store_gets_the_index_by_which_a_file_is_found_with_its_document(
+    store: SqlStore, clock: StillClock, tmp_path: Path
+) -> None:
+    await store.operation.write(lambda connection: connection.exec_driver_sql("DROP INDEX scan_document"))
+    await store.operation.write(make_missing)  # as a start of this program on the store of an earlier one does
+    names = await store._reads.read(lambda c: [index["name"] for index in inspect(c).get_indexes("scan")])
+    assert "scan_document" in names
