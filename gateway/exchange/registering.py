@@ -15,7 +15,7 @@ from gateway.model.identifiers import AccountId
 from gateway.model.message import Route
 from gateway.ports import Changes, Clock, Store
 from gateway.routing.customer_file import Line, Register, read_file
-from gateway.routing.fields import Draft, Problem
+from gateway.routing.fields import ADDRESS_PARTS, Draft, Problem
 from gateway.routing.matching import match
 
 _AT_ONCE: Final = 200
@@ -133,6 +133,9 @@ class Registering:
             )
         if not values.get("country"):
             values.pop("country", None)
+        if "address" in values:
+            kept = {part: getattr(before.address, part) for part in ADDRESS_PARTS if part not in draft.given}
+            values["address"] = replace(values["address"], **kept)
         identifiers = before.identifiers
         if draft.numbers_given:
             identifiers = _joined(draft.identifiers, before.identifiers)
@@ -140,8 +143,12 @@ class Registering:
 
 
 def _joined(new: Sequence[Identifier], old: Sequence[Identifier]) -> tuple[Identifier, ...]:
-    """The account's own numbers, and those that others have said."""
-    keys = {one.key for one in new}
-    kept = [one for one in old if one.key not in keys and one.origin is not Origin.MASTER_DATA]
+    """The account's own numbers, and those that others have said; a number of a kind that is not said now stays."""
+    keys, schemes = {one.key for one in new}, {one.scheme for one in new}
+    kept = [
+        one
+        for one in old
+        if one.key not in keys and (one.origin is not Origin.MASTER_DATA or one.scheme not in schemes)
+    ]
     both = (*new, *kept)
     return tuple(sorted(both, key=lambda one: (list(Origin).index(one.origin), one.key)))

@@ -46,6 +46,7 @@ from gateway.ubl.candidates import candidates
 log = logging.getLogger(__name__)
 
 _PEPPOL: Final = "peppol"
+_IN_USE: Final = (RelationState.ACTIVE, RelationState.SUSPECT, RelationState.QUARANTINED)
 _ASKED_DAILY: Final = timedelta(days=1)
 
 
@@ -94,12 +95,13 @@ class Routing:
             if not known and buyer.shown_name:
                 known = await self.store.relations.named(message.account, Role.CUSTOMER, buyer.shown_name)
         found = match(buyer, keys, known)
-        relation = None
+        relation, elsewhere = None, False
         if found.counterpart is not None:
             ways = await self.store.relations.relations(message.account, found.counterpart.id)
             relation = next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, _PEPPOL)), None)
-            if relation is not None and on_invoice and relation.participant and relation.participant not in asked:
-                relation = None  # another address of the same company: what happened there says nothing of this one
+            # Another address of the same company: what happened there says nothing of this one, nor this of that.
+            if relation is not None and relation.state in _IN_USE and asked and relation.participant not in asked:
+                relation, elsewhere = None, True
         situation = Situation(
             now=now,
             accepted=message.queued_since or message.created,
@@ -114,6 +116,7 @@ class Routing:
             counterpart=found.counterpart,
             relation=relation,
             name_mismatch=found.name_mismatch,
+            in_use_elsewhere=elsewhere,
         )
         planned = plan(situation)
         if found.doubt is not None:
@@ -151,7 +154,7 @@ class Routing:
         """The receiver's access point has taken it. A failure to write that down is no failure of the document."""
         try:
             now = self.clock.now()
-            if way.counterpart is None or _is_fresh(way.relation, found, now):
+            if way.counterpart is None or way.situation.in_use_elsewhere or _is_fresh(way.relation, found, now):
                 return
             counterpart, relation = await self._afresh(way, message)
             if counterpart is None or relation is None:
@@ -184,7 +187,7 @@ class Routing:
             since = now - holding.REFUSALS_WITHIN
             seen = await rows.note_rejection(message.account, found.participant.value, message.id, error[:200], since)
             _, relation = await self._afresh(way, message)
-            if relation is None:
+            if relation is None or way.situation.in_use_elsewhere:
                 return
             if relation.state is RelationState.QUARANTINED:
                 pause = holding.next_probe(relation.asked + 1)
@@ -228,7 +231,7 @@ class Routing:
         choice: Choice,
     ) -> None:
         """Write down what the choice does: counterpart, relation, evidence, proposal, in one commit."""
-        if isinstance(found, LookupUnavailable) or choice.way == "only":
+        if isinstance(found, LookupUnavailable) or choice.way == "only" or way.situation.in_use_elsewhere:
             return  # no answer changes nothing
         now, known, before = self.clock.now(), way.counterpart, way.relation
         if known is not None and before is not None and not choice.events and not choice.propose:

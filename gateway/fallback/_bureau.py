@@ -17,7 +17,6 @@ from gateway.model.letter import Letter, LetterId, LetterState, LetterStep, read
 log = logging.getLogger(__name__)
 
 Steps = Sequence[tuple[LetterId, LetterStep]]
-IN_DOUBT: Final = "in doubt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from gateway.ubl import invoice
 CUSTOMERS: Final = 40
 SUPPLIERS: Final = 10
 MONTHS: Final = 12
-FOUND: Final = (17, 23, 31)
+_LETTERS: Final = (17, 23, 31)
 """Customers who get letters to the end, whatever the others do."""
 _TOWNS: Final = (("Kalmar", "392 32"), ("Umeå", "903 26"), ("Visby", "621 57"), ("Lund", "223 50"), ("Falun", "791 30"))
 _DAY: Final = timedelta(days=1)
@@ -121,7 +121,7 @@ def _way(place: int, role: Role, month: int) -> str:
     """How this one's invoices went in that month: more and more of them as data."""
     if role is Role.SUPPLIER:
         return "peppol" if place <= 3 + month // 4 else "pdf" if place % 2 else "scan"
-    if place in FOUND:
+    if place in _LETTERS:
         return "print"
     if place % 5 == 2:
         return "email"
@@ -225,9 +225,3 @@ def _document(step: _Step, template: bytes, facts: Facts) -> bytes:
     else:
         text = text.replace(old, new)
     return text.encode()
-
-
-def found(place: int) -> tuple[str, str]:
-    """Participant and name of one of those who get letters."""
-    party = _counterpart(place, Role.CUSTOMER, AccountId(""), datetime.now(UTC))
-    return f"0007:{party.identifiers[0].value}", party.name

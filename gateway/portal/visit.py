@@ -27,7 +27,6 @@ WORKERS: Final = frozenset({Role.CLERK, Role.OPERATOR, Role.ADMIN})
 FORM_LIMIT: Final = 64_000
 """Octets of a form without files."""
 MAX_FIELD: Final = 2_000
-Theme = Literal["", "light", "dark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

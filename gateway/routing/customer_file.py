@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import InvalidDocument
-from gateway.model.counterpart import Counterpart, Role
+from gateway.model.counterpart import Counterpart, Origin, Role
 from gateway.routing.fields import NAMES, Draft, Problem, read_fields
 
 LIMIT: Final = 10_000_000
@@ -34,6 +34,8 @@ _COLUMNS: Final = (
     "email",
     "street",
     "additional",
+    "extra_line",
+    "attention",
     "postal_code",
     "city",
     "language",
@@ -95,7 +97,9 @@ def write_file(rows: Sequence[Counterpart]) -> bytes:
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for one in rows:
-        numbers = {identifier.scheme: identifier.value for identifier in reversed(one.identifiers)}
+        own = [number for number in one.identifiers if number.origin is Origin.MASTER_DATA]
+        numbers = {number.scheme: number.value for number in reversed(own)}
+        addresses = [address.key for address in one.addresses if any(address.key == number.key for number in own)]
         values = {
             "number": one.number,
             "name": one.name,
@@ -104,10 +108,12 @@ def write_file(rows: Sequence[Counterpart]) -> bytes:
             "kind": str(one.kind),
             "org_number": numbers.get("0007", ""),
             "gln": numbers.get("0088", ""),
-            "participant": one.addresses[0].key if one.addresses else "",
+            "participant": addresses[0] if addresses else "",
             "email": one.email,
             "street": one.address.street,
             "additional": one.address.additional,
+            "extra_line": one.address.extra_line,
+            "attention": one.address.attention,
             "postal_code": one.address.postal_code,
             "city": one.address.city,
             "language": one.language,

@@ -47,6 +47,8 @@ class Situation:
     relation: Relation | None = None
     name_mismatch: bool = False
     """The register has the number under another name."""
+    in_use_elsewhere: bool = False
+    """The receiver gets e-invoices already, at another address than the invoice names; ``relation`` is None then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,9 @@ def _found(s: Situation, p: Plan, answer: Answer) -> Choice:
         sv, en = "Ni har tackat nej till e-faktura för den här kunden", "You said no to e-invoices for this customer"
         said = (*said, Said(step="policy", sv=sv, en=en))
         return _held(p, said) if p.gate.structured else _other_way(p, said)
+    if s.in_use_elsewhere and found in s.keys and not s.name_mismatch:
+        sv, en = "Kunden får redan e-faktura, på en annan adress", "The customer gets e-invoices already, elsewhere"
+        return Choice(way="network", risks=risks, said=(*said, Said(step="relation", sv=sv, en=en)))
     events = _to_verified(way)
     doubt = _asks_first(s, p, answer)
     if doubt is None:

@@ -69,6 +69,9 @@ _WORDS: Final = {
 }
 
 
+ADDRESS_PARTS: Final = ("street", "additional", "extra_line", "attention", "postal_code", "city")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What is wrong with one field, and how to mend it."""
@@ -132,10 +135,12 @@ def read_fields(fields: Mapping[str, str], role: Role) -> tuple[Draft, list[Prob
         words = tuple(dict.fromkeys(_known(word) for word in re.split(r"[|,\s]+", text["opt_out"]) if word))
         values["opt_out"] = words
         problems += [_not_one("opt_out", word, WAYS) for word in words if word not in WAYS]
-    parts = ("street", "additional", "extra_line", "attention", "postal_code", "city")
-    if any(part in text for part in parts):
-        address = {part: text.get(part, "") for part in parts}
-        values["address"] = PostalAddress(name=text.get("name", ""), country=country, **address)
+    if any(part in text for part in ADDRESS_PARTS):
+        address = {part: text.get(part, "") for part in ADDRESS_PARTS}
+        written = any(address.values())
+        values["address"] = (
+            PostalAddress(name=text.get("name", ""), country=country, **address) if written else PostalAddress()
+        )
     identifiers = tuple(_identifiers(text, country, problems))
     numbers_given = any(name in text for name in ("org_number", "vat_number", "gln", "participant"))
     given = frozenset(text)

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
-REMIND_AFTER: Final = timedelta(days=30)
-REMINDERS_MOST: Final = 2
-COOL_OFF: Final = timedelta(days=180)
-"""After a no, or the last reminder: nobody is asked again before."""
 _BIS: Final = "Peppol BIS Billing 3"
 
 

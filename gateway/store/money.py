@@ -31,6 +31,7 @@ from gateway.model.identifiers import AccountId, DocumentId, ParticipantId
 from gateway.model.message import Direction
 from gateway.model.prices import DEFAULT, Price
 from gateway.model.schemes import schemes
+from gateway.model.services import INVOICE_RESPONSE, MLR, MLS
 from gateway.ports import Clock
 from gateway.store import tables
 from gateway.store.money_tables import cost, cost_month, price
@@ -38,6 +39,7 @@ from gateway.store.operation import Write, note
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
 
+_TOLD: Final = tuple(str(one) for one in (MLS, MLR, INVOICE_RESPONSE))
 _CURSOR: Final = "cost cursor"
 _UNSETTLED: Final = timedelta(seconds=10)
 _PRICE_FIELDS: Final = tuple(field.name for field in fields(Price))
@@ -132,7 +134,9 @@ def _next(connection: Connection, limit: int, now: datetime) -> _Batch:
 def _about(connection: Connection, ids: set[str]) -> dict[str, Any]:
     column = tables.message.c
     wanted = select(column.id, column.account, column.direction, column.channel, column.sender, column.receiver)
-    return {one.id: one for one in connection.execute(wanted.where(column.id.in_(ids)))} if ids else {}
+    # (what access points and companies tell each other of an invoice costs nothing of its own)
+    wanted = wanted.where(column.id.in_(ids), column.document_type.not_in(_TOLD))
+    return {one.id: one for one in connection.execute(wanted)} if ids else {}
 
 
 def _happened(event: Any, message: Any) -> Happened:

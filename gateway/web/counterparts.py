@@ -56,6 +56,7 @@ class Counterparts:
             web.get("/v1/counterparts", self.find),
             web.post("/v1/counterparts", self.add),
             web.post("/v1/counterparts/import", self.read_in),
+            web.get("/v1/counterparts/export", self.write_out),
             web.get("/v1/counterparts/{id}", self.show),
             web.put("/v1/counterparts/{id}", self.change),
             web.delete("/v1/counterparts/{id}", self.remove),

@@ -268,3 +268,46 @@ async def test_an_invoice_with_an_envelope_or_an_explicit_route_asks_nobody_for_
     exchange.lookup.answers[BUYER.value] = ENDPOINT
     assert (await sent(exchange, route=Route.PEPPOL)).state is State.SENT
     assert (await exchange.store.relations.proposals(ACCOUNT, direction=Direction.OUT))[0] == []
+
+
+OFFICES = ("7300010000108", "7350000000006")
+"""Two addresses of the same company, as their invoices name them."""
+
+
+def of_office(octets: bytes, office: str) -> bytes:
+    """The sample with this address of the buyer: company number and name stay."""
+    assert BUYER
+    old = f'<cbc:EndpointID schemeID="{BUYER.icd}">{BUYER.number}<'.encode()
+    assert octets.count(old) == 1
+    return octets.replace(old, f'<cbc:EndpointID schemeID="0088">{office}<'.encode())
+
+
+@both
+async def test_each_office_of_a_company_is_its_own_address(exchange: Exchange) -> None:
+    """What happens at one office says nothing of another, and an invoice goes to none that it does not name."""
+    first, second = (f"0088:{office}" for office in OFFICES)
+
+    async def invoiced(office: str) -> Message:
+        message = await exchange.submit(of_office(NETWORK, office))
+        await exchange.settle()
+        return await exchange.now(message)
+
+    exchange.lookup.answers[first] = ENDPOINT
+    assert (await invoiced(OFFICES[0])).state is State.SENT
+    before = await relation(exchange)
+    assert before.participant == first
+    # The second is not there: its invoice goes by mail at once, never to the first, and the first stays as it is.
+    other = await invoiced(OFFICES[1])
+    assert (other.channel, len(exchange.transport.sent)) == ("email", 1)
+    assert await relation(exchange) == before
+    # It comes: the customer is known to want e-invoices, so even a careful account is not asked again.
+    await policy(exchange, AutoAccept.NEVER)
+    exchange.lookup.answers[second] = ENDPOINT
+    exchange.clock.forward(minutes=1)
+    there = await invoiced(OFFICES[1])
+    assert (there.state, there.receiver) == (State.SENT, second)
+    assert await relation(exchange) == before
+    # The first vanishes: waited for, as ever.
+    del exchange.lookup.answers[first]
+    assert (await invoiced(OFFICES[0])).state is State.ACCEPTED
+    assert (await relation(exchange)).state is RelationState.SUSPECT

@@ -14,6 +14,7 @@ from gateway.model.costs import MonthlyCost
 from gateway.model.lifecycle import Event
 from gateway.model.message import Direction
 from gateway.model.prices import Price
+from gateway.model.services import INVOICE_RESPONSE, MLR, MLS
 from gateway.store import SqlStore
 
 
@@ -83,6 +84,14 @@ async def test_a_mail_that_became_a_letter_has_cost_both_and_a_repeat_costs_noth
     await _priced(store, clock)
     lines = {(one.channel, one.country): one.amount for one in await store.money.basis(EXEMPEL, "2026-11")}
     assert lines == {("email", "SE"): Decimal("2.00"), ("print", "FI"): Decimal("22.00")}
+
+
+async def test_what_is_only_said_about_an_invoice_costs_nothing(store: SqlStore, clock: StillClock) -> None:
+    """Status messages (MLS) and invoice responses are documents on their way like any other, but no invoices."""
+    for number, told in enumerate((MLS, MLR, INVOICE_RESPONSE)):
+        await _carry(store, f"d{number}", _sent(), document_type=str(told))
+    assert await _priced(store, clock) == 6
+    assert list(await store.money.months(EXEMPEL, "2026-01", "2026-12")) == []
 
 
 async def test_several_at_once_price_nothing_twice(store: SqlStore, clock: StillClock) -> None:

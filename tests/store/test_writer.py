@@ -71,10 +71,11 @@ async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(st
 @only_sqlite
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
     engine = store._writer._transactions._engine
+    room = plain(tmp_path, "PRAGMA page_count")[0][0] + 60
 
     @event.listens_for(engine, "begin")
     def little_room(connection: object) -> None:
-        connection.exec_driver_sql("PRAGMA max_page_count=120")  # type: ignore[attr-defined]
+        connection.exec_driver_sql(f"PRAGMA max_page_count={room}")  # type: ignore[attr-defined]
 
     accepted: list[str] = []
     with pytest.raises(StoreUnavailable, match="full"):

@@ -14,7 +14,7 @@ from gateway.config import load
 from gateway.model.costs import electronic_share
 from gateway.model.counterpart import CounterpartFilter, Role
 from gateway.model.message import Direction, Filter, PayloadKind
-from gateway.network.history import CUSTOMERS, FOUND, SUPPLIERS, company_number, found, write_history
+from gateway.network.history import CUSTOMERS, SUPPLIERS, company_number, write_history
 from gateway.network.market import new_market
 from gateway.ubl import invoice
 
@@ -50,4 +50,3 @@ def test_numbers_are_of_the_right_form_and_each_stands_once() -> None:
     numbers = [company_number(place, role) for role in Role for place in range(1, 41)]
     assert Counter(numbers).most_common(1)[0][1] == 1
     assert all(orgnr.is_valid(number) for number in numbers)
-    assert found(FOUND[0]) == (f"0007:{company_number(FOUND[0], Role.CUSTOMER)}", f"Exempelkund {FOUND[0]} AB")

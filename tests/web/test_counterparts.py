@@ -70,6 +70,36 @@ async def test_a_register_is_read_line_by_line(site: Site) -> None:
     assert "K3" in str(answer.json) or "4" in str(answer.json)
 
 
+async def test_what_a_file_does_not_say_of_an_address_stays(site: Site) -> None:
+    headers = {"Content-Type": "text/csv"}
+    first = (
+        "number;name;street;extra_line;postal_code;city;country\nK1;Exempel AB;Storgatan 1;Plan 2;111 22;Stockholm;SE\n"
+    )
+    await site.call("POST", "/v1/counterparts/import", data=first.encode(), headers=headers)
+    then = "number;name;street;country\nK1;Exempel AB;Storgatan 3;SE\n"
+    answer = await site.call("POST", "/v1/counterparts/import", data=then.encode(), headers=headers)
+    assert answer.json["changed"] == 1
+    address = (await site.get("/v1/counterparts")).json["items"][0]["address"]
+    assert (address["street"], address["extra_line"], address["city"]) == ("Storgatan 3", "Plan 2", "Stockholm")
+
+
+async def test_what_was_written_out_and_is_read_in_again_changes_nothing(site: Site) -> None:
+    text = (
+        "number;name;org_number;vat_number;country\nK1;=Exempel & Co;;DE136695976;DE\nK2;Exempel AB;556721-2047;;SE\n"
+    )
+    headers = {"Content-Type": "text/csv"}
+    await site.call("POST", "/v1/counterparts/import", data=text.encode(), headers=headers)
+    before = (await site.get("/v1/counterparts")).json["items"]
+    assert len(before) == 2
+    written = await site.get("/v1/counterparts/export?role=customer")
+    assert written.headers["Content-Type"].startswith("text/csv") and b"\n=" not in written.body
+    assert b";=Exempel" not in written.body, "a spreadsheet would run it"
+    answer = await site.call("POST", "/v1/counterparts/import", data=written.body, headers=headers)
+    assert (answer.json["new"], answer.json["changed"], answer.json["wrong"]) == (0, 0, 0), answer.json
+    assert (await site.get("/v1/counterparts")).json["items"] == before
+    assert (await site.get("/v1/counterparts/export?role=customer", who="beta")).body.count(b"\n") == 1
+
+
 async def test_ways_to_a_party_are_ranked_with_what_proves_them(site: Site) -> None:
     site.gateway.lookup.answer = "yes"  # type: ignore[attr-defined]
     found = (await site.get("/v1/relations?party=5567212047&country=SE")).json["items"]
