@@ -12,7 +12,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -127,11 +127,22 @@ def read_section(kind: type[_S], table: Mapping[str, Any], path: str, base: Path
     return kind(**values) if len(problems) == before else None
 
 
-def read_settings(kind: type[_S], table: Mapping[str, Any], path: str, base: Path) -> _S:
-    """Read one table into its dataclass; raises :class:`ConfigurationError` with every problem."""
+def read_settings(
+    kind: type[_S],
+    table: Mapping[str, Any],
+    path: str,
+    base: Path,
+    contradictions: Callable[[_S], Iterable[tuple[str, str]]] = lambda _: (),
+) -> _S:
+    """Read one table into its dataclass; raises :class:`ConfigurationError` with every problem.
+
+    ``contradictions`` tells what is wrong between keys that are right each for itself: the key, and why.
+    """
     problems: Problems = []
     settings = read_section(kind, table, path, base, problems)
-    if settings is None:
+    if settings is not None:
+        problems.extend((f"{path}.{key}", text) for key, text in contradictions(settings))
+    if settings is None or problems:
         raise ConfigurationError(problems)
     return settings
 

@@ -23,7 +23,7 @@ from typing import Final, Literal
 import aiohttp
 from yarl import URL
 
-from gateway.config import ByteSize, read_section
+from gateway.config import ByteSize, read_settings
 from gateway.connecting import Guard
 from gateway.delivery import _secret
 from gateway.delivery._signing import read_secrets, sign
@@ -75,13 +75,7 @@ class Settings:
     @classmethod
     def read(cls, table: Mapping[str, object], path: str, base: Path) -> Settings:
         """Read the section; raises ``ConfigurationError`` with every problem."""
-        problems: list[tuple[str, str]] = []
-        settings = read_section(cls, table, path, base, problems)
-        if settings is not None:
-            problems.extend((f"{path}.{key}", text) for key, text in _contradictions(settings))
-        if settings is None or problems:
-            raise ConfigurationError(problems)
-        return settings
+        return read_settings(cls, table, path, base, _contradictions)
 
     @property
     def rules(self) -> WebRules:

@@ -10,8 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from gateway.config import Address, ByteSize, read_section
-from gateway.errors import ConfigurationError
+from gateway.config import Address, ByteSize, read_settings
 from gateway.fallback._dkim import Signature, read_signature
 from gateway.model.mail import read_address, read_domain
 
@@ -55,13 +54,7 @@ class Settings:
     @classmethod
     def read(cls, table: Mapping[str, object], path: str, base: Path) -> Settings:
         """Read the section; raises ``ConfigurationError`` with every problem."""
-        problems: list[tuple[str, str]] = []
-        settings = read_section(cls, table, path, base, problems)
-        if settings is not None:
-            problems.extend((f"{path}.{key}", text) for key, text in _contradictions(settings))
-        if settings is None or problems:
-            raise ConfigurationError(problems)
-        return settings
+        return read_settings(cls, table, path, base, _contradictions)
 
     @property
     def security(self) -> Literal["starttls", "implicit", "off"]:
