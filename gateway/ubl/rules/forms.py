@@ -218,14 +218,6 @@ class Forms:
             known = self._forms[markup] = Form(entries, texts)
         return known
 
-    def part(
-        self, form: Form, key: Key, entries: Sequence[Entry], ups: Sequence[int], inside: list[int], packs: int
-    ) -> Part:
-        """A new part of a form."""
-        self.grow(_PLACE * len(entries))
-        form.parts[key] = part = Part(tuple(entries), tuple(ups), inside, packs)
-        return part
-
     def grow(self, by: int) -> None:
         """Count what is kept; begin anew where it is more than forms may take."""
         if self._size > _MOST:
