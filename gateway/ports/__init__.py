@@ -44,4 +44,5 @@ from gateway.ports.world import Listing as Listing
 from gateway.ports.world import Lookup as Lookup
 from gateway.ports.world import Register as Register
 from gateway.ports.world import Repeatable as Repeatable
+from gateway.ports.world import Surveyor as Surveyor
 from gateway.ports.world import Transport as Transport

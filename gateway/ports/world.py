@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -10,6 +11,7 @@ from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Message, Outgoing, Parcel
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.signals import Handover, Receipt
+from gateway.model.survey import Finding, Seen, Tally
 
 
 class Clock(Protocol):
@@ -27,6 +29,26 @@ class Lookup(Protocol):
         self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
     ) -> Reachable | Unreachable:
         """Ask whether and where the participant takes this document. Raises ``LookupUnavailable``."""
+        ...
+
+
+class Surveyor(Protocol):
+    """The relation search for many participants, within what one may ask of a stranger's servers."""
+
+    async def survey(
+        self,
+        source: AsyncIterable[Seen],
+        note: Callable[[Seen, Finding], Awaitable[None]],
+        *,
+        most_requests: int | None = None,
+        tally: Tally | None = None,
+    ) -> Tally:
+        """Ask for each of them and give ``note`` what is found, in any order, several at once.
+
+        One question to DNS for each participant, however many accounts ask for it; at most ``most_requests`` to SMPs
+        (then :class:`~gateway.model.survey.Deferred`), and only so many a second to one. Whatever fails is a finding;
+        only what ``source`` or ``note`` raises is raised. ``tally`` tells how far it is.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ kept, because it leads to paper: who registered a second ago is found; failures 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,16 +17,23 @@ from typing import Final
 from gateway.errors import LookupUnavailable, RevocationUnknown, Untrusted
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Step, Unreachable
+from gateway.model.survey import Finding, Seen, Tally
 from gateway.ports import Clock
 from gateway.security.dsig import verify_enveloped
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
 from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
 from gateway.smp.memory import Memory, SingleFlight
+from gateway.smp.politeness import Hosts, Pace
 from gateway.smp.resolver import Resolver
 from gateway.smp.search import Search, Surroundings, aged, read_types
+from gateway.smp.survey import Survey
 
 POSITIVE_FOR: Final = timedelta(minutes=15)
+PER_SMP: Final = 20.0
+"""Requests that a survey makes to one SMP in a second."""
+DNS_PER_SECOND: Final = 500.0
+"""Questions that a survey asks."""
 _REMEMBERED: Final = 10_000
 
 Settle = Callable[[], Awaitable[None]]
@@ -61,6 +68,7 @@ class SmpLookup:
         allow_loopback: bool = False,
         timeouts: Timeouts | None = None,
         settle: Settle | None = None,
+        per_smp: float = PER_SMP,
         tls: ssl.SSLContext | None = None,
     ) -> AsyncIterator[SmpLookup]:
         """Open the search for one network; no ``dns_servers`` means the system's, no ``tls`` public authorities.
@@ -72,7 +80,7 @@ class SmpLookup:
         rules = WebRules(allow_http=allow_http, allow_loopback=allow_loopback)
         resolver = Resolver(dns_servers)
         async with open_fetcher(rules, timeouts, tls) as fetcher:
-            yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle)
+            yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle, per_smp=per_smp)
 
     def __init__(
         self,
@@ -83,10 +91,18 @@ class SmpLookup:
         zone: str,
         clock: Clock,
         settle: Settle | None = None,
+        per_smp: float = PER_SMP,
     ) -> None:
         self._settle = settle
         self._around = Surroundings(fetcher=fetcher, resolver=resolver, trust=trust, zone=zone)
         self._clock = clock
+        self._survey = Survey(
+            around=self._around,
+            clock=clock,
+            settle=settle,
+            hosts=Hosts(per_second=per_smp),
+            dns=Pace(DNS_PER_SECOND, 32),
+        )
         self._known: Memory[_Question, Reachable] = Memory(_REMEMBERED)
         self._flights: SingleFlight[_Question, Reachable | Unreachable] = SingleFlight()
 
@@ -109,10 +125,22 @@ class SmpLookup:
         """Like :meth:`find`, but asked for now, whatever is remembered. Raises ``LookupUnavailable``."""
         return await self._search((participant, document_type, process))
 
+    async def survey(
+        self,
+        source: AsyncIterable[Seen],
+        note: Callable[[Seen, Finding], Awaitable[None]],
+        *,
+        most_requests: int | None = None,
+        tally: Tally | None = None,
+    ) -> Tally:
+        """Ask for many, as :class:`gateway.ports.Surveyor` says."""
+        return await self._survey.run(source, note, most=most_requests, tally=tally)
+
     def forget(self) -> None:
         """Forget every decision: the next questions are all asked of the network."""
         self._known.clear()
         self._around.groups.clear()
+        self._survey.forget()
 
     async def locate(self, participant: ParticipantId) -> str | Unreachable:
         """Ask DNS for the participant's SMP: its base URL. Raises ``LookupUnavailable``."""

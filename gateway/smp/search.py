@@ -29,7 +29,7 @@ from gateway.model.services import BILLING_INVOICE
 from gateway.security.dsig import SignedXml, verify_enveloped
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import check_url
-from gateway.smp.fetch import Fetched, Fetcher
+from gateway.smp.fetch import Fetched
 from gateway.smp.locator import query_name, read_location
 from gateway.smp.memory import Memory
 from gateway.smp.metadata import (
@@ -45,6 +45,7 @@ from gateway.smp.metadata import (
     read_metadata,
 )
 from gateway.smp.names import same_name
+from gateway.smp.politeness import Fetches
 from gateway.smp.resolver import Resolver
 
 _T = TypeVar("_T")
@@ -63,7 +64,7 @@ Groups = Memory[tuple[str, ParticipantId], tuple[ServiceGroup, Step]]
 class Surroundings:
     """What every search of one network uses."""
 
-    fetcher: Fetcher
+    fetcher: Fetches
     resolver: Resolver
     trust: Trust
     zone: str
@@ -119,6 +120,26 @@ class Search:
         group = await self._ask_group(smp)
         return self._gone(smp) if group is None else group
 
+    async def sparing(
+        self, smp: str, document_type: DocumentTypeId, process: ProcessId, *, by_list: bool
+    ) -> Reachable | Unreachable:
+        """Ask this SMP with as few requests as may be: one where the signed answer, or the list, is enough.
+
+        ``by_list``: the SMP did not have the document type before, so its list says first whether it has it now.
+        Raises like :meth:`endpoint`.
+        """
+        if by_list or document_type.scheme == WILDCARD_SCHEME:
+            held = await self._by_list(smp, document_type)
+            if isinstance(held, Unreachable):
+                return held
+            information, group = held
+            return self._reachable(smp, information, group, document_type, process)
+        name = str(document_type)
+        alone = await self._ask_metadata(smp + path(self.participant, name), name)
+        if alone is None:
+            return self._denied(smp, await _attempt(self._ask_group(smp, document_type)), document_type)
+        return self._reachable(smp, alone, None, document_type, process)
+
     async def _by_name(
         self, smp: str, document_type: DocumentTypeId
     ) -> tuple[ServiceInformation, ServiceGroup | None] | Unreachable:
@@ -164,7 +185,7 @@ class Search:
     async def _by_list(
         self, smp: str, document_type: DocumentTypeId
     ) -> tuple[ServiceInformation, ServiceGroup | None] | Unreachable:
-        """Wildcard scheme: the registered document type that covers ours best is found in the list."""
+        """The registered document type that covers ours best is found in the list (wildcard scheme: others may)."""
         group = await self._ask_group(smp, document_type)
         if group is None:
             return self._gone(smp)
