@@ -40,7 +40,7 @@ def send(arguments: argparse.Namespace) -> int:
     until = time.monotonic() + arguments.wait
     wait = min(arguments.wait, _LONGEST_WAIT)
     query = urlencode({"route": arguments.route, "wait": wait})
-    headers = {"Content-Type": "application/xml"}
+    headers = {"Content-Type": "application/json" if octets.lstrip()[:1] == b"{" else "application/xml"}
     if arguments.key:
         headers["Idempotency-Key"] = arguments.key
     document = client.call("POST", f"/v1/documents?{query}", body=octets, headers=headers, timeout=wait + 60)

@@ -89,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, metavar="N", help="processes side by side (default: as4.workers)")
 
     send = _add(commands, "send", "client:send", "hand a document to a running node", client=True)
-    send.add_argument(
-        "file", type=Path, metavar="FILE", help="UBL Invoice or CreditNote, or a whole SBD; - reads stdin"
-    )
+    send.add_argument("file", type=Path, metavar="FILE", help="UBL, a whole SBD, or the JSON model; - reads stdin")
     send.add_argument("--route", choices=("auto", "peppol", "email", "print"), default="auto")
     send.add_argument("--key", metavar="KEY", help="idempotency key: the same key never makes a second document")
     send.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="wait for the outcome")

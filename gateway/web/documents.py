@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 
 from gateway.errors import Conflict, StateError
+from gateway.files.spool import Place
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.lifecycle import STATUS, Event, State
 from gateway.model.message import Direction, Message, Route
+from gateway.model.octets import Octets
 from gateway.model.view import describe, describe_entry
 from gateway.ports import Added, Filter
+from gateway.ubl import bill, bill_json
 from gateway.web.answers import answer, page_of
 from gateway.web.auth import account_of
 from gateway.web.body import Intake, refuse_packing
@@ -27,6 +33,11 @@ if TYPE_CHECKING:
 ID: Final = r"{id:[A-Za-z0-9-]{1,64}}"
 MAX_WAIT: Final = 60
 _XML: Final = ("application/xml", "text/xml")
+_MODEL: Final = "application/json"
+_MODEL_LIMIT: Final = 20_000_000
+"""Octets of an invoice as JSON, with what is attached."""
+_QUICK: Final = 4_000
+"""So many octets of JSON are written as UBL in less time than handing them to a thread is worth."""
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _LONGEST_PAUSE: Final = 1.0
 """Seconds after which a waiting caller looks again by itself: another process may have done the work."""
@@ -69,7 +80,7 @@ class Documents:
         wait = query.number("wait", 0, 0, MAX_WAIT)
         key = idempotency_key(request)
         _refuse_other_types(request)
-        async with self.intake.take_document(request) as (octets, place):
+        async with self._handed_in(request) as (octets, place):
             with self._one_at_a_time(account, key):
                 try:
                     added = await self.gateway.outbound.submit(
@@ -79,6 +90,17 @@ class Documents:
                     raise Problem("contradiction", str(error), remedy=error.remedy) from None
         message = await self._settled(account, added.message, wait)
         return _accepted(added, message)
+
+    @asynccontextmanager
+    async def _handed_in(self, request: web.Request) -> AsyncIterator[tuple[Octets, Place | None]]:
+        """The document: as it comes, or written here from the JSON model."""
+        if request.content_type != _MODEL:
+            async with self.intake.take_document(request) as document:
+                yield document
+            return
+        async with self.intake.take(request, limit=min(_MODEL_LIMIT, self.intake.limit)) as body:
+            octets = write_bill(body) if len(body) <= _QUICK else await asyncio.to_thread(write_bill, body)
+            yield octets, None
 
     async def find(self, request: web.Request) -> web.Response:
         """A page of documents, newest first."""
@@ -225,12 +247,18 @@ def idempotency_key(request: web.Request) -> str:
 
 def _refuse_other_types(request: web.Request) -> None:
     refuse_packing(request)
-    if request.content_type in _XML:
+    if request.content_type in (*_XML, _MODEL):
         return
-    detail = "Documents are taken as application/xml: a UBL Invoice or CreditNote, or a whole business envelope (SBD)."
-    if request.content_type == "application/json":
-        detail = "The JSON invoice model is not served yet; send UBL as application/xml."
-    raise Problem("unsupported-type", detail, headers={"Accept": ", ".join(_XML)}, close=True)
+    detail = (
+        "Documents are taken as application/xml (a UBL Invoice or CreditNote, or a whole business envelope, SBD) "
+        "and as application/json (the invoice model)."
+    )
+    raise Problem("unsupported-type", detail, headers={"Accept": ", ".join((*_XML, _MODEL))}, close=True)
+
+
+def write_bill(body: bytes) -> bytes:
+    """The UBL document of an invoice as JSON. Raises ``InvalidDocument``."""
+    return bill.write(bill_json.read(body))
 
 
 def _accepted(added: Added, message: Message) -> web.Response:

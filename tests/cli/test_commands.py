@@ -124,6 +124,10 @@ def test_send_of_an_invalid_document_shows_the_findings(run: Run, place: Place, 
     ran = run("send", str(path), *place.config(1))
     assert ran.code == 1 and "IssuedDate" in ran.err
     assert run("send", str(tmp_path / "none.xml"), *place.config(1)).code == 2
+    model = tmp_path / "bad.json"
+    model.write_text('{"number": "1", "lines": [{"prise": 1}]}', encoding="utf-8")
+    ran = run("send", str(model), *place.config(1))
+    assert ran.code == 1 and "/lines/0/prise" in ran.err
 
 
 def test_send_to_a_node_that_does_not_run_is_not_now(run: Run, place: Place, file: Path) -> None:

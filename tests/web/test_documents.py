@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from gateway.ubl import sbdh
 from tests.conftest import FakeClock
 from tests.web.conftest import LIMIT, OURS, THEIRS, Network, Site, envelope, invoice
 
+DOCS = Path(__file__).parents[2] / "docs"
 OBJECT = {
     "id", "direction", "state", "status", "channel", "reason", "route", "sender", "receiver", "sender_name",
     "receiver_name", "document_type", "process", "number", "issue_date", "due_date", "amount", "message_id",
@@ -94,7 +98,6 @@ async def test_a_schema_finding_says_where_and_what(site: Site) -> None:
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"Content-Type": "application/json"}, "JSON invoice model is not served yet"),
         ({"Content-Type": "application/pdf"}, "application/xml"),
         ({"Content-Type": ""}, "application/xml"),
         ({"Content-Encoding": "gzip"}, "packed"),
@@ -332,3 +335,34 @@ async def test_resend_of_a_document_on_its_way_or_received_is_409(site: Site) ->
     received = await site.receive()
     for document in (queued, received):
         assert (await site.call("POST", f"/v1/documents/{document}/resend")).status == 409
+
+
+async def test_an_invoice_as_json_becomes_ubl_and_the_same_words_are_the_same_invoice(site: Site) -> None:
+    text = re.findall(r"```json\n(.*?)```", (DOCS / "json-invoice.md").read_text(encoding="utf-8"), re.S)[0]
+    table = json.loads(text)
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "json-1"}
+    answer = await site.call("POST", "/v1/documents", data=text.encode(), headers=headers)
+    assert answer.status == 202, answer.json
+    assert (answer.json["number"], answer.json["amount"]["value"]) == (table["number"], "1502.05")
+    content = await site.get(f"/v1/documents/{answer.json['id']}/content")
+    assert content.body.startswith(b"<?xml") and b"Kopieringspapper" in content.body
+    again = await site.call("POST", "/v1/documents", data=json.dumps(table).encode(), headers=headers)
+    assert (again.json["id"], again.headers["Idempotent-Replay"]) == (answer.json["id"], "true")
+    table["lines"][0]["quantity"], table["payable"] = 11, "1627.05"
+    other = await site.call("POST", "/v1/documents", data=json.dumps(table).encode(), headers=headers)
+    assert (other.status, other.json["type"]) == (422, "/problems/contradiction")
+
+
+async def test_faults_of_an_invoice_as_json_have_their_json_pointer_and_nothing_is_stored(
+    site: Site, store: SqlStore
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    body = b'{"number": "1", "issue_date": "2026-11-25", "currency": "SEK", "lines": [{"name": "x", "prize": 1}]}'
+    answer = await site.call("POST", "/v1/documents", data=body, headers=headers)
+    assert (answer.status, answer.json["type"]) == (422, "/problems/invalid-document")
+    assert {"/lines/0/price", "/lines/0/prize", "/lines/0/vat", "/seller", "/buyer"} == {
+        row["pointer"] for row in answer.json["errors"]
+    }
+    large = await site.call("POST", "/v1/documents", data=b"{" + b" " * LIMIT, headers=headers)
+    assert large.status == 413
+    assert await count(store) == 0
