@@ -164,8 +164,39 @@ class CounterpartFilter:
     role: Role | None = None
     query: str = ""
     """Matched against names and numbers."""
+    channel: str = ""
+    """The usual way: ``peppol``, ``email``, ``print``, or ``none`` where there is none."""
+    state: str = ""
+    """Of its relation on the network (``model/relating.py``); ``none`` also where there is no relation."""
+    proposal: bool = False
+    """Only those with a proposal that waits for a decision."""
+    unsure: bool = False
+    """Only those of whom the network has given no certain answer, or none was asked for."""
+    opt_out: bool = False
+    """Only those that want some way not to be used."""
+    bad_address: bool = False
+    """Only those whose postal or e-mail address is known to be bad."""
+    among: tuple[CounterpartId, ...] = ()
+    """Only these."""
     limit: int = 50
     cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line of a list: the counterpart, how it is reached, and what is known of that."""
+
+    counterpart: Counterpart
+    channel: str
+    """The usual way, worked out of what is stored: ``peppol``, ``email``, ``print`` or ``none``."""
+    state: str = "none"
+    """Of its relation on the network."""
+    proposal: bool = False
+    """Whether one waits for a decision."""
+    verdict: str = ""
+    """Of the newest answer (``model/relating.py``); empty where none is stored."""
+    asked: datetime | None = None
+    """When that came."""
 
 
 class AutoAccept(StrEnum):

@@ -211,6 +211,10 @@ class Filter:
     channel: str = ""
     query: str = ""
     """Matched against number, names, participants, ids."""
+    parties: tuple[str, ...] = ()
+    """Participants of the other side: only what went to, or came from, one of them or one of ``names``."""
+    names: tuple[str, ...] = ()
+    """Names of the other side, as they stand on the document."""
     unacknowledged: bool = False
     idle: bool = False
     """Only what no worker has still to do something with."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Profile, RelationPolicy, Role
+from gateway.model.counterpart import (
+    Counterpart,
+    CounterpartFilter,
+    CounterpartId,
+    Listed,
+    Profile,
+    RelationPolicy,
+    Role,
+)
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
@@ -58,6 +66,18 @@ class Relations(Protocol):
 
     async def counterparts(self, account: AccountId, which: CounterpartFilter) -> tuple[Sequence[Counterpart], str]:
         """Counterparts by name, and the cursor of the next page (empty at the end)."""
+        ...
+
+    async def listed(self, account: AccountId, which: CounterpartFilter) -> tuple[Sequence[Listed], str]:
+        """The same with how each is reached, and the cursor of the next page."""
+        ...
+
+    async def listed_ids(self, account: AccountId, which: CounterpartFilter, limit: int) -> Sequence[CounterpartId]:
+        """The ids of that list, at most ``limit``."""
+        ...
+
+    async def spread(self, account: AccountId, role: Role) -> Mapping[str, int]:
+        """How many are reached which way (``Listed.channel``); the answer may be twenty seconds old."""
         ...
 
     async def counterpart(self, account: AccountId, id: CounterpartId) -> Counterpart:

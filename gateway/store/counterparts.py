@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import Conflict, LostLease, NotFound
-from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Identifier, Origin, Role
+from gateway.model.counterpart import Counterpart, CounterpartId, Identifier, Origin, Role
 from gateway.model.document import PostalAddress
 from gateway.model.identifiers import AccountId
 from gateway.store import tables
@@ -19,8 +19,6 @@ from gateway.store.relation_tables import capability, counterpart, counterpart_i
 from gateway.store.session import Session, Statement, one_of
 from gateway.store.tables import reader
 
-PAGE_MOST: Final = 200
-_WORDS_MOST: Final = 8
 _NAMED_MOST: Final = 20
 _PLAIN: Final = (
     "id",
@@ -43,10 +41,10 @@ _PLAIN: Final = (
     "created",
     "updated",
 )
-_COLUMNS: Final = (*(counterpart.c[name] for name in (*_PLAIN, "names", "opt_out", "address")),)
+COLUMNS: Final = (*(counterpart.c[name] for name in (*_PLAIN, "names", "opt_out", "address")),)
 _NUMBERS: Final = tuple(counterpart_identifier.c[n] for n in ("scheme", "value", "origin", "issuer", "verified"))
 _KNOWN: Final = Statement(
-    select(*_COLUMNS).where(
+    select(*COLUMNS).where(
         counterpart.c.account == bindparam("account"),
         counterpart.c.role == bindparam("role"),
         counterpart.c.id.in_(
@@ -68,7 +66,7 @@ def known_by(session: Session, account: AccountId, role: Role, keys: Sequence[st
     rows = session.fetch(_KNOWN, (account, role.value, account, json.dumps(list(keys))))
     found = []
     for row in rows:
-        values = {c.name: _read(c, value) for c, value in zip(_COLUMNS, row, strict=True)}
+        values = {c.name: _read(c, value) for c, value in zip(COLUMNS, row, strict=True)}
         numbers = [
             {c.name: _read(c, value) for c, value in zip(_NUMBERS, number, strict=True)}
             for number in session.fetch(_OF, (values["id"],))
@@ -77,32 +75,10 @@ def known_by(session: Session, account: AccountId, role: Role, keys: Sequence[st
     return found
 
 
-def find(connection: Connection, account: AccountId, which: CounterpartFilter) -> tuple[list[Counterpart], str]:
-    """A page by name. Raises ``NotFound`` for a cursor that is not ours."""
-    limit = max(1, min(which.limit, PAGE_MOST))
-    wanted = select(*_COLUMNS).where(counterpart.c.account == account)
-    if which.role is not None:
-        wanted = wanted.where(counterpart.c.role == which.role)
-    for word in which.query.casefold().split()[:_WORDS_MOST]:
-        wanted = wanted.where(counterpart.c.search.contains(word, autoescape=True))
-    if which.cursor:
-        place = select(counterpart.c.sort_name).where(
-            counterpart.c.account == account, counterpart.c.id == which.cursor
-        )
-        after = connection.execute(place).scalar_one_or_none()
-        if after is None:
-            raise NotFound("There is no such cursor", remedy="Begin again without a cursor.")
-        same = and_(counterpart.c.sort_name == after, counterpart.c.id > which.cursor)
-        wanted = wanted.where(or_(counterpart.c.sort_name > after, same))
-    wanted = wanted.order_by(counterpart.c.sort_name, counterpart.c.id).limit(limit + 1)
-    found = _with_numbers(connection, connection.execute(wanted).mappings().all())
-    return found[:limit], found[limit - 1].id if len(found) > limit else ""
-
-
 def get(connection: Connection, account: AccountId, id: CounterpartId) -> Counterpart:
     """One of the account. Raises ``NotFound``."""
-    wanted = select(*_COLUMNS).where(counterpart.c.account == account, counterpart.c.id == id)
-    found = _with_numbers(connection, connection.execute(wanted).mappings().all())
+    wanted = select(*COLUMNS).where(counterpart.c.account == account, counterpart.c.id == id)
+    found = with_numbers(connection, connection.execute(wanted).mappings().all())
     if not found:
         raise NotFound("There is no such counterpart in this account")
     return found[0]
@@ -111,16 +87,16 @@ def get(connection: Connection, account: AccountId, id: CounterpartId) -> Counte
 def numbered(connection: Connection, account: AccountId, role: Role, numbers: Sequence[str]) -> list[Counterpart]:
     """Those with these numbers of the account's own."""
     keys = [number_key(account, role, number) for number in numbers if number]
-    wanted = select(*_COLUMNS).where(counterpart.c.number_key.in_(keys))
-    return _with_numbers(connection, connection.execute(wanted).mappings().all())
+    wanted = select(*COLUMNS).where(counterpart.c.number_key.in_(keys))
+    return with_numbers(connection, connection.execute(wanted).mappings().all())
 
 
 def named(connection: Connection, account: AccountId, role: Role, name: str) -> list[Counterpart]:
     """Those of this very name."""
-    wanted = select(*_COLUMNS).where(
+    wanted = select(*COLUMNS).where(
         counterpart.c.account == account, counterpart.c.role == role, counterpart.c.sort_name == name.casefold()
     )
-    return _with_numbers(connection, connection.execute(wanted.limit(_NAMED_MOST)).mappings().all())
+    return with_numbers(connection, connection.execute(wanted.limit(_NAMED_MOST)).mappings().all())
 
 
 def save(connection: Connection, new: Counterpart, expected: Any) -> None:
@@ -195,7 +171,8 @@ def _values(of: Counterpart) -> dict[str, Any]:
     }
 
 
-def _with_numbers(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Counterpart]:
+def with_numbers(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Counterpart]:
+    """The counterparts of these rows of ``COLUMNS``, each with its numbers."""
     numbers: dict[str, list[Identifier]] = {row["id"]: [] for row in rows}
     wanted = select(counterpart_identifier.c.counterpart, *_NUMBERS)
     wanted = wanted.where(counterpart_identifier.c.counterpart.in_(list(numbers)))

@@ -162,6 +162,8 @@ def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tup
             wanted = wanted.where(tables.not_arrived)  # as the index is written: it is used then
     if which.channel:
         wanted = wanted.where(_message.c.channel == which.channel)
+    if which.parties or which.names:
+        wanted = wanted.where(_other_side(which))
     if which.idle:
         wanted = wanted.where(_message.c.next_attempt.is_(None))
     if which.unacknowledged:
@@ -171,6 +173,15 @@ def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tup
     if which.cursor:
         wanted = wanted.where(_after(which.cursor))
     return wanted
+
+
+def _other_side(which: Filter) -> ColumnElement[bool]:
+    """Received by one of these of what went out, sent by one of them of what came in."""
+    out, into = _message.c.direction == Direction.OUT, _message.c.direction == Direction.IN
+    return or_(
+        and_(out, or_(_message.c.receiver.in_(which.parties), _message.c.buyer_name.in_(which.names))),
+        and_(into, or_(_message.c.sender.in_(which.parties), _message.c.seller_name.in_(which.names))),
+    )
 
 
 def _cursor(last: Message) -> str:

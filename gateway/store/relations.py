@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -11,19 +11,29 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Profile, RelationPolicy, Role
+from gateway.model.counterpart import (
+    Counterpart,
+    CounterpartFilter,
+    CounterpartId,
+    Listed,
+    Profile,
+    RelationPolicy,
+    Role,
+)
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
 from gateway.model.relating import Capability, LookupEvidence, Relation
 from gateway.ports import Changes, Clock, Rejections
-from gateway.store import counterparts, proposals
+from gateway.store import counterpart_lists, counterparts, proposals
 from gateway.store.operation import Write, note
 from gateway.store.reads import Reads
 
 _REMEMBERED: Final = 10_000
 _REMEMBERED_SECONDS: Final = 0.5
 """How long another process's change of a policy may go unnoticed."""
+_SPREAD_SECONDS: Final = 20.0
+"""How long a count is shown again: it goes over every counterpart of the account."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,6 +44,7 @@ class Relations:
     write: Write
     clock: Clock
     _profiles: dict[AccountId, tuple[float, Profile]] = field(default_factory=dict, init=False)
+    _spreads: dict[tuple[AccountId, Role], tuple[float, Mapping[str, int]]] = field(default_factory=dict, init=False)
 
     async def profile(self, account: AccountId) -> Profile:
         known = self._profiles.get(account)
@@ -55,9 +66,27 @@ class Relations:
         for table in (changes.counterparts, changes.proposals):
             for row, _ in table:
                 self._profiles.pop(row.account, None)
+        for one, _ in changes.counterparts:
+            self._spreads.pop((one.account, one.role), None)
 
     async def counterparts(self, account: AccountId, which: CounterpartFilter) -> tuple[Sequence[Counterpart], str]:
-        return await self.reads.read(partial(counterparts.find, account=account, which=which))
+        lines, cursor = await self.listed(account, which)
+        return [one.counterpart for one in lines], cursor
+
+    async def listed(self, account: AccountId, which: CounterpartFilter) -> tuple[Sequence[Listed], str]:
+        return await self.reads.read(partial(counterpart_lists.listed, account=account, which=which))
+
+    async def listed_ids(self, account: AccountId, which: CounterpartFilter, limit: int) -> Sequence[CounterpartId]:
+        return await self.reads.read(partial(counterpart_lists.ids, account=account, which=which, limit=limit))
+
+    async def spread(self, account: AccountId, role: Role) -> Mapping[str, int]:
+        until, known = self._spreads.get((account, role), (0.0, {}))
+        if time.monotonic() >= until:
+            known = await self.reads.read(partial(counterpart_lists.spread, account=account, role=role))
+            if len(self._spreads) >= _REMEMBERED:
+                self._spreads.clear()
+            self._spreads[account, role] = (time.monotonic() + _SPREAD_SECONDS, known)
+        return known
 
     async def counterpart(self, account: AccountId, id: CounterpartId) -> Counterpart:
         return await self.reads.read(partial(counterparts.get, account=account, id=id))

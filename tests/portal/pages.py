@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.model.person import Role
 
 EVERYBODY = frozenset(Role)
+WORKERS = EVERYBODY - {Role.COMPLIANCE}
 NOBODY: frozenset[Role] = frozenset()
 
 
@@ -17,7 +18,7 @@ class Shown:
 
     name: str
     path: str
-    """``{refused}`` and the like are documents of the demo store."""
+    """``{refused}`` and the like are documents and counterparts of the demo store."""
     who: frozenset[Role] = EVERYBODY
     operator: bool = False
     """Only in the operator's account."""
@@ -44,6 +45,14 @@ PAGES = (
     Shown(name="keys", path="/settings/keys", who=frozenset({Role.ADMIN})),
     Shown(name="audit", path="/audit", who=frozenset({Role.COMPLIANCE, Role.ADMIN})),
     Shown(name="proposals", path="/proposals"),
+    Shown(name="counterparts", path="/counterparts"),
+    Shown(name="counterparts-suppliers", path="/counterparts?role=supplier"),
+    Shown(name="counterparts-none", path="/counterparts?q=finnsinte"),
+    Shown(name="counterpart", path="/counterparts/{reached}"),
+    Shown(name="counterpart-doubt", path="/counterparts/{doubtful}"),
+    Shown(name="counterpart-supplier", path="/counterparts/{supplier}"),
+    Shown(name="counterpart-new", path="/counterparts/new", who=WORKERS),
+    Shown(name="counterpart-edit", path="/counterparts/{reached}/edit", who=WORKERS),
     Shown(name="statistics", path="/statistics"),
     Shown(name="basis", path="/statistics/basis?month=2026-11"),
     Shown(name="prices", path="/prices"),

@@ -36,6 +36,7 @@ from gateway.ports import Arrival, Changes
 from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from gateway.web.invitation import hash_secret
+from tests.portal.register import enter
 from tests.web.conftest import INVOICE, OURS, THEIRS
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -238,7 +239,7 @@ LOST = Event(name="LostTrack", reason="The octets went out, and no receipt came 
 GAVE_UP = Event(name="GaveUp", reason="The mail server refused the address for good: 550 5.1.1 unknown user")
 
 
-async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, DocumentId]:
+async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, str]:
     """A year of a small company; gives the documents that pages are looked at with, by name."""
     store: Any = gateway.store
     rows = {
@@ -274,7 +275,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
     await Costing(money=store.money).catch_up()
     await _propose(store)
-    return found
+    return found | await enter(store, ALPHA, BETA, NOW)
 
 
 async def _propose(store: SqlStore) -> None:
