@@ -277,7 +277,7 @@ async def open_sites(
     if publisher:
         writer = open_writer(gateway) if config.smp.writing else None
         smp = SmpServer(
-            lambda: gateway.keys.publisher or publisher, gateway.store.participant, gateway.registrar.moved, writer
+            lambda: gateway.keys.publisher or publisher, gateway.store.participant, gateway.registrar.home, writer
         )
         runners["smp"] = low_level(smp.answer)
     ready: dict[str, object] = {"ready": True}

@@ -33,6 +33,7 @@ _EXAMPLES: Final = {
     "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
     "user": "gateway user add ekonomi@example.org --role clerk",
     "participant": "gateway participant add 0007:5567212047 --name 'Exempel AB'",
+    "migrate": "gateway participant migrate 0007:5567212047 --wait 3600",
 }
 
 
@@ -193,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
         "participant:migrate",
         "hand it over to another SMP by key",
         client=True,
-        example="participant",
+        example="migrate",
     )
     migrate.add_argument("participant", metavar="PARTICIPANT")
     migrate.add_argument("--wait", type=_seconds, default=0, metavar="SECONDS", help="until it has moved")

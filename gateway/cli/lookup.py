@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections import Counter
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.cli import NO, NOT_NOW, YES
+from gateway.cli.stopping import stop_on_signals
 from gateway.cli.terminal import as_json, paint, say, table
 from gateway.config import Config, load
 from gateway.errors import InvalidAddress, LookupUnavailable
@@ -35,10 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     document_type = DocumentTypeId.parse(arguments.document_type) if arguments.document_type else BILLING_INVOICE
     process = ProcessId.parse(arguments.process) if arguments.process else BILLING_PROCESS
     if arguments.watch:
-        try:
+        with suppress(asyncio.CancelledError):
             asyncio.run(_watch(config, participant, document_type, process, arguments))
-        except KeyboardInterrupt:
-            return YES
+        return YES
     answer = asyncio.run(_find(config, participant, document_type, process))
     if arguments.json:
         as_json(_as_value(participant, answer))
@@ -66,11 +68,15 @@ async def _watch(
     process: ProcessId,
     arguments: argparse.Namespace,
 ) -> None:
-    """Ask again and again; a line for each change, until Ctrl-C."""
+    """Ask again and again; a line for each change, until Ctrl-C or SIGTERM, and then how often each verdict came."""
     from gateway.app import SystemClock, open_lookup, read_trust
 
+    stop_on_signals()
     last: tuple[str, ...] = ()
-    async with open_lookup(config, read_trust(config), SystemClock()) as lookup:
+    counts: Counter[str] = Counter()
+    async with AsyncExitStack() as stack:
+        lookup = await stack.enter_async_context(open_lookup(config, read_trust(config), SystemClock()))
+        stack.callback(lambda: say(_tally(counts)))
         while True:
             answer: Reachable | Unreachable | LookupUnavailable
             try:
@@ -78,6 +84,7 @@ async def _watch(
             except LookupUnavailable as error:
                 answer = error
             value = _as_value(participant, answer)
+            counts[value["verdict"]] += 1
             endpoint = value["endpoint"] or {}
             seen = (value["verdict"], value.get("code", ""), endpoint.get("url", ""), endpoint.get("certificate", ""))
             if seen != last:
@@ -90,6 +97,10 @@ async def _watch(
                     said = value["reason"] + (f", {endpoint['url']}" if endpoint else "")
                     print(f"{now:%H:%M:%S} {paint(value['verdict'], style, 'bold'):<14} {said}", flush=True)
             await asyncio.sleep(arguments.watch)
+
+
+def _tally(counts: Counter[str]) -> str:
+    return f"{counts.total():,} look-ups: " + ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in _STYLES)
 
 
 _STYLES: Final = {"positive": "green", "negative": "red", "indeterminate": "yellow"}

@@ -87,7 +87,7 @@ class Registrar:
     immediate: bool = False
     """The register is seen by everybody at once, so nothing must be waited for when somebody leaves."""
     moved: dict[ParticipantId, Moved] = field(default_factory=dict, init=False)
-    """Participants that our SMP redirects."""
+    """Participants that our SMP redirects, as far as this process has heard; :meth:`home` knows."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _in_hand: dict[ParticipantId, asyncio.Lock] = field(default_factory=dict, init=False)
 
@@ -196,6 +196,19 @@ class Registrar:
             if not error.temporary:
                 raise error
         return after
+
+    async def home(self, id: ParticipantId) -> Moved | None:
+        """Where it is now that it has left us.
+
+        Who comes back is noticed at once, by every process: two SMPs that redirect to each other would lose it.
+        """
+        if id not in self.moved:
+            return None
+        way = await self.store.registration(id)
+        if way is not None and way.goal is Goal.AWAY and way.moved_to:
+            return Moved(way.moved_to, way.moved_signer)
+        self.moved.pop(id, None)
+        return None
 
     # --- the stages ---------------------------------------------------------------------------------------------
 

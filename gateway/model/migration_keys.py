@@ -13,18 +13,18 @@ from gateway.errors import InvalidAddress
 
 SPECIALS: Final = "@#$%()[]{}*^-!~|+=_"
 _WRITTEN: Final = "@#*-!+="
-"""Specials in keys of ours: those that survive mail, shells and XML."""
+"""Specials in keys of ours: those that survive mail, quotes of shells and XML."""
 _SETS: Final = (string.ascii_uppercase, string.ascii_lowercase, string.digits)
 _LEAST, _LONGEST, _OURS = 8, 24, 20
 
 
 def new_key() -> str:
-    """Make a key that everybody accepts."""
+    """Make a key that everybody accepts; it begins with a letter, so that no command takes it for an option."""
     sets = (*_SETS, _WRITTEN)
     drawn = [secrets.choice(each) for each in sets for _ in range(2)]
-    drawn += [secrets.choice("".join(_SETS)) for _ in range(_OURS - len(drawn))]
+    drawn += [secrets.choice("".join(_SETS)) for _ in range(_OURS - 1 - len(drawn))]
     secrets.SystemRandom().shuffle(drawn)
-    return "".join(drawn)
+    return secrets.choice(string.ascii_letters) + "".join(drawn)
 
 
 def check_key(key: str) -> str:

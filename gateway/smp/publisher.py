@@ -7,6 +7,7 @@ and then kept; a changed participant is another key. Serving is :mod:`gateway.sm
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -50,7 +51,7 @@ class Publisher:
     description: str = "Access point"
     contact_url: str = ""
     """``https:`` or ``mailto:`` of the technical contact; empty names the SMP itself."""
-    _signed: OrderedDict[tuple[Participant, DocumentTypeId], bytes] = field(
+    _signed: OrderedDict[tuple[Participant, DocumentTypeId, str, str], bytes] = field(
         default_factory=OrderedDict, repr=False, compare=False
     )
 
@@ -65,25 +66,28 @@ class Publisher:
 
     def metadata(self, participant: Participant, document_type: DocumentTypeId) -> bytes | None:
         """The SignedServiceMetadata, or None when the participant does not take exactly this document type."""
-        key = (participant, document_type)
-        kept = self._signed.get(key)
-        if kept is not None:
-            return kept
         processes = offered(participant).get(document_type)
         if processes is None:
             return None
-        octets = sign_enveloped(self._unsigned(participant, document_type, processes), self.identity)
-        self._signed[key] = octets
-        while len(self._signed) > _KEPT:
-            self._signed.popitem(last=False)
-        return octets
+        return self._sign(
+            (participant, document_type, "", ""), lambda: self._unsigned(participant, document_type, processes)
+        )
 
     def redirect(self, participant: Participant, document_type: DocumentTypeId, smp: str, signer: str) -> bytes | None:
         """The same for a participant that has moved: signed by us, it points to the SMP that has it now."""
         if document_type not in offered(participant):
             return None
         href = smp.rstrip("/") + path(participant.id, str(document_type))
-        return sign_enveloped(write_redirect(href, signer), self.identity)
+        return self._sign((participant, document_type, href, signer), lambda: write_redirect(href, signer))
+
+    def _sign(self, key: tuple[Participant, DocumentTypeId, str, str], write: Callable[[], etree._Element]) -> bytes:
+        """Sign it once, however often and under whatever spellings of its path it is asked for."""
+        kept = self._signed.get(key)
+        if kept is None:
+            kept = self._signed[key] = sign_enveloped(write(), self.identity)
+            while len(self._signed) > _KEPT:
+                self._signed.popitem(last=False)
+        return kept
 
     def _unsigned(
         self, participant: Participant, document_type: DocumentTypeId, processes: list[ProcessId]

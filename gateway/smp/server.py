@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import unquote
@@ -45,6 +45,13 @@ class Home(Protocol):
     def signer(self) -> str: ...
 
 
+FindHome = Callable[[ParticipantId], Awaitable[Home | None]]
+
+
+async def _at_home(id: ParticipantId) -> Home | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """An answer as it goes out, and what it was made of: it serves for as long as that is the same."""
@@ -64,17 +71,17 @@ class SmpServer:
         self,
         publisher: Publisher | Callable[[], Publisher],
         find_participant: FindParticipant,
-        moved: Mapping[ParticipantId, Home] | None = None,
+        find_home: FindHome | None = None,
         writer: Writer | None = None,
     ) -> None:
-        """``moved`` are those that another SMP has now; may change while we serve, as ``publisher()`` may.
+        """``find_home`` tells where a participant is that another SMP has now; ``publisher()`` may change as well.
 
         ``writer``: None, only reads.
         """
         self._writer = writer
         self._publisher = publisher if callable(publisher) else lambda: publisher
         self._find = find_participant
-        self._moved: Mapping[ParticipantId, Home] = {} if moved is None else moved
+        self._home = find_home or _at_home
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def application(self) -> web.Application:
@@ -110,11 +117,11 @@ class SmpServer:
         found = await self._find(known)
         if (
             (found is kept.participant or found == kept.participant)
-            and self._moved.get(known) == kept.home
             and kept.publisher is self._publisher()
+            and await self._home(known) == kept.home
         ):
             return kept
-        del self._kept[raw]
+        self._kept.pop(raw, None)
         return None
 
     async def _make(self, raw: str) -> _Kept | web.Response:
@@ -131,7 +138,7 @@ class SmpServer:
         participant = await self._find(asked_for)
         if participant is None:
             return nothing
-        home, publisher = self._moved.get(asked_for), self._publisher()
+        home, publisher = await self._home(asked_for), self._publisher()
         body = await _octets(publisher, participant, kind, document_type, home)
         if body is None:
             return nothing

@@ -14,6 +14,10 @@ def test_our_keys_follow_the_rules_and_are_never_the_same() -> None:
     assert all(check_key(key) == key and len(key) == 20 for key in keys)
 
 
+def test_no_command_takes_a_key_of_ours_for_an_option_or_a_comment() -> None:
+    assert all(new_key()[0].isalpha() for _ in range(500))
+
+
 @pytest.mark.parametrize(
     ("key", "said"),
     [

@@ -78,6 +78,17 @@ def test_an_answer_is_signed_once_until_the_participant_changes(
     assert len(signed) == 3
 
 
+def test_a_redirect_is_signed_once_as_well(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[object] = []
+    sign = publisher_module.sign_enveloped
+    monkeypatch.setattr(publisher_module, "sign_enveloped", lambda *a: (signed.append(a), sign(*a))[1])
+    homes = [("https://a.example", "CN=A"), ("https://a.example", "CN=A"), ("https://b.example", "CN=A")]
+    first, again, other = (publisher.redirect(OURS, BILLING_INVOICE, *home) for home in homes)
+    assert first is again and first != other
+    assert publisher.metadata(OURS, BILLING_INVOICE) not in (first, other)
+    assert len(signed) == 3
+
+
 def test_the_memory_of_signed_answers_is_bounded(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher_module, "_KEPT", 3)
     monkeypatch.setattr(publisher_module, "sign_enveloped", lambda root, identity: b"signed")

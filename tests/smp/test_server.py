@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -42,8 +44,8 @@ class Ours:
 
 
 class Client:
-    def __init__(self, http: ClientSession, base: str, ours: Ours) -> None:
-        self.http, self.base, self.ours = http, base, ours
+    def __init__(self, http: ClientSession, base: str, ours: Ours, server: SmpServer) -> None:
+        self.http, self.base, self.ours, self.server = http, base, ours, server
 
     async def get(self, raw: str, method: str = "GET", **headers: str) -> tuple[int, bytes, Mapping[str, str]]:
         url = URL(self.base + raw, encoded=True)
@@ -55,12 +57,13 @@ class Client:
 async def client(pki: Pki) -> AsyncIterator[Client]:
     ours = Ours()
     publisher = Publisher(identity=pki.smp, smp_url="http://x", endpoint_url=AP_URL, certificate=pki.ap.der)
-    runner = web.AppRunner(SmpServer(publisher, ours.find).application(), access_log=None)
+    server = SmpServer(publisher, ours.find)
+    runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with ClientSession() as http:
-            yield Client(http, f"http://127.0.0.1:{runner.addresses[0][1]}", ours)
+            yield Client(http, f"http://127.0.0.1:{runner.addresses[0][1]}", ours, server)
     finally:
         await runner.cleanup()
 
@@ -179,3 +182,21 @@ async def test_it_is_quick(client: Client) -> None:
 )
 def test_paths_are_cut_before_they_are_decoded(raw: str, expected: tuple[str, str] | None) -> None:
     assert read_path(raw) == expected
+
+
+async def test_many_that_ask_while_a_participant_changes_all_get_an_answer(client: Client) -> None:
+    raw = path(BUYER, str(BILLING_INVOICE))
+    assert (await client.get(raw))[0] == 200
+    go, find, waiting = asyncio.Event(), client.ours.find, 0
+
+    async def slow(id: ParticipantId) -> Participant | None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 4:
+            go.set()
+        await go.wait()  # all of them have seen the answer that is kept, and none has been told of the change
+        return await find(id)
+
+    client.server._find = slow
+    client.ours.known[BUYER] = replace(client.ours.known[BUYER], name="Exempel Syd AB")
+    assert [status for status, *_ in await asyncio.gather(*(client.get(raw) for _ in range(4)))] == [200] * 4

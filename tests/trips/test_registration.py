@@ -182,6 +182,24 @@ async def test_a_migration_has_no_moment_without_a_right_answer(place: Place) ->
     assert any("redirects to" in step.answer for step in redirected.steps)
 
 
+async def test_one_that_comes_back_is_answered_for_at_once(place: Place) -> None:
+    """The SMP that redirected it away must not go on doing so once DNS leads there again: both would redirect."""
+    await place.first.publish(PARTICIPANT)
+    await follow(place.first)
+    for loser, gainer in ((place.first, place.second), (place.second, place.first)):
+        away = await loser.registrar.advance(
+            await loser.registrar.hand_over(FIRST_ACCOUNT, OURS, new_key()), until=Stage.PREPARED
+        )
+        await gainer.publish(PARTICIPANT, away.key)
+        assert (await place.find()).endpoint.seat == gainer.config.operator.seat_id
+        await follow(gainer)
+        await follow(loser)
+        assert (await place.find()).endpoint.seat == gainer.config.operator.seat_id
+    for each in (place.first, place.second):
+        await each.registrar.refresh()  # as another process of the same gateway would, a little late
+        assert (await _ask(place, f"http://{each.config.smp.listen}")).endpoint.seat == "POP000001"
+
+
 async def _ask(place: Place, smp: str | None) -> Reachable:
     """One whole search; with ``smp``, as somebody whose DNS answer is old."""
     search = place.second.lookup._begin(OURS)
