@@ -202,7 +202,7 @@ async def test_a_silent_smp_keeps_nobody_else_waiting(network: Network) -> None:
         running = tasks.create_task(network.lookup.survey(each(items), note))
         await opened.wait()
         await asyncio.wait_for(answered.wait(), 20)
-        assert order[0] == BUYER
+        assert len(order) < 50, "the two hundred before it wait for their SMP"
         running.cancel()
         hang.set()
 
