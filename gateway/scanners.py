@@ -6,7 +6,7 @@ import asyncio
 import importlib.util
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from gateway.exchange.scans import Scans
 from gateway.model.identifiers import AccountId
 from gateway.ports import Channel, Clock, Store
 from gateway.scanning.folder import ScanFolder
+from gateway.scanning.leafing import Leafing
 from gateway.scanning.process import Room
 from gateway.scanning.reader import FileReader, Limits
 
@@ -53,6 +54,8 @@ class Scanning:
 
     scans: Scans
     folder: ScanFolder | None
+    leafing: Leafing = field(default_factory=Leafing)
+    """Shows pages to a person, and cuts files."""
 
     async def watch(self) -> None:
         """Look after the folder and after what a dead reader left, until cancelled."""
@@ -87,8 +90,9 @@ def open_scanning(config: Config, store: Store, clock: Clock, deliveries: Mappin
     problems = _problems(settings)
     program = settings.tesseract or shutil.which("tesseract") or ""
     room = Room(memory=settings.memory_limit, seconds=max(1, int(settings.time_limit.total_seconds())))
+    limits = Limits(octets=settings.max_file, pages=settings.max_pages, pixels=settings.max_pixels, room=room)
     reader = FileReader(
-        limits=Limits(octets=settings.max_file, pages=settings.max_pages, pixels=settings.max_pixels, room=room),
+        limits=limits,
         language=settings.language,
         second_language=settings.second_language,
         program=program,
@@ -111,7 +115,7 @@ def open_scanning(config: Config, store: Store, clock: Clock, deliveries: Mappin
             problems.append(("scan.folder", f"cannot be used: {error.strerror}"))
     if problems:
         raise ConfigurationError(problems)
-    return Scanning(scans=scans, folder=folder)
+    return Scanning(scans=scans, folder=folder, leafing=Leafing(limits=limits))
 
 
 def _problems(settings: ScanSection) -> list[tuple[str, str]]:

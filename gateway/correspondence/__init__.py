@@ -15,6 +15,7 @@ from gateway.ports import Channel, Clock, Store
 from gateway.ports.intake import Intake
 
 if TYPE_CHECKING:
+    from gateway.correspondence.answering import Answering
     from gateway.mailbox.opening import Mailbox
 
 
@@ -24,6 +25,7 @@ class Correspondence:
 
     mailbox: Mailbox
     bounces: Bounces
+    answering: Answering
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
@@ -51,6 +53,7 @@ def open_correspondence(
     if config.mailbox is None:
         return None
     # Not before it is known that they are needed: they make the start longer.
+    from gateway.correspondence.answering import Answering
     from gateway.fallback.mailing import Mailing
     from gateway.mailbox.opening import open_mailbox
     from gateway.mailbox.settings import Settings
@@ -58,13 +61,15 @@ def open_correspondence(
     settings = Settings.read(config.mailbox, "mailbox", config.base)
     bounces = Bounces(store=store, outbound=outbound, clock=clock, window=settings.bounce_window)
     mailing = channels.get("email")
+    post = mailing if isinstance(mailing, Mailing) else None
     mailbox = open_mailbox(
         settings,
         store=store,
         clock=clock,
         bounced=bounces.note,
-        post=mailing if isinstance(mailing, Mailing) else None,
+        post=post,
         intake=intake,
         dns_servers=tuple((server.host, server.port) for server in config.network.dns_servers),
     )
-    return Correspondence(mailbox=mailbox, bounces=bounces)
+    answering = Answering(store=store, clock=clock, post=post)
+    return Correspondence(mailbox=mailbox, bounces=bounces, answering=answering)

@@ -93,6 +93,26 @@ def write_answer(
     return Letter(octets=answer.as_bytes(), recipient=recipient)
 
 
+def write_refusal(file_name: str, reason: str, *, sender: str, recipient: str, key: str, now: datetime) -> Letter:
+    """A person looked at a file and refused it: the sender is told in both languages, in that person's words."""
+    name, why = clean(file_name, 100), clean(reason, 500)
+    answer = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    answer["From"] = sender
+    answer["To"] = recipient
+    answer["Subject"] = f"Avvisat / Not accepted: {name}"
+    answer["Date"] = now
+    answer["Message-ID"] = f"<refused.{key}@{sender.partition('@')[2]}>"
+    answer["Auto-Submitted"] = "auto-replied"
+    answer["X-Auto-Response-Suppress"] = "All"
+    text = (
+        f"{name} som du skickade har granskats och togs INTE emot. Skäl: {why}\n"
+        f"\n{_RULE}\n\n"
+        f"{name} that you sent was looked at and was NOT taken. The reason: {why}\n"
+    )
+    answer.set_content(text, charset="utf-8", cte="quoted-printable")
+    return Letter(octets=answer.as_bytes(), recipient=recipient)
+
+
 def _text(outcomes: list[Outcome], remarks: list[Remark], swedish: bool) -> str:
     lines = [
         "Det här är ett automatiskt svar om det mejl som du skickade."

@@ -10,7 +10,7 @@ import hmac
 import importlib
 import logging
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from gateway.portal import pages as page_modules
 from gateway.portal.drawing import STATIC, static_files
 from gateway.portal.passwords import Passwords
 from gateway.portal.shapes import Shapes, read_zone
-from gateway.portal.visit import Page, Visit, forbidden
+from gateway.portal.visit import FORM_LIMIT, Page, Visit, forbidden
 from gateway.portal.words import LANGUAGES, Language, choose, knows
 from gateway.web.auth import ACCOUNT
 from gateway.web.frame import request_id
@@ -39,6 +39,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+_LARGE_AT_ONCE: Final = 4
 _TOUCH_EACH: Final = timedelta(minutes=1)
 _LANGUAGE: Final = "gateway-language"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -52,6 +53,7 @@ class Front:
         self.gateway = gateway
         self.passwords = Passwords()
         self.pages: tuple[Page, ...] = tuple(find_pages())
+        self._large = 0
         self._zone = read_zone(gateway.config.portal.time_zone)
 
     def routes(self) -> list[web.RouteDef]:
@@ -155,9 +157,21 @@ class Front:
             raise Problem("too-large", f"A form has at most {visit.page.limit:,} octets here.", close=True)
         site = request.headers.get("Sec-Fetch-Site", "")
         ours = site == "same-origin" if site else self._is_here(request, request.headers.get("Origin", ""))
-        token = (await visit.form()).get("csrf", "") if ours else ""
+        token = (await self._form(visit)).get("csrf", "") if ours else ""
         if not ours or not hmac.compare_digest(token.encode(), visit.csrf.encode()):
             raise Problem("form-not-ours", "The form does not come from a page of this site, or was open too long.")
+
+    async def _form(self, visit: Visit) -> Mapping[str, str]:
+        """Read the form; of those with files only a few at once."""
+        if visit.page.limit <= FORM_LIMIT:
+            return await visit.form()
+        if self._large >= _LARGE_AT_ONCE:
+            raise Problem("unavailable", "Many files are being sent at once.", close=True)
+        self._large += 1
+        try:
+            return await visit.form()
+        finally:
+            self._large -= 1
 
     def _is_here(self, request: web.Request, origin: str) -> bool:
         url = self.gateway.config.portal.url

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.portal.words import Language, say
@@ -104,4 +105,19 @@ def company_number(value: str) -> str:
     scheme, colon, number = value.partition(":")
     if colon and scheme == "0007" and len(number) == 10 and number.isdigit():
         return f"{number[:6]}-{number[6:]}"
+    return value
+
+
+_GIROS: Final = {"BG": "Bankgiro", "PG": "Plusgiro"}
+
+
+def bank_account(value: str) -> str:
+    """An account as people write it: ``BG:1609908`` as ``Bankgiro 160-9908``, an IBAN in groups of four."""
+    kind, _, number = value.partition(":")
+    if kind == "BG" and len(number) in (7, 8):
+        return f"{_GIROS[kind]}{_SPACE}{number[:-4]}-{number[-4:]}"
+    if kind == "PG" and len(number) > 1:
+        return f"{_GIROS[kind]}{_SPACE}{number[:-1]}-{number[-1]}"
+    if kind == "IBAN":
+        return f"IBAN{_SPACE}" + _SPACE.join(number[at : at + 4] for at in range(0, len(number), 4))
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,16 @@ class Page:
     under: str = ""
     """The menu's entry that is marked while this page is shown, if it has none itself."""
     limit: int = FORM_LIMIT
-    """Octets that its form may have."""
+    """Octets that its form may have; files need more, and few such forms are read at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """A file out of a form: nothing of it is believed."""
+
+    name: str
+    media_type: str
+    octets: bytes
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,6 +134,22 @@ class Visit:
                     raise bad_request(f"form:{name[:40]}", f"{name[:40]} is a text of at most {MAX_FIELD} characters.")
             self._form = fields
         return self._form
+
+    async def files(self, name: str, most: int) -> list[Uploaded]:
+        """The files of that field, as they came, read into memory one after another; empty ones are none.
+
+        Only for pages whose ``limit`` leaves room for them. Raises a ``Problem`` for more than ``most``.
+        """
+        await self.form()
+        found = []
+        for value in (await self.request.post()).getall(name, []):
+            if isinstance(value, web.FileField):
+                octets = await asyncio.to_thread(value.file.read)
+                if octets:
+                    found.append(Uploaded(name=value.filename, media_type=value.content_type, octets=octets))
+        if len(found) > most:
+            raise bad_request(f"form:{name}", f"At most {most} files are taken at once.")
+        return found
 
     def deed(self, action: str, subject: str = "", detail: str = "") -> Deed:
         """What is done now, for the audit log; ``audit.ACTION`` is its sentence."""

@@ -1,7 +1,8 @@
 """The process that opens a foreign file: one file in on its standard input, what was seen out, then it ends.
 
 Order and answer: a JSON line with the limits and then the octets in; out four octets of length (big-endian), a JSON
-object, and the grey pixels of its pages one after another. Whatever goes wrong in here ends this process only.
+object, and the grey pixels of its pages one after another, or the files it was cut into. Whatever goes wrong in here
+ends this process only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _SMALLEST, _LARGEST = 38 / 25.4 * _POINTS, 450 / 25.4 * _POINTS
 """Points: pages between 38 mm and a little more than A3 are taken."""
 
 
-class _NotTaken(Exception):
+class NotTaken(Exception):
     """The file is not taken; the name of the reason."""
 
 
@@ -39,7 +40,7 @@ def look(octets: bytes, kind: str, limits: dict[str, int]) -> tuple[dict[str, An
     """Everything that is seen of the file, and the pixels of the pages that were drawn."""
     try:
         return _pdf(octets, limits) if kind == "pdf" else _picture(octets, kind, limits)
-    except _NotTaken as reason:
+    except NotTaken as reason:
         return {"refused": str(reason)}, []
 
 
@@ -47,23 +48,24 @@ def _pdf(octets: bytes, limits: dict[str, int]) -> tuple[dict[str, Any], list[by
     import pypdfium2
     from PIL import Image
 
-    attachments = _structure(octets)
+    attachments = structure(octets)
     try:
         document = pypdfium2.PdfDocument(octets)
     except pypdfium2.PdfiumError as error:
-        raise _NotTaken("encrypted" if "password" in str(error).lower() else "damaged") from None
+        raise NotTaken("encrypted" if "password" in str(error).lower() else "damaged") from None
     if not 0 < len(document) <= limits["pages"]:
-        raise _NotTaken("pages")
+        raise NotTaken("pages")
     seen: dict[str, Any] = {"pages": len(document), "words": [], "codes": [], "drawn": [], "xml": attachments}
     pixels: list[bytes] = []
+    first = limits.get("first", 1) - 1
     for number in range(len(document)):
         page = document[number]
         width, height = page.get_size()
         if not (min(width, height) >= _SMALLEST and max(width, height) <= _LARGEST):
-            raise _NotTaken("page-size")
+            raise NotTaken("page-size")
         if len(seen["words"]) < _WORDS:
             seen["words"] += _words(page, number + 1, width, height)
-        if number < limits["drawn"]:
+        if first <= number < first + limits["drawn"]:
             scale = limits["dpi"] / _POINTS
             drawn = page.render(scale=scale, grayscale=True, may_draw_forms=False).to_pil()
             image = Image.frombytes("L", drawn.size, drawn.convert("L").tobytes())
@@ -74,7 +76,7 @@ def _pdf(octets: bytes, limits: dict[str, int]) -> tuple[dict[str, Any], list[by
     return seen, pixels
 
 
-def _structure(octets: bytes) -> list[str]:
+def structure(octets: bytes) -> list[str]:
     """Refuse what acts, and give embedded XML; walks every object that the file reaches."""
     import logging
 
@@ -85,7 +87,7 @@ def _structure(octets: bytes) -> list[str]:
     try:
         reader = PdfReader(io.BytesIO(octets), strict=False)
         if reader.is_encrypted and not reader.decrypt(""):
-            raise _NotTaken("encrypted")
+            raise NotTaken("encrypted")
         todo: list[Any] = [reader.trailer]
         known: set[tuple[int, int]] = set()
         found: list[bytes] = []
@@ -94,7 +96,7 @@ def _structure(octets: bytes) -> list[str]:
             one = todo.pop()
             steps += 1
             if steps > _OBJECTS * 10 or len(known) > _OBJECTS:
-                raise _NotTaken("too-complex")
+                raise NotTaken("too-complex")
             if isinstance(one, IndirectObject):
                 if (one.idnum, one.generation) in known:
                     continue
@@ -102,25 +104,25 @@ def _structure(octets: bytes) -> list[str]:
                 one = one.get_object()
             if isinstance(one, DictionaryObject):
                 if any(str(name) in _ACTIVE for name in one) or str(one.get("/S", "")) in _ACTIVE:
-                    raise _NotTaken("active")
+                    raise NotTaken("active")
                 if isinstance(one, StreamObject) and str(one.get("/Type", "")) == "/EmbeddedFile":
                     _embedded(one, found)
                 todo.extend(dict.values(one))
             elif isinstance(one, ArrayObject):
                 todo.extend(list.__iter__(one))
         return [content.decode("utf-8", "replace") for content in found]
-    except _NotTaken:
+    except NotTaken:
         raise
     except MemoryError:
         raise
     except Exception as error:
-        raise _NotTaken("damaged") from error
+        raise NotTaken("damaged") from error
 
 
 def _embedded(stream: Any, found: list[bytes]) -> None:
     content: bytes = stream.get_data()
     if content.startswith(_PROGRAMS):
-        raise _NotTaken("active")
+        raise NotTaken("active")
     start = content[:4_000].lstrip(b"\xef\xbb\xbf \r\n\t")
     room = len(found) < _ATTACHED and len(content) <= _XML - sum(map(len, found))
     if room and start.startswith(b"<") and any(mark in start for mark in _INVOICES):
@@ -168,28 +170,31 @@ def _picture(octets: bytes, kind: str, limits: dict[str, int]) -> tuple[dict[str
     try:
         picture = Image.open(io.BytesIO(octets), formats=(kind.upper(),))
         if picture.size[0] * picture.size[1] > limits["pixels"] or max(picture.size) > 20_000:
-            raise _NotTaken("pixels")
+            raise NotTaken("pixels")
         frames = getattr(picture, "n_frames", 1)
         if frames > limits["pages"]:
-            raise _NotTaken("pages")
+            raise NotTaken("pages")
         seen: dict[str, Any] = {"pages": frames, "words": [], "codes": [], "drawn": [], "xml": []}
         pixels: list[bytes] = []
+        first = limits.get("first", 1)
         for number, frame in enumerate(ImageSequence.Iterator(picture), start=1):
-            if number > limits["drawn"]:
+            if number < first:
+                continue
+            if number >= first + limits["drawn"]:
                 break
             if frame.size[0] * frame.size[1] > limits["pixels"]:
-                raise _NotTaken("pixels")
+                raise NotTaken("pixels")
             image = _upright(frame).convert("L")
             if max(image.size) > 2 * limits["width"]:
                 image.thumbnail((2 * limits["width"], 2 * limits["width"]))
             seen["codes"] += _codes(image, number)
             _note(seen, pixels, _straight(image), number)
-    except (_NotTaken, MemoryError):
+    except (NotTaken, MemoryError):
         raise
     except Image.DecompressionBombError:
-        raise _NotTaken("pixels") from None
+        raise NotTaken("pixels") from None
     except Exception as error:
-        raise _NotTaken("damaged") from error
+        raise NotTaken("damaged") from error
     return seen, pixels
 
 
@@ -243,11 +248,14 @@ def main() -> None:
     import PIL.PngImagePlugin
     import PIL.TiffImagePlugin  # noqa: F401  imported before nothing can be opened any more
 
+    from gateway.scanning.cutting import cut
+
     order = json.loads(sys.stdin.buffer.readline(4_096))
     confine.limit(memory=order["memory"], seconds=order["seconds"])
     held = confine.confine(confine.readable())
     try:
-        seen, pixels = look(sys.stdin.buffer.read(), order["kind"], order["limits"])
+        octets, kind, limits = sys.stdin.buffer.read(), order["kind"], order["limits"]
+        seen, pixels = cut(octets, kind, limits, order["cut"]) if "cut" in order else look(octets, kind, limits)
     except MemoryError:
         seen, pixels = {"refused": "too-large-inside"}, []
     seen["held"] = held

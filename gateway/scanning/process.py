@@ -7,15 +7,21 @@ than the file itself.
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import struct
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import Overloaded
+from gateway.scanning import confine
+
+log = logging.getLogger(__name__)
 
 _CONFINE: Final = Path(__file__).resolve().with_name("confine.py")
 _CODE: Final = "from gateway.scanning.child import main; main()"
@@ -46,9 +52,37 @@ class Room:
     """Octets of the answer."""
 
 
-def looking() -> list[str]:
-    """The command of the process that opens a file."""
-    return [sys.executable, "-P", "-c", _CODE]
+async def ask(
+    octets: bytes, kind: str, limits: dict[str, int], room: Room, parts: list[list[int]] | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """What a process of its own says of a file, and the pixels or ``parts`` behind it. Raises ``Overloaded``.
+
+    ``refused`` in it names why the file is not taken; it is ``crashed`` where the process gave no answer.
+    """
+    order: dict[str, Any] = {"kind": kind, "memory": room.memory, "seconds": room.seconds, "limits": limits}
+    if parts is not None:
+        order["cut"] = parts
+    command = [sys.executable, "-P", "-c", _CODE]
+    answer = await run(command, json.dumps(order).encode() + b"\n" + octets, room)
+    if isinstance(answer, Ended):
+        log.warning("a file could not be opened: %s", answer.how)
+        return {"refused": "crashed"}, b""
+    head, behind = split(answer) or (b"", b"")
+    try:
+        seen: object = json.loads(head)
+    except ValueError:
+        seen = None
+    if not isinstance(seen, dict):
+        return {"refused": "crashed"}, b""
+    if missing := set(confine.LAYERS) - set(map(str, seen.get("held") or ())):
+        _warn_of(", ".join(sorted(missing)))
+    return seen, behind
+
+
+@cache
+def _warn_of(missing: str) -> None:
+    """Once in a process: it does not change while it runs."""
+    log.warning("foreign files are opened without %s, which this kernel does not offer; the rest holds", missing)
 
 
 def confined(program: list[str], room: Room) -> list[str]:

@@ -7,17 +7,15 @@ is text, boxes and pixels, which are weighed here.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import shutil
 import statistics
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, Final
 
 from gateway.model.scan import NEEDED, Candidate, Code, Field, Reading, Supplier, Word
-from gateway.scanning import codes, confine, embedded, finding, kinds, pages, process, weighing
+from gateway.scanning import codes, embedded, finding, kinds, pages, process, weighing
 from gateway.scanning.finding import Found
 from gateway.scanning.pages import Page
 from gateway.scanning.process import Ended, Room
@@ -47,6 +45,10 @@ class Limits:
     room: Room = field(default_factory=Room)
     seconds: float = 90.0
     """On the clock, for all that is done with one file."""
+
+    def sizes(self) -> dict[str, int]:
+        """What the process that opens a file is told."""
+        return {name: getattr(self, name) for name in ("pages", "pixels", "drawn", "dpi", "width")}
 
 
 @dataclass(slots=True)
@@ -112,24 +114,11 @@ class FileReader:
         return await self._climb(reading, sight, own, suppliers_of)
 
     async def _look(self, octets: bytes, kind: kinds.Kind) -> tuple[dict[str, Any], list[Page]]:
-        limits, room = self.limits, self.limits.room
-        sizes = {name: getattr(limits, name) for name in ("pages", "pixels", "drawn", "dpi", "width")}
-        order = {"kind": kind, "memory": room.memory, "seconds": room.seconds, "limits": sizes}
-        answer = await process.run(process.looking(), json.dumps(order).encode() + b"\n" + octets, room)
-        if isinstance(answer, Ended):
-            log.warning("a file could not be opened: %s", answer.how)
-            return {"refused": "crashed"}, []
-        head, pixels = process.split(answer) or (b"", b"")
-        try:
-            seen: object = json.loads(head)
-        except ValueError:
-            seen = None
-        drawn = pages.pages_of(seen.get("drawn", []), pixels) if isinstance(seen, dict) else None
-        if drawn is None or not isinstance(seen, dict):
-            return {"refused": "crashed"}, []
-        if missing := set(confine.LAYERS) - set(map(str, seen.get("held") or ())):
-            _warn_of(", ".join(sorted(missing)))
-        return seen, drawn
+        seen, pixels = await process.ask(octets, kind, self.limits.sizes(), self.limits.room)
+        if "refused" in seen:
+            return seen, []
+        drawn = pages.pages_of(seen.get("drawn", []), pixels)
+        return (seen, drawn) if drawn is not None else ({"refused": "crashed"}, [])
 
     def _structured(self, values: dict[str, str], xml: bytes, media_type: str, count: int, sight: _Sight) -> Reading:
         """An invoice embedded as XML: believed as it is, unless the page shows something else."""
@@ -209,12 +198,6 @@ class FileReader:
             log.warning("a page could not be read: %s", answer.how)
             return []
         return pages.tesseract_words(answer, page)
-
-
-@cache
-def _warn_of(missing: str) -> None:
-    """Once in a process: it does not change while it runs."""
-    log.warning("foreign files are opened without %s, which this kernel does not offer; the rest holds", missing)
 
 
 def _invoice_in(attached: object) -> tuple[dict[str, str], bytes] | None:

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from gateway.errors import Conflict, NotFound
 from gateway.exchange.reviewing import Reviewing
-from gateway.exchange.scans import Scans as Taking
-from gateway.model.scan import FIELDS, Candidate, Field, Scan, ScanState
+from gateway.exchange.splitting import Splitting, read_parts
+from gateway.model.scan import FIELDS, Candidate, Field, Refusal, Scan, ScanState
 from gateway.model.view import moment
 from gateway.ports import Incoming
 from gateway.web.answers import answer, page_of
@@ -24,10 +24,12 @@ from gateway.web.query import Query, no_query, paging
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+    from gateway.scanners import Scanning
 
 _TYPES: Final = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
 _STATES: Final = tuple(state.value for state in ScanState)
-_BODY: Final = frozenset({"fields", "reason", "by", "all"})
+_BODY: Final = frozenset({"fields", "reason", "by", "all", "answer", "parts"})
+_MOST_PAGES: Final = 9_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,20 @@ class Scans:
             web.get("/v1/scans", self.list),
             web.get(f"/v1/scans/{ID}", self.show),
             web.get(f"/v1/scans/{ID}/content", self.content),
+            web.get(f"/v1/scans/{ID}/page.png", self.page),
             web.get("/v1/reviews", self.reviews),
             web.get(f"/v1/reviews/{ID}", self.show),
             web.get(f"/v1/reviews/{ID}/crop.png", self.crop),
             web.post(f"/v1/reviews/{ID}/confirm", self.confirm),
             web.post(f"/v1/reviews/{ID}/correct", self.confirm),
             web.post(f"/v1/reviews/{ID}/refuse", self.refuse),
+            web.post(f"/v1/reviews/{ID}/split", self.split),
         ]
 
     async def take(self, request: web.Request) -> web.Response:
         """Take one file: 202 with what became of it, once it is on disk and read."""
         file_name = Query(request, "file_name").text("file_name")
-        scans, account = self._scans(), account_of(request)
+        scans, account = self._scanning().scans, account_of(request)
         if request.content_type not in _TYPES:
             text = f"Files are taken as {', '.join(_TYPES)}, one invoice each."
             raise Problem("unsupported-type", text, headers={"Accept": ", ".join(_TYPES)}, close=True)
@@ -109,6 +113,18 @@ class Scans:
         media_type = scan.media_type if scan.media_type in _TYPES else "application/octet-stream"
         return web.Response(body=octets, content_type=media_type, headers={"Content-Disposition": name})
 
+    async def page(self, request: web.Request) -> web.Response:
+        """A page as a picture, as its fields were read: ``page`` counts from 1."""
+        number = Query(request, "page").number("page", 1, 1, _MOST_PAGES)
+        scan, leafing = await self._scan(request), self._scanning().leafing
+        if number > max(1, scan.pages):
+            raise NotFound(f"The file has {scan.pages} pages")
+        octets = await self.gateway.store.reviews.octets(scan.account, scan.id)
+        picture = await leafing.picture(octets, scan.sha256, number)
+        if isinstance(picture, Refusal):
+            raise NotFound(f"There is no picture of this page. {picture.en}")
+        return web.Response(body=picture, content_type="image/png")
+
     async def crop(self, request: web.Request) -> web.Response:
         """The place of a field as a picture."""
         field = Query(request, "field").one_of("field", "total", FIELDS)
@@ -119,7 +135,7 @@ class Scans:
     async def confirm(self, request: web.Request) -> web.Response:
         """The values are right, or are these; delivered when nothing is open any more."""
         no_query(request)
-        reviewing, body = Reviewing(scans=self._scans()), await read_json(self.intake, request)
+        reviewing, body = Reviewing(scans=self._scanning().scans), await read_json(self.intake, request)
         _check(body)
         values, by = body.get("fields", {}), _text(body, "by")
         assert isinstance(values, dict)
@@ -135,16 +151,33 @@ class Scans:
         body = await read_json(self.intake, request)
         _check(body)
         actor = _text(body, "by") or f"account {account_of(request)}"
-        after = await Reviewing(scans=self._scans()).refuse(await self._scan(request), actor, _text(body, "reason"))
-        return answer(describe(after))
+        reviewing, reason = Reviewing(scans=self._scanning().scans), _text(body, "reason")
+        after = await reviewing.refuse(await self._scan(request), actor, reason)
+        mail = self.gateway.mail if body.get("answer") is True else None
+        told = await mail.answering.refused(after, reason) if mail else ""
+        return answer({**describe(after), "answered": told or None})
+
+    async def split(self, request: web.Request) -> web.Response:
+        """Several invoices in one file: each of ``parts`` (``1, 2-3``) is handed in by itself."""
+        no_query(request)
+        body = await read_json(self.intake, request)
+        _check(body)
+        parts = read_parts(_text(body, "parts"))
+        if parts is None:
+            raise bad_request("/parts", "parts are pages such as “1, 2-3”, in their order and none twice.")
+        scanning, scan = self._scanning(), await self._scan(request)
+        actor = _text(body, "by") or f"account {scan.account}"
+        splitting = Splitting(scans=scanning.scans, cuts=scanning.leafing)
+        after, taken = await splitting.split(scan, actor, parts)
+        return answer({**describe(after), "parts": [{"id": one.id, "verdict": one.verdict} for one in taken]})
 
     async def _scan(self, request: web.Request) -> Scan:
         return await self.gateway.store.reviews.get(account_of(request), request.match_info["id"])
 
-    def _scans(self) -> Taking:
+    def _scanning(self) -> Scanning:
         if self.gateway.scanning is None:
             raise NotFound("Paper and PDF are not taken here", remedy="The operator switches it on with [scan].")
-        return self.gateway.scanning.scans
+        return self.gateway.scanning
 
 
 def _check(body: dict[str, object]) -> None:

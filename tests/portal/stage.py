@@ -36,6 +36,7 @@ from gateway.ports import Arrival, Changes
 from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from gateway.web.invitation import hash_secret
+from tests.portal.paper import hand_in
 from tests.portal.register import enter
 from tests.web.conftest import INVOICE, OURS, THEIRS
 
@@ -240,7 +241,7 @@ GAVE_UP = Event(name="GaveUp", reason="The mail server refused the address for g
 
 
 async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, str]:
-    """A year of a small company; gives the documents that pages are looked at with, by name."""
+    """A year of a small company; gives what pages are looked at with, by name."""
     store: Any = gateway.store
     rows = {
         "refused": Sample(number="2026-1041", events=(SENT, NO), amount="18450.00", ago=timedelta(hours=2)),
@@ -259,7 +260,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         ),
         "others": Sample(number="B-1", account=BETA, other="Exempelkund 99 AB", events=(SENT, NO)),
     }
-    found = {name: await add(store, clock, row) for name, row in rows.items()}
+    found: dict[str, str] = {name: await add(store, clock, row) for name, row in rows.items()}
     for value, name in ((OURS, "Exempel AB"), ("0007:5569876540", "Exempel Fastigheter AB")):
         company = Participant(id=ParticipantId.parse(value), account=ALPHA, name=name, country="SE")
         await store.save_participant(company)
@@ -275,6 +276,9 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
     await Costing(money=store.money).catch_up()
     await _propose(store)
+    clock.time = NOW - timedelta(days=2)
+    found |= await hand_in(gateway, ALPHA)
+    clock.time = NOW
     return found | await enter(store, ALPHA, BETA, NOW)
 
 

@@ -13,7 +13,8 @@ from tests.portal.stage import ALPHA, BETA, someone
 
 
 def _path(pattern: str, documents: Mapping[str, str]) -> str:
-    one = documents["reached" if pattern.startswith("/counterparts") else "refused"]
+    of = {"counterparts": "reached", "review": "review_fields"}
+    one = documents[of.get(pattern.split("/")[1], "refused")]
     return re.sub(r"\{[a-z_]+(:[^{}]*(\{[^{}]*\}[^{}]*)*)?\}", one, pattern)
 
 
@@ -46,14 +47,14 @@ async def test_the_list_of_the_tests_knows_every_page(site: Site) -> None:
             assert path in shown, f"add {page.path} to tests/portal/pages.py"
 
 
-_FILES = ("/content", "/page.pdf", "/evidence.zip", "/export.csv")
+_FILES = ("/content", "/page.pdf", "/evidence.zip", "/export.csv", "/page.png", "/crop.png")
 
 
 async def test_what_belongs_to_another_account_does_not_exist(site: Site) -> None:
     visitor = await site.visitor("ekonomi@annat.example")
     own = site.documents["others"]
     for page in Front(site.gateway).pages:
-        if "{id" not in page.path or not page.path.startswith(("/documents", "/counterparts")):
+        if "{id" not in page.path or not page.path.startswith(("/documents", "/counterparts", "/review")):
             continue
         path = _path(page.path, site.documents)
         answer = await (visitor.get(path) if page.method == "GET" else visitor.send(path))

@@ -79,3 +79,21 @@ async def test_a_person_refuses_with_a_reason(scanning: Site) -> None:
     assert (await scanning.call("POST", f"/v1/reviews/{scan}/refuse", json={})).status == 409
     done = await scanning.call("POST", f"/v1/reviews/{scan}/refuse", json={"reason": "Not ours"})
     assert (done.json["state"], done.json["reason"]) == ("refused", "Not ours")
+
+
+async def test_a_file_with_two_invoices_is_split_and_its_pages_are_pictures(scanning: Site) -> None:
+    two = [generator.page(generator.invoice(seed, code=False)) for seed in (6, 7)]
+    scan = (await scanning.call("POST", "/v1/scans", data=generator.text_pdf(*two), headers=PDF)).json["id"]
+    picture = await scanning.get(f"/v1/scans/{scan}/page.png?page=2")
+    assert picture.status == 200 and picture.body.startswith(b"\x89PNG")
+    assert (await scanning.get(f"/v1/scans/{scan}/page.png?page=3")).status == 404
+    path = f"/v1/reviews/{scan}/split"
+    assert (await scanning.get(f"/v1/scans/{scan}/page.png", who="beta")).status == 404
+    assert (await scanning.call("POST", path, json={"parts": "1, 2"}, who="beta")).status == 404
+    assert (await scanning.call("POST", path, json={"parts": "2, 1"})).status == 400
+    assert (await scanning.call("POST", path, json={"parts": "1, 3"})).status == 409
+    done = await scanning.call("POST", path, json={"parts": "1, 2"})
+    assert (done.status, done.json["state"], len(done.json["parts"])) == (200, "refused", 2)
+    waiting = {row["id"] for row in (await scanning.get("/v1/reviews")).json["items"]}
+    assert waiting == {part["id"] for part in done.json["parts"]}
+    assert (await scanning.call("POST", path, json={"parts": "1, 2"})).status == 409
