@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.errors import NotFound
+from gateway.web.answers import answer
 from gateway.web.problem import KINDS
 from gateway.web.query import no_query
 
@@ -48,6 +49,7 @@ class Home:
         return [
             *([web.get("/", self.home)] if self.alone else ()),
             web.get("/api", self.description),
+            web.get("/api/openapi.json", self.openapi),
             web.get("/problems/{name:[a-z-]{1,40}}", self.kind),
         ]
 
@@ -63,6 +65,13 @@ class Home:
         """The API description, as Markdown."""
         no_query(request)
         return web.Response(text=read_description(), content_type="text/markdown", charset="utf-8")
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """The API description for programs: OpenAPI 3.1."""
+        no_query(request)
+        from gateway.web.openapi import write_openapi  # few ask for it
+
+        return answer(write_openapi())
 
     async def kind(self, request: web.Request) -> web.Response:
         """One kind of refusal: what the ``type`` of a problem refers to."""

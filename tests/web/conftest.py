@@ -39,6 +39,7 @@ from gateway.ubl import invoice as ubl_invoice
 from gateway.ubl import sbdh
 from gateway.web.api import application
 from tests.conftest import FakeClock
+from tests.web import contract
 
 KEYS = {"alpha": "gwk_" + "a" * 43, "beta": "gwk_" + "b" * 43}
 LIMIT = 300_000
@@ -241,10 +242,11 @@ class Site:
         headers = {"Authorization": f"Bearer {KEYS[who]}"} | options.pop("headers", {})
         async with self.client.request(method, path, headers=headers, **options) as response:
             body = await response.read()
-            is_json = response.content_type.endswith("json")
-            return Answer(
-                response.status, response.headers, body, await response.json(content_type=None) if is_json else None
-            )
+            is_json = bool(body) and response.content_type.endswith("json")
+            value = await response.json(content_type=None) if is_json else None
+            kind = response.headers.get("Content-Type", "")
+            contract.check(method, path.partition("?")[0], response.status, kind, value)
+            return Answer(response.status, response.headers, body, value)
 
     async def get(self, path: str, **options: Any) -> Answer:
         return await self.call("GET", path, **options)
