@@ -29,6 +29,7 @@ BODIES = {
     "/confirm": {"all": True},
     "/correct": {"all": True},
     "/refuse": {"reason": "x"},
+    "/split": {"parts": "1"},
     "/v1/counterparts/{id}": {"name": "X"},
 }
 

@@ -162,6 +162,13 @@ CALLS: Final = (
     Call(method="get", path="/v1/scans/{id}/content", summary="The file as it came", answer=_FILES),
     Call(
         method="get",
+        path="/v1/scans/{id}/page.png",
+        summary="One page of it as a picture",
+        query={"page": {**WHOLE, "minimum": 1, "default": 1}},
+        answer=octets("image/png"),
+    ),
+    Call(
+        method="get",
         path="/v1/reviews",
         summary="Files that wait for a person",
         query=PAGE,
@@ -186,7 +193,20 @@ CALLS: Final = (
         for verb, summary in (
             ("confirm", "The values are right, or are these"),
             ("correct", "The same"),
-            ("refuse", "It is not taken"),
         )
+    ),
+    Call(
+        method="post",
+        path="/v1/reviews/{id}/refuse",
+        summary="It is not taken; with answer, whoever mailed it is told",
+        body=as_json(asked(reason=TEXT, by=TEXT, answer=YES_NO)),
+        answer=as_json(also("Scan", answered=MAYBE)),
+    ),
+    Call(
+        method="post",
+        path="/v1/reviews/{id}/split",
+        summary="Several invoices in one file: each part is handed in by itself",
+        body=as_json(asked("parts", parts=TEXT, by=TEXT)),
+        answer=as_json(also("Scan", parts=many(answered(id=TEXT, verdict=TEXT)))),
     ),
 )
