@@ -165,7 +165,7 @@ async def open_gateway(
         for channel in (*fallbacks.values(), *deliveries.values()):
             if isinstance(channel, Closable):
                 stack.push_async_callback(channel.aclose)
-        rules = await stack.enter_async_context(open_rules(config.rules))
+        rules = await stack.enter_async_context(open_rules(config.rules, config.network.kind))
         store = await stack.enter_async_context(
             open_store(
                 config.store.database, config.store.payloads, clock=clock, base=config.base, held=held, owner=owner

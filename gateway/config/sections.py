@@ -138,7 +138,7 @@ class Rules:
     workers: int = 1
     time_limit: timedelta = timedelta(seconds=30)
     memory_limit: ByteSize = ByteSize(1_000_000_000)
-    outgoing: Literal["reject", "flag", "off"] = "flag"
+    outgoing: Literal["reject", "flag", "off"] = "reject"
     incoming: Literal["reject", "flag", "off"] = "off"
     accounts: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()

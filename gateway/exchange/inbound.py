@@ -154,7 +154,7 @@ class Inbound:
         else:
             verdict = await self.rules.judges.verdict(octets)
         by_hand = (message.queued_since or message.created) > message.created
-        if verdict is not None and policy == "reject" and not verdict.valid and not by_hand:
+        if verdict is not None and self.rules.refuses(verdict, policy) and not by_hand:
             return await self._kept_back(message, octets, verdict)
         if message.document_type == str(MLR) and self.statuses is not None and isinstance(octets, bytes):
             await self.statuses.note(message, octets)
@@ -182,7 +182,7 @@ class Inbound:
         if verdict is None:
             words, detail = NOT_ASKED, event.detail
         else:
-            words, detail = verdict.words, {**event.detail, "rules": as_detail(verdict)}
+            words, detail = self.rules.words(verdict), {**event.detail, "rules": as_detail(verdict)}
         waits = event.name == "Postponed" and event.next_attempt is None
         if event.name == "Postponed" and not waits:
             return outcome

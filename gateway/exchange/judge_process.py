@@ -32,6 +32,7 @@ def write_verdict(verdict: Verdict) -> dict[str, Any]:
         "judged": verdict.judged,
         "count": verdict.count,
         "valid": verdict.valid,
+        "addresses_only": verdict.addresses_only,
         "why": verdict.why,
         "findings": [[f.rule, str(f.severity), f.location, f.message, f.value] for f in verdict.findings],
     }
@@ -44,6 +45,7 @@ def read_verdict(value: dict[str, Any]) -> Verdict:
         judged=bool(value["judged"]),
         count=int(value["count"]),
         valid=bool(value["valid"]),
+        addresses_only=bool(value["addresses_only"]),
         why=str(value["why"]),
         findings=tuple(
             Finding(rule=rule, severity=Severity(severity), location=location, message=message, value=text)

@@ -162,7 +162,7 @@ class Outbound:
         arrival = Arrival(
             message=message,
             payloads={PayloadKind.DOCUMENT: octets},
-            entry=_accepted(now, facts, submission.verdict),
+            entry=self._accepted(now, facts, submission.verdict),
             fingerprint=f"{route} {message.sha256}",
         )
         added = await self.store.add_once(arrival)
@@ -429,13 +429,22 @@ class Outbound:
     async def _checked(self, octets: Octets, place: Place | None, *, judge: bool = False) -> Submission:
         """Read and check; with ``judge`` the document rules too, as they are asked once, when a document comes."""
         book = self.rules.book if judge and self.rules.outgoing != "off" else None
-        reject = self.rules.outgoing == "reject"
+        refuses = partial(self.rules.refuses, policy=self.rules.outgoing)
         if isinstance(octets, bytes):
             weight = len(octets) * (JUDGED if book else 1)
-            return await in_thread_if_large(weight, read_submission, octets, book=book, reject=reject)
+            return await in_thread_if_large(weight, read_submission, octets, book=book, refuses=refuses)
         assert self.large is not None and place is not None
         limit = self.large.limit
-        return await asyncio.to_thread(large.read_submission, octets, place.new, limit=limit, book=book, reject=reject)
+        return await asyncio.to_thread(
+            large.read_submission, octets, place.new, limit=limit, book=book, refuses=refuses
+        )
+
+    def _accepted(self, now: datetime, facts: Facts, verdict: Verdict | None) -> TimelineEntry:
+        """The first row of the timeline: that it is stored, and what the document rules say of it."""
+        words = "not validated, because the rules are switched off" if verdict is None else self.rules.words(verdict)
+        detail: dict[str, object] = {} if verdict is None else {"rules": as_detail(verdict)}
+        reason = f"{facts.kind} {facts.number} is stored; {words}"
+        return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
         return Envelope(
@@ -461,14 +470,6 @@ class Outbound:
         if isinstance(octets, bytes):  # the store has compared its digest: it is what passed the door
             return await in_thread_if_large(len(octets), read_accepted, octets)
         return await self._checked(octets, place)
-
-
-def _accepted(now: datetime, facts: Facts, verdict: Verdict | None) -> TimelineEntry:
-    """The first row of the timeline: that it is stored, and what the document rules say of it."""
-    words = "not validated, because the rules are switched off" if verdict is None else verdict.words
-    detail: dict[str, object] = {} if verdict is None else {"rules": as_detail(verdict)}
-    reason = f"{facts.kind} {facts.number} is stored; {words}"
-    return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
 
 _participant: Final = lru_cache(1024)(ParticipantId.parse)

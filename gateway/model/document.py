@@ -47,6 +47,8 @@ class Verdict:
     count: int = 0
     """How many findings there are in truth."""
     valid: bool = True
+    addresses_only: bool = False
+    """Not valid, but every fatal finding is of form or check digits of an electronic address."""
     why: str = "there are no rules here for this document type"
     """Why no rule pack judged it, where none did."""
 

@@ -27,7 +27,7 @@ from gateway.ubl import sbdh, schema
 from gateway.ubl.invoice import facts_of, not_an_invoice, refusal
 from gateway.ubl.names import CAC, DOCUMENTS, SBDH, UBL
 from gateway.ubl.rules.judge import Rulebook
-from gateway.ubl.submission import Submission, checked_facts, disagreements, odd_envelope
+from gateway.ubl.submission import Refuses, Submission, checked_facts, disagreements, is_invalid, odd_envelope
 
 MAX_JUDGED: Final = 16 * 1024 * 1024
 """Octets, beside long Base64, of a document that the rules look at: they need it whole in memory."""
@@ -284,7 +284,7 @@ def read_submission(
     *,
     limit: int,
     book: Rulebook | None = None,
-    reject: bool = True,
+    refuses: Refuses = is_invalid,
 ) -> Submission:
     """Read and check what was handed in, as :func:`gateway.ubl.submission.read_submission` does."""
     language = book.language if book else "en"
@@ -297,7 +297,7 @@ def read_submission(
         raise _unsafe(error) from None
     if not _root(octets).startswith(f"{{{SBDH}}}"):
         facts = _checked(octets, language)
-        return Submission(document=octets, facts=facts, envelope=None, verdict=_judged(octets, book, reject))
+        return Submission(document=octets, facts=facts, envelope=None, verdict=_judged(octets, book, refuses))
     try:
         envelope, document = _open(octets, new_file("document"), limit=limit)
     except InvalidMessage as error:
@@ -308,7 +308,7 @@ def read_submission(
     findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
-    return Submission(document=document, facts=facts, envelope=envelope, verdict=_judged(document, book, reject))
+    return Submission(document=document, facts=facts, envelope=envelope, verdict=_judged(document, book, refuses))
 
 
 def verdict(document: Spooled, book: Rulebook) -> Verdict:
@@ -324,12 +324,12 @@ def verdict(document: Spooled, book: Rulebook) -> Verdict:
     return _of_rules(document, book)
 
 
-def _judged(document: Spooled, book: Rulebook | None, reject: bool) -> Verdict | None:
+def _judged(document: Spooled, book: Rulebook | None, refuses: Refuses) -> Verdict | None:
     """The verdict of the rules on a document that obeys its schema."""
     if book is None:
         return None
     found = _of_rules(document, book)
-    if reject and not found.valid:
+    if refuses(found):
         raise refusal(*found.findings)
     return found
 

@@ -6,6 +6,7 @@ rules: UBL 2.1 schema, Peppol Business Message Envelope 2.0; the business rules 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from gateway.ubl.rules.judge import Rulebook
 
 
+Refuses = Callable[[Verdict], bool]
+"""Whether a document with this verdict is refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A document that passed the door."""
@@ -36,16 +41,21 @@ class Submission:
     """What the document rules say; None when they were not asked."""
 
 
+def is_invalid(verdict: Verdict) -> bool:
+    """Refuses whatever is not valid."""
+    return not verdict.valid
+
+
 def read_submission(
-    octets: bytes, *, limit: int = MAX_DOCUMENT, book: Rulebook | None = None, reject: bool = True
+    octets: bytes, *, limit: int = MAX_DOCUMENT, book: Rulebook | None = None, refuses: Refuses = is_invalid
 ) -> Submission:
     """Read and check what was handed in. Raises :class:`InvalidDocument` with the findings.
 
-    With a ``book`` the document rules judge too; a fatal finding refuses unless ``reject`` is off.
+    With a ``book`` the document rules judge too, and ``refuses`` says what follows from their verdict.
     """
     root = open_document(octets, limit=limit)
     if etree.QName(root).namespace != SBDH:
-        facts, verdict = _checked(octets, root, book, reject)
+        facts, verdict = _checked(octets, root, book, refuses)
         return Submission(document=octets, facts=facts, envelope=None, verdict=verdict)
     try:
         unwrapped = sbdh.unwrap(octets, limit=limit)
@@ -56,7 +66,7 @@ def read_submission(
     inner = open_document(document, limit=limit)
     if not is_invoice(inner):
         return Submission(document=document, facts=None, envelope=envelope, verdict=Verdict() if book else None)
-    facts, verdict = _checked(document, inner, book, reject)
+    facts, verdict = _checked(document, inner, book, refuses)
     findings = disagreements(envelope, facts)
     if findings:
         raise refusal(*findings)
@@ -76,13 +86,15 @@ def read_accepted(octets: bytes, *, limit: int = MAX_DOCUMENT) -> Submission:
     return Submission(document=document, facts=facts, envelope=unwrapped.envelope)
 
 
-def _checked(octets: bytes, root: etree._Element, book: Rulebook | None, reject: bool) -> tuple[Facts, Verdict | None]:
+def _checked(
+    octets: bytes, root: etree._Element, book: Rulebook | None, refuses: Refuses
+) -> tuple[Facts, Verdict | None]:
     if is_invoice(root):
         findings = schema.check(octets, root, language=book.language if book else "en")
         if findings:
             raise refusal(*findings)
     verdict = book.verdict(octets, root, checked=True) if book else None
-    if verdict is not None and reject and not verdict.valid:
+    if verdict is not None and refuses(verdict):
         raise refusal(*verdict.findings)
     return checked_facts(root), verdict
 

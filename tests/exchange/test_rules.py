@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.config.sections import Rules
 from gateway.errors import InvalidDocument
-from gateway.exchange.rules import DocumentRules
+from gateway.exchange.rules import DocumentRules, open_rules
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Message, Participant
 from gateway.ports import Filter
@@ -46,6 +47,39 @@ async def test_flag_takes_it_and_notes_the_findings(exchange: Exchange) -> None:
     entry = (await exchange.events(added.message))[0]
     assert "not valid: 1 fatal of 1 findings, first BR-CO-15" in entry.reason
     assert entry.detail["rules"]["findings"][0]["rule"] == "BR-CO-15"  # type: ignore[index]
+
+
+_ADDRESS, _NONE = b">5567987606</cbc:EndpointID>", b">5567987607</cbc:EndpointID>"
+MADE_UP = GOOD.replace(_ADDRESS, _NONE)
+
+
+async def test_a_made_up_address_is_told_in_a_network_of_made_up_participants(exchange: Exchange) -> None:
+    outbound = replace(exchange.outbound, rules=DocumentRules(made_up=True))
+    entry = (await exchange.events((await outbound.submit(ACCOUNT, MADE_UP)).message))[0]
+    assert "first PEPPOL-COMMON-R049; taken, as participants of this network are made up" in entry.reason
+    assert entry.detail["rules"]["findings"][0]["severity"] == "fatal"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("made_up", "document"),
+    [
+        (False, MADE_UP),
+        (True, WRONG),
+        (True, WRONG.replace(_ADDRESS, _NONE)),
+        (True, GOOD.replace(b">5567987606</cbc:CompanyID>", b">5567987607</cbc:CompanyID>")),
+    ],
+    ids=["production", "another rule", "both", "another identifier"],
+)
+async def test_any_other_fatal_finding_refuses_everywhere(exchange: Exchange, made_up: bool, document: bytes) -> None:
+    outbound = replace(exchange.outbound, rules=DocumentRules(made_up=made_up))
+    with pytest.raises(InvalidDocument):
+        await outbound.submit(ACCOUNT, document)
+
+
+async def test_who_is_made_up_is_said_by_the_kind_of_network() -> None:
+    for kind, made_up in (("private", True), ("peppol-test", True), ("peppol-production", False)):
+        async with open_rules(Rules(), kind) as rules:  # type: ignore[arg-type]
+            assert (rules.made_up, rules.outgoing) == (made_up, "reject")
 
 
 async def test_off_does_not_look(exchange: Exchange) -> None:

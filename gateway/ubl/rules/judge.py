@@ -5,7 +5,7 @@ Source of the choice: Peppol Policy for use of Identifiers (CustomizationID name
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -19,7 +19,8 @@ from gateway.ubl.invoice import read_date
 from gateway.ubl.names import is_invoice, text
 from gateway.ubl.rules import sentences
 from gateway.ubl.rules.engine import Outcome, program
-from gateway.ubl.rules.pack import Pack, load, newest
+from gateway.ubl.rules.pack import Fault, Pack, load, newest
+from gateway.ubl.rules.peppol.identifiers import OF_ADDRESSES
 
 PROFILES: Final = {
     "ubl": (),
@@ -54,10 +55,22 @@ class Judgement:
     @property
     def valid(self) -> bool:
         """No fatal finding, and no rule set that ended with an error."""
-        return not any(
-            outcome.stopped is not None or any(outcome.pack.rules[rule] is Severity.FATAL for rule, _ in outcome.faults)
-            for outcome in self.outcomes
+        return not (self._stopped or any(True for _ in self._fatal()))
+
+    @property
+    def addresses_only(self) -> bool:
+        """Not valid, and only for form or check digits of electronic addresses."""
+        return not (self.valid or self._stopped) and all(
+            rule in OF_ADDRESSES and fault.node.name == "cbc:EndpointID" for rule, fault in self._fatal()
         )
+
+    @property
+    def _stopped(self) -> bool:
+        return any(outcome.stopped is not None for outcome in self.outcomes)
+
+    def _fatal(self) -> Iterator[tuple[str, Fault]]:
+        for outcome in self.outcomes:
+            yield from (found for found in outcome.faults if outcome.pack.rules[found[0]] is Severity.FATAL)
 
     @property
     def count(self) -> int:
@@ -106,6 +119,7 @@ class Rulebook:
             findings=tuple(judgement.findings()) if judgement.count else (),
             count=judgement.count,
             valid=judgement.valid,
+            addresses_only=judgement.count > 0 and judgement.addresses_only,
         )
 
     def judge(self, root: etree._Element, profile: str = "", octets: bytes = b"") -> Judgement:

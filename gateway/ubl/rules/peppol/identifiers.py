@@ -179,3 +179,7 @@ LATE_SCHEMES: Final[Mapping[str, Mapping[str, Check]]] = {
     "0217": {"PEPPOL-COMMON-R057": identifier(shaped(r"[0-9]{12}"))}
 }
 """Looked at after the Dutch VAT numbers, as in the artefact."""
+OF_ADDRESSES: Final = frozenset(
+    rule for cases in (ADDRESS_SCHEMES, LATE_SCHEMES) for rules in cases.values() for rule in rules
+)
+"""The rules of form and check digits that an electronic address (``cbc:EndpointID``) can break."""
