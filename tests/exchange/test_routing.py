@@ -270,7 +270,7 @@ async def test_an_invoice_with_an_envelope_or_an_explicit_route_asks_nobody_for_
     assert (await exchange.store.relations.proposals(ACCOUNT, direction=Direction.OUT))[0] == []
 
 
-OFFICES = ("7300010000108", "7350000000006")
+OFFICES = ("7300010000100", "7350000000009")
 """Two addresses of the same company, as their invoices name them."""
 
 

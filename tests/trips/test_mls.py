@@ -18,11 +18,22 @@ from tests.trips.conftest import NETWORK, Corner, Town, open_town
 
 WRONG = NETWORK.replace(b">24650.84<", b">24651.84<").replace(b">24651.00<", b">24652.00<")
 
+CARELESS = '\n[rules]\noutgoing = "flag"\n'
+"""What is wrong leaves here all the same: these tests are about what the other side says of it."""
+
 
 @pytest.fixture
 async def strict(tmp_path: Path, blueprint: Path) -> AsyncIterator[Town]:
     """Both gateways judge strictly what comes in, send what they are given, and ask for every status."""
-    async with open_town(tmp_path, blueprint, '\n[rules]\nincoming = "reject"\n\n[mls]\nask = "always"\n') as town:
+    more = f'{CARELESS}incoming = "reject"\n\n[mls]\nask = "always"\n'
+    async with open_town(tmp_path, blueprint, more) as town:
+        yield town
+
+
+@pytest.fixture
+async def careless(tmp_path: Path, blueprint: Path) -> AsyncIterator[Town]:
+    """Both gateways send what they are given, and are otherwise as by default."""
+    async with open_town(tmp_path, blueprint, CARELESS) as town:
         yield town
 
 
@@ -91,8 +102,8 @@ async def test_without_anybody_to_tell_the_invoice_is_refused_all_the_same(stric
     assert told.state in (State.REJECTED, State.ACCEPTED)
 
 
-async def test_by_default_nothing_is_asked_and_nothing_is_told(town: Town) -> None:
-    sent = await town.sender.submit(WRONG)
-    await _settle(town)
-    assert (await town.sender.now(sent)).state is State.SENT
-    assert await _statuses(town.receiver, Direction.OUT) == []
+async def test_by_default_nothing_is_asked_and_nothing_is_told(careless: Town) -> None:
+    sent = await careless.sender.submit(WRONG)
+    await _settle(careless)
+    assert (await careless.sender.now(sent)).state is State.SENT
+    assert await _statuses(careless.receiver, Direction.OUT) == []

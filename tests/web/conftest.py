@@ -23,6 +23,7 @@ from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.rules import DocumentRules
 from gateway.exchange.worker import Worker
 from gateway.model.document import Envelope
 from gateway.model.identifiers import AccountId, DocumentTypeId, MessageId, ParticipantId, ProcessId
@@ -203,6 +204,7 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
         pack=lambda octets: gzip.compress(octets, mtime=0),
         message_id=lambda: MessageId(f"{uuid.uuid4()}@pop000001.as4"),
         country="SE",
+        rules=DocumentRules(made_up=True),
     )
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
     certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)

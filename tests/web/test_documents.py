@@ -69,9 +69,10 @@ async def test_text_xml_with_a_charset_is_taken(site: Site) -> None:
         (b"<Order xmlns='urn:oasis:names:specification:ubl:schema:xsd:Order-2'/>", ""),
         (invoice().replace(b"2026-12-25", b"25.12.2026"), "XSD"),
         (invoice().replace(b"<cbc:IssueDate>2026-11-25</cbc:IssueDate>", b""), "XSD"),
+        (invoice().replace(b">1250.00</cbc:TaxInclusiveAmount", b">1251.00</cbc:TaxInclusiveAmount"), "BR-CO-15"),
         (sbdh.wrap(invoice(), envelope()).replace(b"billing:01:1.0</Instance", b"billing:02:1.0</Instance"), "SBDH"),
     ],
-    ids=["empty", "text", "doctype", "order", "bad date", "no date", "header and document differ"],
+    ids=["empty", "text", "doctype", "order", "bad date", "no date", "wrong total", "header and document differ"],
 )
 async def test_what_cannot_be_sent_is_422_with_place_and_nothing_stored(
     site: Site, store: SqlStore, body: bytes, rule: str
