@@ -18,7 +18,9 @@ from gateway.ports.letters import AddressBook as AddressBook
 from gateway.ports.letters import Bureau as Bureau
 from gateway.ports.letters import Letters as Letters
 from gateway.ports.letters import Paper as Paper
+from gateway.ports.mail import CameBack as CameBack
 from gateway.ports.mail import MailRecords as MailRecords
+from gateway.ports.mail import NoMail as NoMail
 from gateway.ports.mail import Promised as Promised
 from gateway.ports.money import Money as Money
 from gateway.ports.people import Counted as Counted

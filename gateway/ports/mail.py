@@ -22,6 +22,33 @@ class Promised:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameBack:
+    """What was heard of a mail after it was sent, and where its document is now."""
+
+    message: Message
+    time: datetime
+    event: str
+    """What followed for the document: ``Diverted``, ``Rejected``, ``Delivered`` or only ``Noted``."""
+    kind: str
+    """As :data:`~gateway.model.mail.Kind`."""
+    address: str = ""
+    status: str = ""
+    words: str = ""
+    reporter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoMail:
+    """An address that gets no mail of an account for a while."""
+
+    address: str
+    reason: str
+    document: DocumentId
+    since: datetime
+    until: datetime
+
+
 class MailRecords(Protocol):
     """What is remembered about mail. Every call raises ``StoreUnavailable``."""
 
@@ -35,6 +62,14 @@ class MailRecords(Protocol):
 
     async def release(self, account: AccountId, address: str) -> None:
         """It gets mail again."""
+        ...
+
+    async def no_mail(self, account: AccountId, limit: int) -> Sequence[NoMail]:
+        """The addresses that get no mail of this account now, the latest first."""
+        ...
+
+    async def came_back(self, account: AccountId, limit: int) -> Sequence[CameBack]:
+        """What was heard last of this account's mails, the latest first."""
         ...
 
     async def document(self, id: DocumentId) -> Message | None:

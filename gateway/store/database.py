@@ -331,6 +331,7 @@ def make_missing(connection: Connection) -> None:
         tables.message_not_arrived,
         tables.message_number,
         mail_tables.message_handed_over,
+        mail_tables.evidence_bounce,
         scan_tables.scan_document,
     ):
         index.create(connection, checkfirst=True)

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.mail import Letter
 from gateway.model.message import Message
-from gateway.ports import Clock, Promised
+from gateway.ports import CameBack, Clock, NoMail, Promised
 from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
-from gateway.store.mail_tables import HANDED_OVER, mail_address, mail_answer
+from gateway.store.mail_tables import BOUNCE, HANDED_OVER, mail_address, mail_answer
 from gateway.store.operation import Write
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
@@ -25,6 +25,7 @@ QUARANTINE: Final = timedelta(days=90)
 """How long an address gets no mail: mailboxes come back, and a letter each time is dear."""
 _REMEMBERED: Final = timedelta(days=60)
 """How long the key of an answer is kept: no mail server tries for as long."""
+_TOLD: Final = ("kind", "address", "status", "words", "reporter")
 _BOOKMARK: Final = "mailbox "
 
 
@@ -46,6 +47,13 @@ class MailRecords:
 
     async def release(self, account: AccountId, address: str) -> None:
         await self.write(partial(_release, account=account, address=address.lower()))
+
+    async def no_mail(self, account: AccountId, limit: int) -> Sequence[NoMail]:
+        since = self.clock.now() - QUARANTINE
+        return await self.reads.read(partial(_no_mail, account=account, since=since, limit=limit))
+
+    async def came_back(self, account: AccountId, limit: int) -> Sequence[CameBack]:
+        return await self.reads.read(partial(_came_back, account=account, limit=limit))
 
     async def document(self, id: DocumentId) -> Message | None:
         return await self.reads.read(partial(_document, id=id))
@@ -92,6 +100,36 @@ def _quarantined(connection: Connection, *, account: AccountId, address: str, si
 def _release(connection: Connection, *, account: AccountId, address: str) -> None:
     known = mail_address.c
     connection.execute(delete(mail_address).where(known.account == account, known.address == address))
+
+
+def _no_mail(connection: Connection, *, account: AccountId, since: datetime, limit: int) -> list[NoMail]:
+    known = mail_address.c
+    wanted = select(known.address, known.reason, known.document, known.since)
+    wanted = wanted.where(known.account == account, known.since > since).order_by(known.since.desc(), known.address)
+    rows = connection.execute(wanted.limit(limit)).mappings()
+    return [NoMail(**row, until=row["since"] + QUARANTINE) for row in rows]
+
+
+def _came_back(connection: Connection, *, account: AccountId, limit: int) -> list[CameBack]:
+    proof, said = tables.evidence.c, tables.event.c
+    wanted = select(proof.message).where(proof.account == account, BOUNCE)
+    ids = list(connection.execute(wanted.order_by(proof.time.desc(), proof.message).limit(limit)).scalars())
+    rows = connection.execute(
+        select(*MESSAGE_COLUMNS).where(tables.message.c.account == account, tables.message.c.id.in_(ids))
+    )
+    messages = {row["id"]: Message(**row) for row in rows.mappings()}
+    wanted_rows = select(said.message, said.time, said.event, said.detail).where(said.message.in_(ids))
+    found = [
+        CameBack(
+            message=messages[row.message],
+            time=row.time,
+            event=row.event,
+            **{name: str(row.detail["mail"].get(name, "")) for name in _TOLD},
+        )
+        for row in connection.execute(wanted_rows)
+        if row.message in messages and isinstance(row.detail.get("mail"), dict)
+    ]
+    return sorted(found, key=lambda one: one.time, reverse=True)[:limit]
 
 
 def _document(connection: Connection, *, id: DocumentId) -> Message | None:

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from gateway.model.lifecycle import State
-from gateway.store.tables import Instant, message, metadata
+from gateway.store.tables import Instant, evidence, message, metadata
 
 
 def _text(name: str) -> Column[str]:
@@ -62,4 +62,14 @@ message_handed_over = Index(
     message.c.updated,
     sqlite_where=_handed_over,
     postgresql_where=_handed_over,
+)
+
+# What came back of mails: a few rows among all the proofs.
+BOUNCE = evidence.c.kind == literal_column("'bounce'", Text())
+evidence_bounce = Index(
+    "evidence_bounce",
+    evidence.c.account,
+    evidence.c.time,
+    sqlite_where=BOUNCE,
+    postgresql_where=BOUNCE,
 )

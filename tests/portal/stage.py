@@ -37,10 +37,12 @@ from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from gateway.web.invitation import hash_secret
 from tests.portal.paper import hand_in
+from tests.portal.postroom import fill_postroom
 from tests.portal.register import enter
 from tests.web.conftest import INVOICE, OURS, THEIRS
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 PASSWORD = "en lång mening om lönnar"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Parameters stand in the hash: what tests sign in with costs a millisecond."""
@@ -254,6 +256,12 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         "sent": Sample(number="2026-1042", events=(LATER, SENT), amount="125000.00", ago=timedelta(hours=1)),
         "queued": Sample(number="2026-1043", other="Exempelkund 3 AB", events=(LATER,), ago=timedelta(minutes=5)),
         "letter": Sample(number="2026-1040", other="Exempelkund 31 AB", events=(TO_LETTER, HANDED)),
+        "mailed": Sample(
+            number="2026-1038", other="Exempelkund 12 AB", events=(TO_MAIL, HANDED), ago=timedelta(hours=9)
+        ),
+        "back": Sample(
+            number="2026-1036", other="Exempelkund 31 AB", events=(TO_LETTER, HANDED), ago=timedelta(days=9)
+        ),
         "waiting": Sample(number="F-88213", direction=Direction.IN, other="Exempelleverantör 2 AB", amount="4312.00"),
         "taken": Sample(
             number="F-88190", direction=Direction.IN, other="Exempelleverantör 5 AB", events=(ARRIVED,), amount="199.00"
@@ -278,6 +286,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
     await _propose(store)
     clock.time = NOW - timedelta(days=2)
     found |= await hand_in(gateway, ALPHA)
+    found |= await fill_postroom(store, ALPHA, clock, found)
     clock.time = NOW
     return found | await enter(store, ALPHA, BETA, NOW)
 

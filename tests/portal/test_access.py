@@ -13,7 +13,7 @@ from tests.portal.stage import ALPHA, BETA, someone
 
 
 def _path(pattern: str, documents: Mapping[str, str]) -> str:
-    of = {"counterparts": "reached", "review": "review_fields"}
+    of = {"counterparts": "reached", "review": "review_fields", "post": "post_posted"}
     one = documents[of.get(pattern.split("/")[1], "refused")]
     return re.sub(r"\{[a-z_]+(:[^{}]*(\{[^{}]*\}[^{}]*)*)?\}", one, pattern)
 
@@ -54,7 +54,7 @@ async def test_what_belongs_to_another_account_does_not_exist(site: Site) -> Non
     visitor = await site.visitor("ekonomi@annat.example")
     own = site.documents["others"]
     for page in Front(site.gateway).pages:
-        if "{id" not in page.path or not page.path.startswith(("/documents", "/counterparts", "/review")):
+        if "{id" not in page.path or not page.path.startswith(("/documents", "/counterparts", "/review", "/post")):
             continue
         path = _path(page.path, site.documents)
         answer = await (visitor.get(path) if page.method == "GET" else visitor.send(path))
