@@ -47,6 +47,7 @@ from gateway.exchange.responses import Responses
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.routing import make_routing
 from gateway.exchange.rules import open_rules
+from gateway.exchange.sweeping import Sweeping, make_sweeping
 from gateway.exchange.worker import Worker
 from gateway.files import Spool, write_durably
 from gateway.files.spool import AT_ONCE
@@ -111,6 +112,8 @@ class Gateway:
     handing_out: Spool | None = None
     """For large answers of the API."""
     post_room: PostRoom
+    sweeping: Sweeping
+    """Looks customers up anew."""
     keys: OwnKeys
     """Our identities, and what our SMP says of them: may change at any time."""
     certificates: Certificates
@@ -198,6 +201,7 @@ async def open_gateway(
         breakers = Breakers(after=config.sending.rest_after)
         message_id = partial(_new_message_id, config.operator.seat_id)
         responses = Responses(store=store, clock=clock, country=config.operator.country)
+        routing = make_routing(store, clock, tuple(fallbacks), config.operator.country, config.sending.refusals)
         statuses = make_statuses(config, store=store, clock=clock, retry=retry, message_id=message_id)
         outbound = Outbound(
             store=store,
@@ -212,7 +216,7 @@ async def open_gateway(
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
             breakers=breakers,
-            routing=make_routing(store, clock, tuple(fallbacks), config.operator.country, config.sending.refusals),
+            routing=routing,
             mls=asked_of(config),
         )
         inbound = Inbound(
@@ -276,6 +280,7 @@ async def open_gateway(
             lookup=lookup,
             endpoint=endpoint,
             post_room=post_room,
+            sweeping=make_sweeping(config.sweep, store, clock, lookup, routing, owner),
             handing_in=handing_in,
             handing_out=handing_out,
             limit=limits.inflated,
@@ -397,6 +402,7 @@ async def open_lookup(
                 tls=client_context(network.tls_trust),
                 clock=clock,
                 settle=watch.settle if watch else None,
+                per_smp=config.sweep.per_smp,
             )
         )
 

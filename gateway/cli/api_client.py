@@ -58,29 +58,45 @@ class ApiClient:
         timeout: float = 30,
     ) -> Any:
         """One call; gives the JSON answer. Raises :class:`Refused` or :class:`Unreachable`."""
+        status, octets = self._exchange(method, path, body, headers or {}, timeout)
+        return self._read(status, octets)
+
+    def octets(self, path: str, *, timeout: float = 30) -> bytes:
+        """Fetch what is no JSON. Raises :class:`Refused` or :class:`Unreachable`."""
+        status, octets = self._exchange("GET", path, None, {}, timeout)
+        if status >= 400:
+            self._read(status, octets)
+        return octets
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = connect(parts.hostname or "", parts.port, timeout=timeout)
         try:
-            sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+            sent = {"Authorization": f"Bearer {self.token}", **headers}
             connection.request(method, parts.path + path, body=body, headers=sent)
             answer = connection.getresponse()
-            octets = answer.read(_LONGEST_ANSWER)
+            return answer.status, answer.read(_LONGEST_ANSWER)
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self.url} does not answer: {error}") from None
         finally:
             connection.close()
+
+    def _read(self, status: int, octets: bytes) -> Any:
+        """The answer's JSON; raises for a refusal."""
         try:
             value = json.loads(octets) if octets else {}
         except ValueError:
-            text = f"{self.url} is no gateway API (HTTP {answer.status})"
-            raise (Unreachable if answer.status >= 500 else Refused)(text) from None
-        if answer.status < 400:
+            text = f"{self.url} is no gateway API (HTTP {status})"
+            raise (Unreachable if status >= 500 else Refused)(text) from None
+        if status < 400:
             return value
-        lines = [str(value.get("detail") or value.get("title") or f"HTTP {answer.status}")]
+        lines = [str(value.get("detail") or value.get("title") or f"HTTP {status}")]
         for error_ in value.get("errors", [])[:20]:
             lines.append(f"  {error_.get('rule', '')} {error_.get('pointer', '')} {error_.get('message', '')}".rstrip())
-        if answer.status >= 500 or answer.status in (408, 425, 429) or value.get("type") == "/problems/still-running":
+        if status >= 500 or status in (408, 425, 429) or value.get("type") == "/problems/still-running":
             remedy = "Try again in a moment; with --key, so that what got through is not sent twice."
             raise Unreachable("\n".join(lines), remedy=remedy)
         raise Refused("\n".join(lines), remedy=str(value.get("remedy") or Refused.remedy))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from gateway.cli import NO, NOT_NOW, WRONG, db
+from gateway.cli import NO, NOT_NOW, WRONG, customers, db
 from gateway.cli.terminal import as_json, paint, say
 from gateway.errors import ConfigurationError, GatewayError, InvalidAddress
 
@@ -29,6 +29,7 @@ _EXAMPLES: Final = {
     "fault": "gateway network fault market lying-smp --on --gateway gateway2",
     "network": "gateway network new market --gateways 3 && gateway network up market",
     "db": db.EXAMPLE,
+    **customers.EXAMPLES,
     "sml": "gateway sml certificate next.pem --on 2027-01-31",
     "rules": "gateway rules install PEPPOLBIS-T111.sch && gateway rules list",
     "user": "gateway user add ekonomi@example.org --role clerk",
@@ -142,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_rules(commands)
     db.add_to(commands, _add)
+    customers.add_to(commands, _add)
     _add(commands, "check", "check:run", "the effective configuration, and everything it names")
 
     pki = commands.add_parser("pki", help="a private network's authorities and certificates")

@@ -30,6 +30,7 @@ from gateway.config.sections import (
     Sending,
     Smp,
     StoreSection,
+    SweepSection,
 )
 from gateway.config.values import Address, ByteSize, KeyPlace, Paths, read_address, read_duration, read_size, read_time
 from gateway.errors import ConfigurationError
@@ -48,6 +49,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "mls": Mls,
     "sending": Sending,
     "retention": Retention,
+    "sweep": SweepSection,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan", "mailbox")
 _PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._~-]{3,24})?)?")
@@ -301,6 +303,16 @@ def _contradictions(config: Config) -> Problems:
         problems.append(("sending.rest_after", "must be 0 (never) or at most 1000"))
     if config.sending.refusals != 0 and not 2 <= config.sending.refusals <= 10_000:
         problems.append(("sending.refusals", "must be 0 (never) or between 2 and 10000"))
+    if not 0 <= config.sweep.hour <= 23:
+        problems.append(("sweep.hour", "must be between 0 and 23 (UTC)"))
+    if not timedelta(minutes=1) <= config.sweep.spread <= timedelta(hours=20):
+        problems.append(("sweep.spread", "must be between 1 minute and 20 hours"))
+    if not timedelta(0) <= config.sweep.often <= config.sweep.seldom <= timedelta(days=3650):
+        problems.append(("sweep.seldom", "must be at least sweep.often, and at most 3650 days"))
+    if not 0 <= config.sweep.requests <= 10_000_000:
+        problems.append(("sweep.requests", "must be 0 (as many as it takes) or at most 10000000"))
+    if not 1 <= config.sweep.per_smp <= 200:
+        problems.append(("sweep.per_smp", "must be between 1 and 200"))
     if not 1 <= config.sending.at_once <= 256:
         problems.append(("sending.at_once", "must be between 1 and 256"))
     problems += _retention_contradictions(config.retention)

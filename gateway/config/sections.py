@@ -174,6 +174,19 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SweepSection:
+    """When customers are looked up anew by themselves, and how much may be asked of others for it."""
+
+    enabled: bool = True
+    hour: int = 1
+    spread: timedelta = timedelta(hours=3)
+    often: timedelta = timedelta(days=90)
+    seldom: timedelta = timedelta(days=400)
+    requests: int = 20_000
+    per_smp: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long and how often a delivery is tried: keys that every ``[delivery.NAME]`` may have beside its own."""
 
@@ -210,6 +223,7 @@ class Config:
     mls: Mls = field(default_factory=Mls)
     sending: Sending = field(default_factory=Sending)
     retention: Retention = field(default_factory=Retention)
+    sweep: SweepSection = field(default_factory=SweepSection)
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None
     scan: Mapping[str, object] | None = None

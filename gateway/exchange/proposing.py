@@ -13,7 +13,16 @@ from gateway.model.counterpart import Counterpart
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Direction
 from gateway.model.prices import DEFAULT, Price
-from gateway.model.proposal import PROPOSING, Decision, Proposal, ProposalEvent, ProposalId, ProposalState, advance
+from gateway.model.proposal import (
+    PROPOSING,
+    Decision,
+    Proposal,
+    ProposalEvent,
+    ProposalId,
+    ProposalState,
+    Volume,
+    advance,
+)
 from gateway.model.relating import Relation, RelationState, allows
 from gateway.model.relating import advance as advance_relation
 from gateway.ports import Changes, Clock, Store
@@ -50,10 +59,12 @@ class Proposing:
         risks: Sequence[str] = (),
         evidence: Sequence[str] = (),
         known: Proposal | None = None,
+        volumes: Sequence[Volume] | None = None,
     ) -> tuple[Proposal, datetime | None] | None:
         """A new proposal, or the known one with today's figures, to be committed; None where nothing is to be said.
 
-        ``present``: the channel that is used where there is no history.
+        ``present``: the channel that is used where there is no history. ``volumes``: of this counterpart in the last
+        year, where they are known already.
         """
         now = self.clock.now()
         state = _P.OPEN
@@ -66,7 +77,8 @@ class Proposing:
             if known.state is _P.OPEN and now - known.updated < _REFRESHED:
                 return None
             state = _P.OPEN if known.state is _P.OPEN else advance(known.state, "Reopened")
-        volumes = await self.store.relations.volumes(counterpart.account, way.direction, now - YEAR)
+        if volumes is None:
+            volumes = await self.store.relations.volumes(counterpart.account, way.direction, now - YEAR)
         saved = reckon(counterpart, volumes, self.prices, to_channel=way.channel, present=present, day=now.date())
         sv, en = proposal_words(counterpart.name, saved, way.channel, risks)
         new = Proposal(

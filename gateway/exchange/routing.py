@@ -7,7 +7,6 @@ costs two small reads.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,39 +14,37 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.errors import GatewayError, LookupUnavailable, LostLease
-from gateway.exchange.ids import new_document_id
+from gateway.exchange.learned import (
+    ASKED_DAILY,
+    PEPPOL,
+    answer_of,
+    by_policy,
+    capability_of,
+    evidence_of,
+    moved,
+    new_relation,
+    seen,
+)
 from gateway.exchange.meeting import counterpart_of, keys_of
-from gateway.exchange.proposing import Proposing, accepted, decision_on
+from gateway.exchange.proposing import Proposing
 from gateway.exchange.relations import NoRelation
-from gateway.model.counterpart import AutoAccept, Counterpart, CounterpartId, Origin, Role
+from gateway.model.counterpart import Counterpart, Origin, Role
 from gateway.model.document import Facts
 from gateway.model.identifiers import ParticipantId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Direction, Message
-from gateway.model.proposal import Proposal, advance
-from gateway.model.relating import (
-    Capability,
-    EvidenceId,
-    LookupEvidence,
-    Relation,
-    RelationState,
-    Verdict,
-    allows,
-)
-from gateway.model.relating import advance as advance_relation
-from gateway.model.relation import Reachable, Step
+from gateway.model.relating import Relation, RelationState, allows
+from gateway.model.relation import Reachable
 from gateway.ports import Changes, Clock, Store
 from gateway.routing import holding
-from gateway.routing.decision import Answer, Choice, Plan, Situation, conclude, plan
+from gateway.routing.decision import Choice, Plan, Situation, conclude, plan
 from gateway.routing.matching import match
 from gateway.routing.words import Said
 from gateway.ubl.candidates import candidates
 
 log = logging.getLogger(__name__)
 
-_PEPPOL: Final = "peppol"
 _IN_USE: Final = (RelationState.ACTIVE, RelationState.SUSPECT, RelationState.QUARANTINED)
-_ASKED_DAILY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +95,7 @@ class Routing:
         relation, elsewhere = None, False
         if found.counterpart is not None:
             ways = await self.store.relations.relations(message.account, found.counterpart.id)
-            relation = next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, _PEPPOL)), None)
+            relation = next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, PEPPOL)), None)
             # Another address of the same company: what happened there says nothing of this one, nor this of that.
             if relation is not None and relation.state in _IN_USE and asked and relation.participant not in asked:
                 relation, elsewhere = None, True
@@ -136,7 +133,7 @@ class Routing:
         found: Reachable | NoRelation | LookupUnavailable | None,
     ) -> Choice:
         """What follows from the answer; what it does to the relation is on disk. Raises ``StoreUnavailable``."""
-        choice = conclude(way.situation, way.plan, _answer(found, able=bool(message.sender)))
+        choice = conclude(way.situation, way.plan, answer_of(found, able=bool(message.sender)))
         try:
             await self._keep(way, message, facts, found, choice)
         except LostLease:  # another document for the same receiver was quicker; what it wrote is as good
@@ -162,15 +159,15 @@ class Routing:
             changes = Changes()
             if relation.state in (RelationState.QUARANTINED, RelationState.SUSPECT):
                 relation, before = (
-                    _moved(relation, "Confirmed", now, "den tog emot igen", "it took one again"),
+                    moved(relation, "Confirmed", now, "den tog emot igen", "it took one again"),
                     relation,
                 )
             else:
                 before = relation
             changes = replace(
                 changes,
-                relations=((_seen(relation, found, now), before.updated),),
-                capabilities=(_capability(relation, found, now, way.situation.policy.sinks),),
+                relations=((seen(relation, found, now), before.updated),),
+                capabilities=(capability_of(relation, found, now, way.situation.policy.sinks),),
             )
             known = await self.proposing.about(message.account, counterpart, Direction.OUT)
             if known is not None:
@@ -185,7 +182,7 @@ class Routing:
         try:
             now, rows = self.clock.now(), self.store.relations
             since = now - holding.REFUSALS_WITHIN
-            seen = await rows.note_rejection(message.account, found.participant.value, message.id, error[:200], since)
+            noted = await rows.note_rejection(message.account, found.participant.value, message.id, error[:200], since)
             _, relation = await self._afresh(way, message)
             if relation is None or way.situation.in_use_elsewhere:
                 return
@@ -195,13 +192,13 @@ class Routing:
                     relation, asked=relation.asked + 1, next_check=now + pause if pause else None, updated=now
                 )
                 if pause is None:
-                    after = _moved(relation, "Lost", now, "avslog även försöken", "refused the tries as well")
-            elif holding.refuses(seen.times, seen.documents, self.refusals) and allows(relation.state, "Refused"):
-                sv = f"{seen.times} avslag av {seen.documents} fakturor på ett dygn, senast: {error}"
-                en = f"{seen.times} refusals of {seen.documents} invoices in a day, the last one: {error}"
+                    after = moved(relation, "Lost", now, "avslog även försöken", "refused the tries as well")
+            elif holding.refuses(noted.times, noted.documents, self.refusals) and allows(relation.state, "Refused"):
+                sv = f"{noted.times} avslag av {noted.documents} fakturor på ett dygn, senast: {error}"
+                en = f"{noted.times} refusals of {noted.documents} invoices in a day, the last one: {error}"
                 pause = holding.next_probe(0)
                 after = replace(
-                    _moved(relation, "Refused", now, sv, en), asked=0, next_check=now + (pause or timedelta())
+                    moved(relation, "Refused", now, sv, en), asked=0, next_check=now + (pause or timedelta())
                 )
             else:
                 return
@@ -220,7 +217,7 @@ class Routing:
             id_ = born[0].id
         counterpart = way.counterpart or await self.store.relations.counterpart(message.account, id_)
         ways = await self.store.relations.relations(message.account, id_)
-        return counterpart, next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, _PEPPOL)), None)
+        return counterpart, next((w for w in ways if (w.direction, w.channel) == (Direction.OUT, PEPPOL)), None)
 
     async def _keep(
         self,
@@ -237,7 +234,7 @@ class Routing:
         if known is not None and before is not None and not choice.events and not choice.propose:
             if choice.way == "wait" and before.state is RelationState.SUSPECT:
                 asked = replace(before, asked=before.asked + 1, next_check=choice.until, updated=now)
-                rows = self._evidence(message, known.id, found, now)
+                rows = evidence_of(message, known.id, found, now)
                 await self.store.relations.commit(Changes(relations=((asked, before.updated),), evidence=rows))
             elif choice.way == "network" and before.state is RelationState.QUARANTINED:
                 # One at a time: the next one waits until the word of this one is in.
@@ -245,29 +242,31 @@ class Routing:
                 await self.store.relations.commit(Changes(relations=((probing, before.updated),)))
             return
         counterpart = known or counterpart_of(message.account, facts.receiver, Role.CUSTOMER, way.situation.keys, now)
-        relation = before or _new(message, counterpart.id, now)
+        relation = before or new_relation(message.account, counterpart.id, now)
         events = list(choice.events)
         if before is None and not events and relation.participant == "" and way.situation.keys:
             events = ["Named"]
         for event in events:
-            relation = _moved(relation, event, now, choice.reason.sv, choice.reason.en)
+            relation = moved(relation, event, now, choice.reason.sv, choice.reason.en)
         if isinstance(found, Reachable):
-            relation = _seen(relation, found, now)
+            relation = seen(relation, found, now)
             if known is not None:  # the first document that goes this way confirms it, and the proposal with it
                 relation = replace(relation, confirmed=before.confirmed if before else None)
         if "Doubted" in events:
             relation = replace(relation, denied=now, asked=0, next_check=choice.until)
         if "Lost" in events:
-            relation = replace(relation, next_check=now + _ASKED_DAILY)
+            relation = replace(relation, next_check=now + ASKED_DAILY)
         if "Accepted" in events or "Confirmed" in events:
             relation = replace(relation, denied=None, asked=0, next_check=None)
-        evidence = self._evidence(message, counterpart.id, found, now)
+        evidence = evidence_of(message, counterpart.id, found, now)
         changes = Changes(
             counterparts=() if known else ((counterpart, None),),
             relations=((relation, before.updated if before else None),),
             evidence=evidence,
             capabilities=(
-                (_capability(relation, found, now, way.situation.policy.sinks),) if isinstance(found, Reachable) else ()
+                (capability_of(relation, found, now, way.situation.policy.sinks),)
+                if isinstance(found, Reachable)
+                else ()
             ),
         )
         await self.store.relations.commit(await self._with_proposal(way, counterpart, relation, choice, changes))
@@ -296,39 +295,8 @@ class Routing:
         elif known is not None and "Vanished" in choice.events:
             followed = self.proposing.gone(known, now)
         elif known is not None and "Accepted" in choice.events:
-            followed = _by_policy(known, now, way.situation.policy.auto_accept)
+            followed = by_policy(known, now, way.situation.policy.auto_accept)
         return replace(changes, proposals=followed.proposals, decisions=followed.decisions)
-
-    def _evidence(
-        self, message: Message, counterpart: str, found: Reachable | NoRelation | None, now: datetime
-    ) -> tuple[LookupEvidence, ...]:
-        if found is None:
-            return ()
-        answers = [found] if isinstance(found, Reachable) else list(found.answers)
-        rows = []
-        for answer in answers:
-            good = isinstance(answer, Reachable)
-            text = f"{answer.endpoint.seat} at {answer.smp}" if isinstance(answer, Reachable) else answer.text
-            octets = b"".join(step.octets for step in answer.steps)
-            rows.append(
-                LookupEvidence(
-                    id=EvidenceId(new_document_id(now)),
-                    account=message.account,
-                    counterpart=counterpart,
-                    participant=answer.participant.value,
-                    document_type=message.document_type,
-                    asked=f"SML and SMP for {answer.participant.value}",
-                    place=answer.steps[-1].where if answer.steps else "",
-                    verdict=Verdict.POSITIVE if good else Verdict.NEGATIVE,
-                    text=text,
-                    digest=_digest(octets, answer.steps),
-                    milliseconds=sum(step.milliseconds for step in answer.steps),
-                    time=now,
-                    expires=answer.endpoint.expires if isinstance(answer, Reachable) else None,
-                    message=message.id,
-                )
-            )
-        return tuple(rows)
 
 
 def make_routing(
@@ -355,85 +323,8 @@ def with_way(event: Event, choice: Choice) -> Event:
     return replace(event, detail={**event.detail, **way_detail(choice.said)})
 
 
-def _answer(found: Reachable | NoRelation | LookupUnavailable | None, *, able: bool) -> Answer | None:
-    if found is None:
-        return None
-    if isinstance(found, LookupUnavailable):
-        return Answer(verdict=Verdict.INDETERMINATE, text=str(found))
-    if isinstance(found, NoRelation):
-        return Answer(verdict=Verdict.NEGATIVE, text=found.text)
-    if not able:
-        return Answer(verdict=Verdict.NEGATIVE, text="the seller has no identifier on the network", ours=True)
-    return Answer(verdict=Verdict.POSITIVE, participant=found.participant.value, seat=found.endpoint.seat)
-
-
 def _is_fresh(relation: Relation | None, found: Reachable, now: datetime) -> bool:
     """Whether it was confirmed lately, at the same access point."""
     if relation is None or relation.state is not RelationState.ACTIVE or relation.confirmed is None:
         return False
     return now - relation.confirmed < holding.FRESH and relation.seat == found.endpoint.seat
-
-
-def _new(message: Message, counterpart: CounterpartId, now: datetime) -> Relation:
-    return Relation(
-        account=message.account,
-        counterpart=counterpart,
-        direction=Direction.OUT,
-        since=now,
-        created=now,
-        updated=now,
-    )
-
-
-def _moved(relation: Relation, event: str, now: datetime, sv: str, en: str) -> Relation:
-    """One step of ``model/relating.py``."""
-    if event == "Accepted":
-        return accepted(relation, now, sv, en)
-    state = advance_relation(relation.state, event)  # type: ignore[arg-type]
-    return replace(relation, state=state, since=now, reason_sv=sv, reason_en=en, updated=now)
-
-
-def _seen(relation: Relation, found: Reachable, now: datetime) -> Relation:
-    """The relation with what the network says of it now."""
-    return replace(
-        relation,
-        participant=found.participant.value,
-        document_type=str(found.document_type),
-        process=str(found.process),
-        seat=found.endpoint.seat,
-        certificate=hashlib.sha256(found.endpoint.certificate).hexdigest(),
-        confirmed=now,
-        denied=None,
-        updated=now,
-    )
-
-
-def _capability(relation: Relation, found: Reachable, now: datetime, sinks: Sequence[str]) -> Capability:
-    return Capability(
-        account=relation.account,
-        counterpart=relation.counterpart,
-        direction=Direction.OUT,
-        channel=_PEPPOL,
-        participant=found.participant.value,
-        document_type=str(found.document_type),
-        process=str(found.process),
-        source="smp",
-        quality="sink" if found.endpoint.seat in sinks else "structured",
-        valid_from=now,
-        valid_to=found.endpoint.expires,
-        seen=now,
-    )
-
-
-def _digest(octets: bytes, steps: Sequence[Step]) -> str:
-    said = octets or "\n".join(f"{step.asked}\t{step.where}\t{step.answer}" for step in steps).encode()
-    return hashlib.sha256(said).hexdigest()
-
-
-def _by_policy(known: Proposal, now: datetime, mode: AutoAccept) -> Changes:
-    """An open proposal that the account's policy has decided."""
-    if known.state not in ("open", "snoozed"):
-        return Changes()
-    after = replace(known, state=advance(known.state, "AutoAccepted"), decided=now, updated=now)
-    decision = decision_on(known, "AutoAccepted", actor="policy", reason=str(mode), now=now)
-    return Changes(proposals=((after, known.updated),), decisions=(decision,))

@@ -38,6 +38,8 @@ from gateway.ports.store import ChangeBell as ChangeBell
 from gateway.ports.store import Queue as Queue
 from gateway.ports.store import Store as Store
 from gateway.ports.store import Wake as Wake
+from gateway.ports.sweeps import Judged as Judged
+from gateway.ports.sweeps import Sweeps as Sweeps
 from gateway.ports.world import Channel as Channel
 from gateway.ports.world import Clock as Clock
 from gateway.ports.world import Closable as Closable

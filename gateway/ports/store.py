@@ -20,6 +20,7 @@ from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
+from gateway.ports.sweeps import Sweeps
 
 ANY_SIZE: Final = 2**63 - 1
 """Octets: more than any document has."""
@@ -117,6 +118,11 @@ class Store(Protocol):
     @property
     def relations(self) -> Relations:
         """Counterparts, and how each is reached."""
+        ...
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """Looking every counterpart up anew."""
         ...
 
     @property

@@ -17,6 +17,7 @@ from gateway.model.identifiers import AccountId
 from gateway.store import tables
 from gateway.store.relation_tables import capability, counterpart, counterpart_identifier, proposal, relation
 from gateway.store.session import Session, Statement, one_of
+from gateway.store.sweep_tables import sweep_known
 from gateway.store.tables import reader
 
 _NAMED_MOST: Final = 20
@@ -73,6 +74,14 @@ def known_by(session: Session, account: AccountId, role: Role, keys: Sequence[st
         ]
         found.append(_counterpart(values, [Identifier(**number) for number in numbers]))
     return found
+
+
+def page_by_id(connection: Connection, account: AccountId, role: Role, after: str, limit: int) -> list[Counterpart]:
+    """Those behind this id, by id."""
+    wanted = select(*COLUMNS).where(
+        counterpart.c.account == account, counterpart.c.role == role, counterpart.c.id > after
+    )
+    return with_numbers(connection, connection.execute(wanted.order_by(counterpart.c.id).limit(limit)).mappings().all())
 
 
 def get(connection: Connection, account: AccountId, id: CounterpartId) -> Counterpart:
@@ -136,7 +145,7 @@ def save(connection: Connection, new: Counterpart, expected: Any) -> None:
 def remove(connection: Connection, account: AccountId, id: CounterpartId) -> Counterpart:
     """Forget one with what hangs on it. Raises ``NotFound``."""
     gone = get(connection, account, id)
-    for table in (counterpart_identifier, relation, capability, proposal):
+    for table in (counterpart_identifier, relation, capability, proposal, sweep_known):
         connection.execute(delete(table).where(table.c.counterpart == id))
     connection.execute(delete(counterpart).where(counterpart.c.id == id))
     return gone

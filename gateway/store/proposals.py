@@ -42,6 +42,33 @@ def relations(session: Session, account: AccountId, counterpart: CounterpartId) 
     return [Relation(**{c.name: _read(c, value) for c, value in zip(_RELATION, row, strict=True)}) for row in rows]
 
 
+def ways_of(
+    connection: Connection, account: AccountId, ids: Sequence[CounterpartId], direction: Direction, channel: str
+) -> dict[CounterpartId, Relation]:
+    """The way of this channel to each of these, where there is one."""
+    table = of.relation
+    wanted = select(*_RELATION).where(
+        table.c.account == account,
+        table.c.counterpart.in_(ids),
+        table.c.direction == direction,
+        table.c.channel == channel,
+    )
+    rows = [Relation(**row) for row in connection.execute(wanted).mappings()]
+    return {row.counterpart: row for row in rows}
+
+
+def proposals_on(
+    connection: Connection, account: AccountId, ids: Sequence[CounterpartId], direction: Direction
+) -> dict[CounterpartId, Proposal]:
+    """The proposal on each of these, whatever its state, where there is one."""
+    table = of.proposal
+    wanted = select(*_PROPOSAL).where(
+        table.c.account == account, table.c.counterpart.in_(ids), table.c.direction == direction
+    )
+    rows = [_proposal(row) for row in connection.execute(wanted).mappings()]
+    return {row.counterpart: row for row in rows}
+
+
 def due(connection: Connection, now: datetime, limit: int) -> list[Relation]:
     """Those to be asked again by now."""
     column = of.relation.c.next_check

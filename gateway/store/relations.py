@@ -62,7 +62,7 @@ class Relations:
         self._profiles.pop(account, None)
 
     async def commit(self, changes: Changes) -> None:
-        await self.write(partial(_commit, changes=changes))
+        await self.write(partial(write_changes, changes=changes))
         for table in (changes.counterparts, changes.proposals):
             for row, _ in table:
                 self._profiles.pop(row.account, None)
@@ -183,7 +183,8 @@ def _profile(connection: Connection, account: AccountId) -> Profile:
     )
 
 
-def _commit(connection: Connection, changes: Changes) -> None:
+def write_changes(connection: Connection, changes: Changes) -> None:
+    """Write all of it or nothing. Raises ``LostLease``, ``Conflict``, ``NotFound``."""
     with connection.begin_nested():  # all of it, or nothing
         for new, expected in changes.counterparts:
             counterparts.save(connection, new, expected)

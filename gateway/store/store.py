@@ -37,6 +37,7 @@ from gateway.store.relations import Relations
 from gateway.store.retention import Retention
 from gateway.store.reviews import Reviews
 from gateway.store.session import changed
+from gateway.store.sweeps import Sweeps
 from gateway.store.writer import Writer
 
 CLAIM_MOST: Final = 1000
@@ -74,6 +75,7 @@ class SqlStore:
         self.letters = Letters(reads=reads, write=self._errand, clock=clock)
         self.money = Money(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
+        self.sweeps = Sweeps(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)

@@ -31,6 +31,7 @@ from gateway.web.relations import RelationCalls
 from gateway.web.responses import Responses
 from gateway.web.scans import Scans
 from gateway.web.statistics import Statistics
+from gateway.web.sweeps import Sweeps
 from gateway.web.users import Users
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Counterparts(gateway, intake),
         RelationCalls(gateway, intake),
         Proposals(gateway, intake),
+        Sweeps(gateway),
         Operating(gateway),
         Scans(gateway, intake),
         Destinations(gateway),

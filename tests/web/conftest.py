@@ -23,7 +23,9 @@ from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.routing import make_routing
 from gateway.exchange.rules import DocumentRules
+from gateway.exchange.sweeping import make_sweeping
 from gateway.exchange.worker import Worker
 from gateway.model.document import Envelope
 from gateway.model.identifiers import AccountId, DocumentTypeId, MessageId, ParticipantId, ProcessId
@@ -210,6 +212,8 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
     certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)
     parts: dict[str, Any] = {"lookup": network, "endpoint": None, "keys": None, "certificates": certificates}
     parts["post_room"] = PostRoom(store=store, clock=clock)
+    routing = make_routing(store, clock, (), "SE")
+    parts["sweeping"] = make_sweeping(config.sweep, store, clock, network, routing, "test")  # type: ignore[arg-type]
     registrar = Registrar(
         store=store,
         register=None,

@@ -22,7 +22,7 @@ from tests.web.test_scans import PDF, scanning
 
 __all__ = ["scanning"]
 DOCS = Path(__file__).parents[2] / "docs"
-LISTS = ("documents", "counterparts", "proposals", "scans", "letters", "users", "participants")
+LISTS = ("documents", "counterparts", "proposals", "scans", "letters", "users", "participants", "sweeps")
 CALLS = ("/v1/", "/api", "/livez", "/readyz", "/metrics")
 BODIES = {
     "/responses": {"code": "AP"},
@@ -99,6 +99,7 @@ async def test_nothing_of_one_account_is_there_for_another(scanning: Site) -> No
         "/v1/reviews/": (scan,),
         "/v1/letters/": ("letter-1",),
         "/v1/users/": ("clerk@example.org",),
+        "/v1/sweeps/": ((await site.call("POST", "/v1/sweeps")).json["id"],),
         "/v1/operation/documents/": (out, came),
     }
     before = [(await site.get(f"/v1/{name}")).json for name in LISTS]

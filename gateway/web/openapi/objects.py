@@ -13,6 +13,7 @@ from gateway.model.proposal import ProposalState
 from gateway.model.registration import Goal, Stage
 from gateway.model.relating import RelationState, Verdict
 from gateway.model.scan import FIELDS, Hold, ScanState
+from gateway.model.sweep import Change, SweepKind, SweepState
 from gateway.web.openapi.shapes import (
     FREE,
     MAYBE,
@@ -219,6 +220,39 @@ PROPOSAL: Final = answered(
 
 DECISION: Final = answered(event=TEXT, actor=TEXT, reason=MAYBE, text=MAYBE, text_sv=MAYBE, time=TIME)
 
+SWEEP: Final = answered(
+    id=TEXT,
+    kind=word(SweepKind),
+    state=word(SweepState),
+    actor=MAYBE,
+    total=WHOLE,
+    done=WHOLE,
+    asked=WHOLE,
+    found=WHOLE,
+    lost=WHOLE,
+    moved=WHOLE,
+    doubted=WHOLE,
+    certificates=WHOLE,
+    unknown=WHOLE,
+    questions=WHOLE,
+    requests=WHOLE,
+    due=MAYBE_TIME,
+    started=MAYBE_TIME,
+    ended=MAYBE_TIME,
+    created=MAYBE_TIME,
+    updated=MAYBE_TIME,
+)
+DIFFERENCE: Final = answered(
+    counterpart=TEXT,
+    name=TEXT,
+    change=word(Change),
+    participant=MAYBE,
+    before=MAYBE,
+    after=MAYBE,
+    text=TEXT,
+    text_sv=TEXT,
+    time=MAYBE_TIME,
+)
 LETTER: Final = answered(
     id=TEXT,
     document=TEXT,
@@ -398,6 +432,8 @@ OBJECTS: Final[dict[str, Schema]] = {
     "Reach": REACH,
     "Proposal": PROPOSAL,
     "Decision": DECISION,
+    "Sweep": SWEEP,
+    "Difference": DIFFERENCE,
     "Letter": LETTER,
     "Registration": REGISTRATION,
     "Participant": PARTICIPANT,

@@ -185,4 +185,26 @@ CALLS: Final = (
             ("snooze", "It is proposed again later"),
         )
     ),
+    Call(
+        method="post",
+        path="/v1/sweeps",
+        summary="Look every customer up anew; 200 with the one that goes on already",
+        query={"account": TEXT},
+        statuses=(200, 202),
+        answer=as_json(named("Sweep")),
+    ),
+    Call(
+        method="get",
+        path="/v1/sweeps",
+        summary="Sweeps, newest first",
+        query={"account": TEXT, **PAGE},
+        answer=as_json(page("Sweep")),
+    ),
+    Call(
+        method="get",
+        path="/v1/sweeps/{id}",
+        summary="How far one is, and a page of its report",
+        query={"account": TEXT, **PAGE},
+        answer=as_json(also("Sweep", differences=many(named("Difference")), next=MAYBE)),
+    ),
 )
