@@ -218,11 +218,13 @@ def start_gateway(
     pause: str = "2 seconds",
     prefix: Sequence[object] = (),
     program: Sequence[object] = ("gateway", "serve", "--json", "--config"),
+    as4: str = "",
 ) -> Iterator[Ours]:
     """`gateway serve` as that seat; it must drain when it is told to end, and tell of no fault of its own.
 
     ``pause`` is the time before the first retry; ``prefix`` are words before the command (``taskset -c 0``);
-    ``program`` is what else is run of that configuration. Raises :class:`InteropError`.
+    ``program`` is what else is run of that configuration; ``as4`` are more lines of its section. Raises
+    :class:`InteropError`.
     """
     for name in (seat, "PSP000202"):
         shutil.copyfile(PKI / f"{name}.pem", directory / f"{name}.pem")
@@ -231,7 +233,8 @@ def start_gateway(
         key.chmod(0o600)
     ports = {name: network.ports[f"{seat}-{name}"] for name in ("as4", "api", "smp")}
     config = directory / "config.toml"
-    config.write_text(_CONFIG.format(seat=seat, pki=PKI.resolve(), zone=ZONE, dns=network.dns, pause=pause, **ports))
+    text = _CONFIG.format(seat=seat, pki=PKI.resolve(), zone=ZONE, dns=network.dns, pause=pause, **ports)
+    config.write_text(text.replace("[as4]\n", f"[as4]\n{as4}"))
     command = [*prefix, sys.executable, "-m", *program, config]
     with (
         serve_revocation_lists(programs),

@@ -82,7 +82,7 @@ class Programs:
             self.running.remove(program)
 
 
-def once(*command: object, seconds: float = 90, **environment: str) -> subprocess.CompletedProcess[str]:
+def once(*command: object, seconds: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the kit to its end."""
     return subprocess.run(
         [str(word) for word in command],

@@ -370,7 +370,7 @@ _ERRORS: Final[dict[str, tuple[str, str, str]]] = {
 
 def write_time(time: datetime) -> str:
     """UTC with milliseconds, as eb:Timestamp has it."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{time.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def write_user_message(outgoing: Outgoing, *, from_party: str, to_party: str, content_id: str, profile: Profile) -> str:
