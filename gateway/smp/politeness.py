@@ -18,6 +18,8 @@ from gateway.smp.fetch import Fetched, authority
 
 _HOSTS: Final = 10_000
 """SMPs that are remembered; DNS can name any number of them."""
+_BURST: Final = 5
+"""Requests that may go at once after a pause."""
 _IN_A_ROW: Final = 3
 """So many failures in a row, and an SMP is left in peace for a while."""
 RESTS: Final = (15.0, 30.0, 60.0, 600.0)
@@ -84,7 +86,7 @@ class Hosts:
     def at(self, name: str) -> _Host:
         known = self._known.get(name)
         if known is None:
-            known = self._known[name] = _Host(Pace(self.per_second, max(1, int(self.per_second))))
+            known = self._known[name] = _Host(Pace(self.per_second, _BURST))
             if len(self._known) > _HOSTS:
                 self._known.popitem(last=False)
         else:

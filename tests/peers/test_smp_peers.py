@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from conformance.interop.kit import SUPPORT, ZONE, certificate, identity
+from conformance.interop.kit import HOME, SUPPORT, ZONE, certificate, identity
 from conformance.interop.market import start_support
 from conformance.interop.programs import Programs, free_port
 from gateway.errors import LookupUnavailable
@@ -156,6 +156,30 @@ async def test_a_published_client_finds_our_participants_through_our_smp(tmp_pat
         assert f"by {url}" in line
         assert "2 document types" in line
     assert "Exception" in lines[3]
+
+
+@needs_java("oxalis")
+async def test_oxalis_finds_our_participants_through_our_smp(tmp_path: Path) -> None:
+    """Its zone is another one, which the kit's DNS serves too; the signature it checks, the authority it does not."""
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    program = Path(__file__).parent / "java" / "OxalisLookup.java"
+    names = ["0088:elsewhere", "0007:5567212047", "0204:a-b_c.d~e"]
+    async with our_smp(identity("PSP000202")) as url:
+        with foreign_network(tmp_path / "network.json", **dict.fromkeys(names, {"smp": url})) as (host, port):
+            command = [java, f"-Ddns.server={host}:{port}", "-cp", f"{HOME / 'oxalis' / 'lib'}/*", program]
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [*command, BILLING_INVOICE.value, BILLING_PROCESS.value, *names, "0088:nobody", "0088:smp-tampered"],
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5, (done.stdout, done.stderr)
+    for name, line in zip(names, lines, strict=False):
+        assert line.startswith(f"{name}: http://127.0.0.1:18101/as4 "), line
+        assert "CN=POP000101" in line and line.endswith("2 document types"), line
+    assert lines[3:] == ["0088:nobody: NotFoundException", "0088:smp-tampered: PeppolSecurityException"]
 
 
 def quoted(document_type: DocumentTypeId) -> str:
