@@ -165,7 +165,7 @@ async def test_oxalis_finds_our_participants_through_our_smp(tmp_path: Path) -> 
     program = Path(__file__).parent / "java" / "OxalisLookup.java"
     names = ["0088:elsewhere", "0007:5567212047", "0204:a-b_c.d~e"]
     async with our_smp(identity("PSP000202")) as url:
-        with foreign_network(tmp_path / "network.json", **dict.fromkeys(names, {"smp": url})) as (host, port):
+        with foreign_network(tmp_path / "network.json", **{name: {"smp": url} for name in names}) as (host, port):
             command = [java, f"-Ddns.server={host}:{port}", "-cp", f"{HOME / 'oxalis' / 'lib'}/*", program]
             done = await asyncio.to_thread(
                 subprocess.run,
