@@ -14,7 +14,10 @@ from typing import Final
 from gateway.errors import InvalidAnswer
 
 _HEAD_OCTETS: Final = 64 * 1024
-"""Of status line and headers, and of trailers."""
+"""Of status line and headers."""
+_TRAILER_OCTETS: Final = 8 * 1024
+_PROVISIONAL_MOST: Final = 16
+"""Answers that only say that there will be one."""
 _LINE_OCTETS: Final = 1024
 """Of the line before a chunk."""
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
@@ -60,7 +63,7 @@ class AnswerReader:
     Of answers with the status ``said`` nobody reads the body: whatever it is, they are whole.
     """
 
-    __slots__ = ("_body", "_buffer", "_head", "_most", "_said", "_trailing")
+    __slots__ = ("_body", "_buffer", "_head", "_most", "_provisional", "_said", "_trailing")
 
     def __init__(self, most: int, *, said: int = 0) -> None:
         self._most = most
@@ -70,6 +73,7 @@ class AnswerReader:
         self._head: _Head | None = None
         self._body = bytearray()
         """What the chunks held so far."""
+        self._provisional = 0
         self._trailing = False
         """Whether the last chunk has come."""
 
@@ -89,7 +93,7 @@ class AnswerReader:
                 return None
         head, buffer = self._head, self._buffer
         if head.chunked:
-            return self._read_chunks(head)
+            return self._read_chunks(head, len(octets))
         if head.length is None:
             self._allow(len(buffer))
             return None
@@ -130,10 +134,14 @@ class AnswerReader:
                 return head
             if head.status == 101:
                 raise BrokenAnswer("it wants to speak another protocol")
+            self._provisional += 1
+            if self._provisional > _PROVISIONAL_MOST:
+                raise BrokenAnswer("it says again and again that it will answer")
             fresh = len(self._buffer)
 
-    def _read_chunks(self, head: _Head) -> Answer | None:
+    def _read_chunks(self, head: _Head, fresh: int) -> Answer | None:
         buffer, at = self._buffer, 0
+        fresh = fresh if self._trailing else len(buffer)
         while not self._trailing:
             line = _LINE_END.search(buffer, at, at + _LINE_OCTETS)
             if line is None:
@@ -161,9 +169,9 @@ class AnswerReader:
             self._buffer = buffer = buffer[at:]
         if not self._trailing:
             return None
-        found = _HEAD_END.search(buffer)
+        found = _HEAD_END.search(buffer, max(0, len(buffer) - fresh - 3))
         if found is None:
-            if len(buffer) > _HEAD_OCTETS:
+            if len(buffer) > _TRAILER_OCTETS:
                 raise BrokenAnswer("the trailers of its answer do not end")
             return None
         return Answer(head.status, head.content_type, bytes(self._body), head.kept and found.end() == len(buffer))

@@ -235,12 +235,25 @@ class ModuleKey:
         for own in (True, False):
             self.own_oaep = own
             try:
-                if self.decrypt(wrapped) == _PROBE[:16]:
+                if self.decrypt(wrapped) == _PROBE[:16] and (not own or self._says_no(wrapped)):
                     return
             except (ValueError, KeyUnavailable, pkcs11.PKCS11Error):
                 if not own:
                     raise
         raise ValueError("opens what is encrypted for the certificate to something else")
+
+    def _says_no(self, wrapped: bytes) -> bool:
+        """Whether the module tells what was not encrypted for it from a fault of its own.
+
+        One that does not would be opened anew for everything that somebody encrypts badly.
+        """
+        try:
+            self.decrypt(bytes((*wrapped[:-1], wrapped[-1] ^ 1)))
+        except ValueError:
+            return True
+        except KeyUnavailable:
+            pass
+        return False
 
     def _open_by_module(self, wrapped: bytes) -> bytes:
         import pkcs11
@@ -266,6 +279,7 @@ class ModuleKey:
             raise KeyUnavailable(f"the key module has been busy for {_WAIT:g} s")
         try:
             for anew in (False, True):
+                session = None
                 try:
                     session, key = self._take(anew=anew)
                     result = operation(key)
@@ -273,6 +287,9 @@ class ModuleKey:
                     self._idle.put((session, key))
                     raise
                 except (pkcs11.PKCS11Error, RuntimeError) as error:
+                    with suppress(pkcs11.PKCS11Error, RuntimeError):  # a module has only so many sessions
+                        if session is not None:
+                            session.close()
                     if anew:
                         raise KeyUnavailable(f"the key module does not do it: {_shown(error)}") from None
                     continue

@@ -113,3 +113,23 @@ def test_what_is_no_answer_or_breaks_off_is_said_to_be_broken(octets: bytes) -> 
 def test_an_answer_that_is_too_large_or_packed_is_not_swallowed(octets: bytes) -> None:
     with pytest.raises(InvalidAnswer):
         whole(octets)
+
+
+def test_a_flood_of_provisional_answers_is_refused_after_a_few_of_them() -> None:
+    """Reading on would cost a second of CPU for each read from the socket, and nobody else would be served."""
+    few = b"HTTP/1.1 100 \r\n\r\n" * 16
+    assert whole(few + LENGTH).body == BODY
+    with pytest.raises(BrokenAnswer, match="again and again"):
+        AnswerReader(1000).feed(few + few)
+
+
+def test_trailers_are_short_and_their_end_is_found_wherever_it_is_cut() -> None:
+    reader = AnswerReader(1000)
+    assert reader.feed(head("Transfer-Encoding: chunked") + CHUNKS) is None
+    with pytest.raises(BrokenAnswer, match="trailers"):
+        for _ in range(20):
+            reader.feed(b"X: " + b"y" * 1000)
+    for cut in range(1, len(TRAILED)):
+        reader = AnswerReader(1000)
+        answer = reader.feed(TRAILED[:cut]) or reader.feed(TRAILED[cut:])
+        assert answer is not None and answer.body == BODY

@@ -1,4 +1,4 @@
-"""The published client goes the whole way by itself: DNS, our SMP, our certificate and its standing, then our endpoint."""
+"""The published client goes the whole way by itself: DNS, our SMP, our certificate and its standing, our endpoint."""
 
 from __future__ import annotations
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -88,6 +91,72 @@ def test_a_session_that_breaks_off_is_opened_again(inside: Identity, pki: Pki) -
         key._idle.put((session, handle))
         break
     assert key.sign(b"octets") == pki.identity("POP000001").signer.sign(b"octets")
+
+
+def test_a_session_that_fails_is_closed(inside: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module has only so many sessions: whatever goes wrong again and again must not use them up."""
+    import pkcs11
+
+    key = inside.signer
+    assert isinstance(key, ModuleKey)
+    take, closed = ModuleKey._take, []
+
+    class Broken:
+        def __init__(self, session: object) -> None:
+            self.session = session
+
+        def sign(self, *_: object, **__: object) -> bytes:
+            raise pkcs11.FunctionFailed
+
+        def close(self) -> None:
+            closed.append(self.session)
+            self.session.close()  # type: ignore[attr-defined]
+
+    def broken(self: ModuleKey, *, anew: bool) -> object:
+        session = Broken(take(self, anew=anew)[0])
+        return session, session
+
+    monkeypatch.setattr(ModuleKey, "_take", broken)
+    with pytest.raises(KeyUnavailable, match="FunctionFailed"):
+        key.sign(b"octets")
+    assert len(closed) == 2
+    monkeypatch.undo()
+    assert key.sign(b"octets")
+
+
+@pytest.mark.parametrize(("said", "own"), [("EncryptedDataInvalid", True), ("FunctionFailed", False)])
+def test_a_module_opens_keys_itself_only_if_it_tells_what_was_not_meant_for_it(
+    inside: Identity, pki: Pki, monkeypatch: pytest.MonkeyPatch, said: str, own: bool
+) -> None:
+    import pkcs11
+
+    key, file, take = inside.decryptor, pki.identity("POP000001").decryptor, ModuleKey._take
+    assert isinstance(key, ModuleKey)
+
+    class Capable:
+        """The same module, which can also open OAEP with SHA-256."""
+
+        def __init__(self, handle: Any) -> None:
+            self.sign, self.bare = handle.sign, handle.decrypt
+
+        def decrypt(self, wrapped: bytes, *, mechanism: object, mechanism_param: object = None) -> bytes:
+            if mechanism is not pkcs11.Mechanism.RSA_PKCS_OAEP:
+                return bytes(self.bare(wrapped, mechanism=mechanism))
+            try:
+                return file.decrypt(wrapped)
+            except ValueError:
+                raise getattr(pkcs11, said) from None
+
+    def capable(self: ModuleKey, *, anew: bool) -> object:
+        session, handle = take(self, anew=anew)
+        return session, handle if isinstance(handle, Capable) else Capable(handle)
+
+    fresh = replace(key, _idle=queue.LifoQueue())
+    monkeypatch.setattr(ModuleKey, "_take", capable)
+    fresh.try_out()
+    assert fresh.own_oaep is own
+    with pytest.raises(ValueError, match="not wrapped for us"):
+        fresh.decrypt(b"\x01" * 256)
 
 
 def test_a_module_that_fails_twice_is_unavailable_and_no_answer_about_the_data(
