@@ -13,7 +13,7 @@ from gateway.ports import Money
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 2.0
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 200
 """Rows of timelines; their costs are one small commit."""
 
 
@@ -25,12 +25,14 @@ class Costing:
     pause: float = _PAUSE_SECONDS
 
     async def catch_up(self) -> int:
-        """Price everything that has happened; gives how many rows of timelines were looked at."""
+        """Price everything that had happened; gives how many rows of timelines were looked at."""
         together = 0
-        while count := await self.money.advance(_AT_ONCE):
+        while True:
+            count = await self.money.advance(_AT_ONCE)
             together += count
+            if count < _AT_ONCE:  # what comes meanwhile waits for more: to look costs as much as ten rows
+                return together
             await asyncio.sleep(0)
-        return together
 
     async def run(self) -> None:
         """Until cancelled."""
