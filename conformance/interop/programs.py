@@ -53,7 +53,7 @@ class Programs:
 
     @contextmanager
     def run(
-        self, name: str, command: Sequence[object], *, ready: str, seconds: float = 30, **environment: str
+        self, name: str, command: Sequence[object], *, ready: str, seconds: float = 120, **environment: str
     ) -> Iterator[Program]:
         """A process from its ready word to its end."""
         self._started += 1
