@@ -45,6 +45,7 @@ from gateway.exchange.provider import asked_of, join, make_statuses
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.responses import Responses
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.returns import Returns
 from gateway.exchange.routing import make_routing
 from gateway.exchange.rules import open_rules
 from gateway.exchange.sweeping import Sweeping, make_sweeping
@@ -176,9 +177,8 @@ async def open_gateway(
         )
         if config.store.bucket:
             store.keep_large_in(open_objects(config.store, config.base))
-        post_room = PostRoom(store=store, clock=clock)
-        if isinstance(bureau := fallbacks.get("print"), Bureau):
-            post_room.bureau = bureau
+        bureau = printing if isinstance(printing := fallbacks.get("print"), Bureau) else None
+        if bureau is not None:
             fallbacks["print"] = Lettered(channel=fallbacks["print"], store=store, clock=clock, kind=bureau.kind)
         door = Door(room=room_of(config), store=store, most_waiting=config.store.most_waiting)
         receiving, handing_in = (stack.enter_context(_spool(config, at_once=AT_ONCE)) for _ in range(2))
@@ -219,6 +219,7 @@ async def open_gateway(
             routing=routing,
             mls=asked_of(config),
         )
+        returns = Returns(store=store, clock=clock, routing=outbound.routing, lookup=lookup)
         inbound = Inbound(
             store=store,
             deliveries=deliveries,
@@ -279,7 +280,7 @@ async def open_gateway(
             registrar=registrar,
             lookup=lookup,
             endpoint=endpoint,
-            post_room=post_room,
+            post_room=PostRoom(store=store, clock=clock, bureau=bureau, returns=returns),
             sweeping=make_sweeping(config.sweep, store, clock, lookup, routing, owner),
             handing_in=handing_in,
             handing_out=handing_out,

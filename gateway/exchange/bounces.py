@@ -17,10 +17,13 @@ from gateway.errors import GatewayError, LostLease, Overloaded
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.step import facts_of
 from gateway.exchange.threads import in_thread_if_large
+from gateway.model.addresses import Cause
+from gateway.model.document import Company
 from gateway.model.lifecycle import NOTED, Event, State
 from gateway.model.mail import Kind, Returned
 from gateway.model.message import Evidence, Message, PayloadKind
 from gateway.ports import Clock, Store
+from gateway.routing.words import Said
 from gateway.ubl.submission import read_accepted
 
 log = logging.getLogger(__name__)
@@ -28,16 +31,20 @@ log = logging.getLogger(__name__)
 _CHANNEL: Final = "email"
 _PAGE: Final = 200
 _LONGEST_PAUSE: Final = 60.0
-_WORDS: Final[dict[Kind, str]] = {
-    "hard": "the address takes no mail",
-    "soft": "it could not be delivered",
-    "delay": "it is delayed, and still tried",
-    "delivered": "it is in the receiver's mailbox",
-    "auto-reply": "the receiver's mailbox answered by itself",
-    "complaint": "the receiver complained of it as unwanted",
-    "reply": "somebody answered it",
-    "unclear": "a mail server reported something that is not understood",
+_WORDS: Final[dict[Kind, tuple[str, str]]] = {
+    "hard": ("adressen tar inte emot e-post", "the address takes no mail"),
+    "soft": ("den kunde inte levereras", "it could not be delivered"),
+    "delay": ("den är försenad, och försöken fortsätter", "it is delayed, and still tried"),
+    "delivered": ("den ligger i mottagarens brevlåda", "it is in the receiver's mailbox"),
+    "auto-reply": ("mottagarens brevlåda svarade av sig själv", "the receiver's mailbox answered by itself"),
+    "complaint": ("mottagaren klagade på den som oönskad", "the receiver complained of it as unwanted"),
+    "reply": ("någon svarade på den", "somebody answered it"),
+    "unclear": (
+        "en e-postserver rapporterade något som inte går att tolka",
+        "a mail server reported something that is not understood",
+    ),
 }
+_CAUSES: Final[dict[Kind, Cause]] = {"hard": Cause.BOUNCED, "complaint": Cause.COMPLAINED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +72,11 @@ class Bounces:
         if message.state in (State.ACCEPTED, State.DIVERTED):
             # In doubt after an earlier try, or between two channels: what is in hand is recorded first.
             raise Overloaded(f"{message.id} is in work at this moment; hand the report in again later")
-        if returned.kind in ("hard", "complaint"):
-            address = await self._address(message) or returned.address
-            if address:
-                await self.store.mail.quarantine(message.account, address, _why(returned), message.id)
-        event = replace(await self._event(message, returned), detail={"mail": _detail(returned)})
+        if returned.kind in _CAUSES and (receiver := await self._receiver(message)) is not None:
+            cause, said = _CAUSES[returned.kind], _said_by(returned)
+            await self.outbound.addresses.failed(message, receiver, "email", cause, said)
+        event = await self._event(message, returned)
+        event = replace(event, detail={**event.detail, "mail": _detail(returned)})
         try:
             await self.store.record(message, event, [evidence])
         except LostLease:
@@ -106,27 +113,36 @@ class Bounces:
         ours = message.channel == _CHANNEL
         late = ", after it counted as delivered" if message.state is State.DELIVERED else ""
         if returned.failed and ours and message.state in (State.DISPATCHED, State.DELIVERED):
-            return await self.outbound.came_back(message, f"{_why(returned)}{late}")
+            sv = f"E-posten kom tillbaka: {_why(returned, 0)}{', efter att den räknats som levererad' if late else ''}"
+            en = f"The e-mail came back: {_why(returned)}{late}"
+            return await self.outbound.came_back(message, Said(step="channel", sv=sv, en=en))
         if returned.failed and ours and message.state is State.UNKNOWN:
             return Event(name="Rejected", reason=f"The e-mail came back: {_why(returned)}", sent_octets=False)
         if returned.kind == "delivered" and ours and message.state in (State.DISPATCHED, State.UNKNOWN):
             return Event(name="Delivered", reason=f"The mail server says: {_why(returned)}")
         return Event(name=NOTED, reason=f"About the e-mail: {_why(returned)}")
 
-    async def _address(self, message: Message) -> str:
-        """To whom we sent it; a mail server further on may name another."""
+    async def _receiver(self, message: Message) -> Company | None:
+        """To whom we sent it; a mail server further on may name another address."""
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
         if not isinstance(octets, bytes):  # above any document that is mailed
-            return ""
+            return None
         submission = await in_thread_if_large(len(octets), read_accepted, octets)
-        return facts_of(submission).receiver.email.strip()
+        return facts_of(submission).receiver
 
 
-def _why(returned: Returned) -> str:
+def _said_by(returned: Returned) -> str:
+    """What the mail server said, and which one."""
     said = " ".join(part for part in (returned.status, returned.words) if part)
-    by = f" (says {returned.reporter})" if returned.reporter else ""
+    return f"{said}{f', {returned.reporter}' if returned.reporter else ''}"
+
+
+def _why(returned: Returned, place: int = 1) -> str:
+    """In Swedish (0) or English (1)."""
+    said = " ".join(part for part in (returned.status, returned.words) if part)
+    by = f" ({('enligt', 'says')[place]} {returned.reporter})" if returned.reporter else ""
     whom = f"{returned.address}: " if returned.address else ""
-    return f"{whom}{_WORDS[returned.kind]}{f': {said}' if said else ''}{by}"
+    return f"{whom}{_WORDS[returned.kind][place]}{f': {said}' if said else ''}{by}"
 
 
 def _detail(returned: Returned) -> dict[str, object]:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.exchange.step import facts_of
+from gateway.model.addresses import FailedAddress
 from gateway.model.lifecycle import Event
 from gateway.model.message import Message, Parcel
 from gateway.model.octets import size_of
 from gateway.ports import Channel
+from gateway.routing.addresses import REMEDY, why_not
+from gateway.routing.words import Said, channel_words, way_detail
 from gateway.ubl import page
 from gateway.ubl.submission import Submission
 
@@ -27,12 +30,12 @@ def divert(
     names: Sequence[str],
     *,
     after: str = "",
-    refused: Mapping[str, str] | None = None,
+    refused: Mapping[str, FailedAddress] | None = None,
 ) -> Event:
     """Choose the next channel that can take the document; none left is the end, with every reason named.
 
     ``names`` may be tried, in this order; those up to ``after`` were.
-    ``refused`` says of a channel why it may not be used for this receiver.
+    ``refused`` says of a channel that its address of this receiver has failed.
     """
     if submission.facts is None:
         return Event(name="GaveUp", reason=f"{reason}; only invoices and credit notes can be mailed or printed")
@@ -41,15 +44,27 @@ def divert(
     if after in names:
         names = names[names.index(after) + 1 :]
     parcel = parcel_of(message, submission, b"", page.language_of(submission.facts))
-    reasons = [reason]
+    reasons, remedies = [reason], list[str]()
+    said: list[Said] = []
     for name in names:
         channel = channels.get(name)
         refusal = channel.serves(parcel) if channel else "it is switched off"
-        refusal = refusal or (refused or {}).get(name, "")
-        if not refusal:
-            return Event(name="Diverted", reason=f"{CHANNEL_WORDS[name]} because {'; '.join(reasons)}", channel=name)
-        reasons.append(f"no {CHANNEL_WORDS[name].lower()}: {refusal}")
-    return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}")
+        failed = (refused or {}).get(name)
+        if not refusal and failed is None:
+            detail = way_detail(said)
+            reason = f"{CHANNEL_WORDS[name]} because {'; '.join(reasons)}"
+            return Event(name="Diverted", reason=reason, channel=name, detail=detail)
+        why = Said(step="channel", sv=refusal, en=refusal)
+        if not refusal and failed is not None:
+            why = why_not(failed)
+            remedies.append(REMEDY[failed.channel][1])
+        reasons.append(f"no {CHANNEL_WORDS[name].lower()}: {why.en}")
+        sv, en = channel_words(name)
+        said.append(Said(step="channel", sv=f"Inte {sv}: {why.sv}", en=f"No {en}: {why.en}"))
+    detail = way_detail(said)
+    if remedies:
+        detail["remedy"] = " ".join(remedies)
+    return Event(name="GaveUp", reason=f"No way is left: {'; '.join(reasons)}", detail=detail)
 
 
 def parcel_of(message: Message, submission: Submission, rendered: bytes, language: str) -> Parcel:

@@ -2,7 +2,7 @@
 
 :class:`Lettered` stands around the letter channel and keeps the store's row of each letter. :class:`PostRoom` closes
 batches, reads the bureau's answers, takes returns from people, and lets letters count as delivered when nothing came
-back. A return marks the address bad at whoever keeps addresses, and stops the document, so that its owner sees it.
+back. A return marks the address (:mod:`.returns`) and stops the document, so that its owner sees it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gateway.errors import ChannelRefused, GatewayError, LostLease, NotFound, StateError
+from gateway.exchange.returns import Returns
 from gateway.model.identifiers import AccountId
 from gateway.model.letter import (
     ASSUMED_AFTER,
@@ -30,7 +31,7 @@ from gateway.model.letter import (
 from gateway.model.lifecycle import NOTED, Event, advance
 from gateway.model.message import Message, Parcel
 from gateway.model.signals import Handover
-from gateway.ports import AddressBook, Bureau, Channel, Clock, Paper, Store
+from gateway.ports import Bureau, Channel, Clock, Paper, Store
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +135,8 @@ class PostRoom:
     store: Store
     clock: Clock
     bureau: Bureau | None = None
-    addresses: AddressBook | None = None
-    """Told of returns, where there is one."""
+    returns: Returns
+    """Told of each letter that came back."""
     assumed_after: timedelta = ASSUMED_AFTER
 
     async def run(self) -> None:
@@ -150,8 +151,9 @@ class PostRoom:
             await asyncio.sleep(_TURN_SECONDS)
 
     async def turn(self) -> None:
-        """Close and submit what is due, read answers, let old letters count as delivered."""
+        """Close and submit what is due, read answers, let old letters count as delivered, search for who moved."""
         now = self.clock.now()
+        await self.returns.search()
         if self.bureau is not None:
             for one, step in await self.bureau.flush():
                 await self.tell(one, step)
@@ -201,6 +203,9 @@ class PostRoom:
                 return  # erased meanwhile
             if await self._said(message, letter):
                 break
+            if step.state is LetterState.RETURNED:
+                # Before the timeline says so: a crash between the two marks it once more, and never loses it.
+                await self.returns.came_back(message, letter.returned or ReturnReason.OTHER, step.reason)
             event = _event(message, letter, step)
             try:
                 await self.store.record(message, event, keep_lease=True)
@@ -209,10 +214,6 @@ class PostRoom:
                 await asyncio.sleep(0.05)
         else:
             log.warning("the document of %s moves: its timeline lacks that the letter is %s", letter.id, step.state)
-        if step.state is LetterState.RETURNED and self.addresses is not None:
-            message = await self.store.get(letter.account, letter.document)
-            reason = letter.returned or ReturnReason.OTHER
-            await self.addresses.letter_returned(message, letter.address, reason, step.time or self.clock.now())
 
     async def _said(self, message: Message, letter: Letter) -> bool:
         history: Sequence[Any] = await self.store.timeline(message.account, message.id)
@@ -239,7 +240,7 @@ def _event(message: Message, letter: Letter, step: LetterStep) -> Event:
     reason = step.reason or f"The letter is {step.state.replace('_', ' ')}"
     if step.state is LetterState.RETURNED:
         where = ", ".join(letter.address)
-        reason += f". The postal address {where} is not to be believed: mend it, or find another way, then requeue"
+        reason += f". The postal address {where} is not used again: correct it, or say that it is right"
     wanted = Event(name=name, reason=reason, detail={"letter": detail})
     try:
         advance(message.direction, message.state, wanted)

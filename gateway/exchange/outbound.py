@@ -31,6 +31,7 @@ from gateway.errors import (
     TemporaryError,
 )
 from gateway.exchange import diverting, relations
+from gateway.exchange.addresses import Addresses
 from gateway.exchange.best_way import explained_event, send_best
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.diverting import CHANNEL_WORDS, PAPER, TOO_LARGE, parcel_of
@@ -42,6 +43,7 @@ from gateway.exchange.rules import JUDGED, DocumentRules, as_detail
 from gateway.exchange.step import Outcome, describe_steps, explained, facts_of, lookup_evidence, wait_of
 from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
+from gateway.model.addresses import Cause, FailedAddress
 from gateway.model.document import Envelope, Facts, Verdict
 from gateway.model.identifiers import AccountId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
@@ -58,6 +60,7 @@ from gateway.model.octets import IN_MEMORY, Octets, Spooled, sha256_of, size_of
 from gateway.model.relation import Reachable
 from gateway.model.signals import EbmsCode
 from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Paper, Store, Transport
+from gateway.routing.words import Said, way_detail
 from gateway.ubl import large, page, sbdh
 from gateway.ubl.candidates import candidates
 from gateway.ubl.submission import Submission, read_accepted, read_submission
@@ -273,8 +276,8 @@ class Outbound:
             return Outcome(message=message, event=explained_event(event, error))
         except ChannelRefused as error:
             if error.address:
-                address = facts_of(submission).receiver.email.strip()
-                await self.store.mail.quarantine(message.account, address, str(error), message.id)
+                receiver = facts_of(submission).receiver
+                await self.addresses.failed(message, receiver, "email", Cause.BOUNCED, str(error))
             if message.sent_octets:
                 # An earlier try may have succeeded: the next channel would make it a second copy.
                 event = Event(name="LostTrack", reason=f"An earlier try may have arrived; this was refused: {error}")
@@ -373,16 +376,23 @@ class Outbound:
             return tuple(self.channels)
         return await self.routing.order(message, submission.facts)
 
-    async def came_back(self, message: Message, why: str) -> Event:
+    async def came_back(self, message: Message, why: Said) -> Event:
         """What follows when the carrier could not deliver what it had taken: the next channel, or the end."""
         if message.route in (Route.EMAIL, Route.PRINT):
-            return Event(name="Rejected", reason=f"{CHANNEL_WORDS[message.route]} came back: {why}", sent_octets=False)
+            return Event(name="Rejected", reason=why.en, detail=way_detail([why]), sent_octets=False)
         submission = await self._read(message, None)
-        reason = f"{message.reason}; {CHANNEL_WORDS[message.channel].lower()} came back: {why}"
+        reason = f"{message.reason}; {why.en[0].lower()}{why.en[1:]}"
         order = await self._order(message, submission)
         event = await self.divert(message, submission, reason, order=order, after=message.channel)
         # Nothing is left of it: the next channel hands over no second copy.
-        return replace(event, name="Rejected" if event.name == "GaveUp" else event.name, sent_octets=False)
+        name = "Rejected" if event.name == "GaveUp" else event.name
+        detail = {**event.detail, **way_detail([why], event.detail)}
+        return replace(event, name=name, detail=detail, sent_octets=False)
+
+    @property
+    def addresses(self) -> Addresses:
+        """Which addresses have failed."""
+        return Addresses(store=self.store, clock=self.clock)
 
     async def divert(
         self,
@@ -395,9 +405,9 @@ class Outbound:
     ) -> Event:
         """The next channel that can take it, of those in ``order``, or of all."""
         names = list(self.channels) if order is None else order
-        refused: dict[str, str] = {}
-        if "email" in names and (address := facts_of(submission).receiver.email.strip()):
-            refused["email"] = await self.store.mail.quarantined(message.account, address)
+        refused: Mapping[str, FailedAddress] = {}
+        if submission.facts is not None:
+            refused = await self.addresses.refusals(message.account, submission.facts.receiver)
         return diverting.divert(self.channels, message, submission, reason, names, after=after, refused=refused)
 
     def _wanted(self, message: Message, facts: Facts, envelope: Envelope | None) -> list[ParticipantId]:

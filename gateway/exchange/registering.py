@@ -8,8 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from gateway.errors import Conflict, LostLease
+from gateway.exchange.addresses import Addresses
 from gateway.exchange.ids import new_document_id
-from gateway.model.counterpart import Acceptance, Counterpart, CounterpartId, Identifier, Origin, PartyKind, Role
+from gateway.model.counterpart import (
+    Acceptance,
+    Counterpart,
+    CounterpartId,
+    Identifier,
+    Origin,
+    PartyKind,
+    Quality,
+    Role,
+)
 from gateway.model.document import Company, PostalAddress
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Route
@@ -51,6 +61,8 @@ class Registering:
         before = before or await self._meant(account, draft)
         after = self._made(account, draft, before)
         await self.store.relations.commit(Changes(counterparts=((after, before.updated if before else None),)))
+        addresses = Addresses(store=self.store, clock=self.clock)
+        await addresses.settle(after, draft.values.keys(), f"account {account}")
         return after, before is None
 
     async def read_in(
@@ -136,6 +148,9 @@ class Registering:
         if "address" in values:
             kept = {part: getattr(before.address, part) for part in ADDRESS_PARTS if part not in draft.given}
             values["address"] = replace(values["address"], **kept)
+        for name, quality in (("email", "email_quality"), ("address", "address_quality")):
+            if name in values and values[name] != getattr(before, name):
+                values.setdefault(quality, Quality.UNKNOWN)  # what is known is about another address
         identifiers = before.identifiers
         if draft.numbers_given:
             identifiers = _joined(draft.identifiers, before.identifiers)

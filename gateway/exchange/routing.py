@@ -39,7 +39,7 @@ from gateway.ports import Changes, Clock, Store
 from gateway.routing import holding
 from gateway.routing.decision import Choice, Plan, Situation, conclude, plan
 from gateway.routing.matching import match
-from gateway.routing.words import Said
+from gateway.routing.words import way_detail
 from gateway.ubl.candidates import candidates
 
 log = logging.getLogger(__name__)
@@ -313,14 +313,9 @@ def make_routing(
     )
 
 
-def way_detail(said: Sequence[Said]) -> dict[str, object]:
-    """What the timeline keeps of a decision: a sentence in both languages for each step."""
-    return {"way": [one.json for one in said]} if said else {}
-
-
 def with_way(event: Event, choice: Choice) -> Event:
-    """The event with the reasons of the choice."""
-    return replace(event, detail={**event.detail, **way_detail(choice.said)})
+    """The event with the reasons of the choice, before those of what followed it."""
+    return replace(event, detail={**event.detail, **way_detail(choice.said, event.detail)})
 
 
 def _is_fresh(relation: Relation | None, found: Reachable, now: datetime) -> bool:

@@ -102,7 +102,6 @@ class Envelope:
     most_bytes: int = 10_000_000
     duplex: bool = True
     colour: Literal["grey", "colour"] = "grey"
-    folds: int = 1
     paper_grams: int = 80
     envelope_grams: int = 7
     cut_off: time = time(18)

@@ -5,6 +5,7 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 """
 
 from gateway.model.message import Filter as Filter
+from gateway.ports.addresses import FailedAddresses as FailedAddresses
 from gateway.ports.intake import Incoming as Incoming
 from gateway.ports.intake import Intake as Intake
 from gateway.ports.intake import Taken as Taken
@@ -14,13 +15,11 @@ from gateway.ports.keeping import Ledger as Ledger
 from gateway.ports.keeping import Operation as Operation
 from gateway.ports.keeping import Periods as Periods
 from gateway.ports.keeping import Retention as Retention
-from gateway.ports.letters import AddressBook as AddressBook
 from gateway.ports.letters import Bureau as Bureau
 from gateway.ports.letters import Letters as Letters
 from gateway.ports.letters import Paper as Paper
 from gateway.ports.mail import CameBack as CameBack
 from gateway.ports.mail import MailRecords as MailRecords
-from gateway.ports.mail import NoMail as NoMail
 from gateway.ports.mail import Promised as Promised
 from gateway.ports.money import Money as Money
 from gateway.ports.people import Counted as Counted

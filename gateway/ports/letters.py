@@ -1,4 +1,4 @@
-"""The sockets around letters: the store's rows on them, a bureau that can be asked, whoever keeps addresses."""
+"""The sockets around letters: the store's rows on them, and a bureau that can be asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.identifiers import AccountId
 from gateway.model.letter import (
     Letter,
     LetterBatch,
@@ -15,9 +15,8 @@ from gateway.model.letter import (
     LetterId,
     LetterState,
     LetterStep,
-    ReturnReason,
 )
-from gateway.model.message import Message, Parcel
+from gateway.model.message import Parcel
 
 
 class Letters(Protocol):
@@ -44,10 +43,6 @@ class Letters(Protocol):
 
     async def letters(self, account: AccountId, which: LetterFilter) -> tuple[Sequence[Letter], str]:
         """Letters, newest first, and the cursor of the next page (empty at the end)."""
-        ...
-
-    async def letter_of(self, account: AccountId, document: DocumentId) -> Letter | None:
-        """The letter that carries a document, or None."""
         ...
 
     async def history(self, account: AccountId, id: LetterId) -> Sequence[LetterEvent]:
@@ -99,14 +94,4 @@ class Bureau(Protocol):
 
     async def answered(self) -> None:
         """What :meth:`answers` gave last is written down."""
-        ...
-
-
-class AddressBook(Protocol):
-    """Whoever keeps the addresses of counterparts."""
-
-    async def letter_returned(
-        self, message: Message, address: Sequence[str], reason: ReturnReason, when: datetime
-    ) -> None:
-        """A letter to this address came back: believe it no more, and search for another way."""
         ...

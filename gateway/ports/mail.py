@@ -1,4 +1,4 @@
-"""The socket towards the part of the store that mail needs: addresses that are no good, answers to be sent."""
+"""The socket towards the part of the store that mail needs: what may come back, answers to be sent."""
 
 from __future__ import annotations
 
@@ -38,35 +38,8 @@ class CameBack:
     reporter: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoMail:
-    """An address that gets no mail of an account for a while."""
-
-    address: str
-    reason: str
-    document: DocumentId
-    since: datetime
-    until: datetime
-
-
 class MailRecords(Protocol):
     """What is remembered about mail. Every call raises ``StoreUnavailable``."""
-
-    async def quarantine(self, account: AccountId, address: str, reason: str, document: DocumentId) -> None:
-        """This account's mail to the address came back or was not wanted: it gets no other for a while."""
-        ...
-
-    async def quarantined(self, account: AccountId, address: str) -> str:
-        """Why the address gets no mail of this account, or empty text."""
-        ...
-
-    async def release(self, account: AccountId, address: str) -> None:
-        """It gets mail again."""
-        ...
-
-    async def no_mail(self, account: AccountId, limit: int) -> Sequence[NoMail]:
-        """The addresses that get no mail of this account now, the latest first."""
-        ...
 
     async def came_back(self, account: AccountId, limit: int) -> Sequence[CameBack]:
         """What was heard last of this account's mails, the latest first."""

@@ -13,6 +13,7 @@ from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Filter, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
+from gateway.ports.addresses import FailedAddresses
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
 from gateway.ports.mail import MailRecords
@@ -137,7 +138,12 @@ class Store(Protocol):
 
     @property
     def mail(self) -> MailRecords:
-        """Addresses that are no good, answers to be sent."""
+        """What may still come back, answers to be sent."""
+        ...
+
+    @property
+    def addresses(self) -> FailedAddresses:
+        """Addresses that are no good."""
         ...
 
     @property

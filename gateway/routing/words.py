@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,3 +65,10 @@ class Said:
 def channel_words(channel: str) -> tuple[str, str]:
     """The channel as people say it, in Swedish and in English."""
     return CHANNELS.get(channel.partition(":")[0], (channel, channel))
+
+
+def way_detail(said: Sequence[Said], later: Mapping[str, object] | None = None) -> dict[str, object]:
+    """What the timeline keeps of a decision: a sentence in both languages for each step, and those of ``later``."""
+    rows = (later or {}).get("way")
+    ways = [*(one.json for one in said), *(rows if isinstance(rows, list) else ())]
+    return {"way": ways} if ways else {}

@@ -167,11 +167,6 @@ def amount(text: str) -> Decimal | None:
     return value if abs(value) <= MOST else None
 
 
-def adds_up(net: Decimal, vat: Decimal, total: Decimal, rounding: Decimal = Decimal(0)) -> bool:
-    """Net + VAT + rounding = total, to the öre; rounding is less than one crown."""
-    return abs(rounding) < 1 and net + vat + rounding == total
-
-
 RATES: Final = tuple(Decimal(rate) for rate in ("25", "12", "6", "25.5", "24", "14", "10", "15", "0", "13.5"))
 """VAT rates of Sweden, Norway, Denmark and Finland, in per cent."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import Conflict, NotFound
-from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.identifiers import AccountId
 from gateway.model.letter import (
     Letter,
     LetterBatch,
@@ -61,9 +61,6 @@ class Letters:
 
     async def letters(self, account: AccountId, which: LetterFilter) -> tuple[Sequence[Letter], str]:
         return await self.reads.read(partial(_find, account=account, which=which))
-
-    async def letter_of(self, account: AccountId, document: DocumentId) -> Letter | None:
-        return await self.reads.read(partial(_of, account=account, document=document))
 
     async def history(self, account: AccountId, id: LetterId) -> Sequence[LetterEvent]:
         await self.letter(account, id)
@@ -170,12 +167,6 @@ def _find(connection: Connection, *, account: AccountId, which: LetterFilter) ->
 
 def _bound(since: datetime) -> Any:
     return literal(since, letter.c.created.type)
-
-
-def _of(connection: Connection, *, account: AccountId, document: DocumentId) -> Letter | None:
-    wanted = select(*_COLUMNS).where(letter.c.account == account, letter.c.document == document)
-    row = connection.execute(wanted.order_by(letter.c.created.desc()).limit(1)).mappings().first()
-    return None if row is None else _read(row)
 
 
 def _history(connection: Connection, *, id: LetterId) -> list[LetterEvent]:

@@ -13,16 +13,14 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.mail import Letter
 from gateway.model.message import Message
-from gateway.ports import CameBack, Clock, NoMail, Promised
+from gateway.ports import CameBack, Clock, Promised
 from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
-from gateway.store.mail_tables import BOUNCE, HANDED_OVER, mail_address, mail_answer
+from gateway.store.mail_tables import BOUNCE, HANDED_OVER, mail_answer
 from gateway.store.operation import Write
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
 
-QUARANTINE: Final = timedelta(days=90)
-"""How long an address gets no mail: mailboxes come back, and a letter each time is dear."""
 _REMEMBERED: Final = timedelta(days=60)
 """How long the key of an answer is kept: no mail server tries for as long."""
 _TOLD: Final = ("kind", "address", "status", "words", "reporter")
@@ -36,21 +34,6 @@ class MailRecords:
     reads: Reads
     write: Write
     clock: Clock
-
-    async def quarantine(self, account: AccountId, address: str, reason: str, document: DocumentId) -> None:
-        row = {"account": account, "address": address.lower(), "reason": reason, "document": document}
-        await self.write(partial(_quarantine, row=row, now=self.clock.now()))
-
-    async def quarantined(self, account: AccountId, address: str) -> str:
-        since = self.clock.now() - QUARANTINE
-        return await self.reads.read(partial(_quarantined, account=account, address=address.lower(), since=since))
-
-    async def release(self, account: AccountId, address: str) -> None:
-        await self.write(partial(_release, account=account, address=address.lower()))
-
-    async def no_mail(self, account: AccountId, limit: int) -> Sequence[NoMail]:
-        since = self.clock.now() - QUARANTINE
-        return await self.reads.read(partial(_no_mail, account=account, since=since, limit=limit))
 
     async def came_back(self, account: AccountId, limit: int) -> Sequence[CameBack]:
         return await self.reads.read(partial(_came_back, account=account, limit=limit))
@@ -83,31 +66,6 @@ class MailRecords:
 
     async def set_bookmark(self, name: str, place: Mapping[str, object]) -> None:
         await self.write(partial(_set_bookmark, name=_BOOKMARK + name, place=dict(place)))
-
-
-def _quarantine(connection: Connection, *, row: dict[str, Any], now: datetime) -> None:
-    known = mail_address.c
-    connection.execute(delete(mail_address).where(known.account == row["account"], known.address == row["address"]))
-    connection.execute(insert(mail_address).values(**row, since=now))
-
-
-def _quarantined(connection: Connection, *, account: AccountId, address: str, since: datetime) -> str:
-    known = mail_address.c
-    wanted = select(known.reason).where(known.account == account, known.address == address, known.since > since)
-    return str(connection.execute(wanted).scalar_one_or_none() or "")
-
-
-def _release(connection: Connection, *, account: AccountId, address: str) -> None:
-    known = mail_address.c
-    connection.execute(delete(mail_address).where(known.account == account, known.address == address))
-
-
-def _no_mail(connection: Connection, *, account: AccountId, since: datetime, limit: int) -> list[NoMail]:
-    known = mail_address.c
-    wanted = select(known.address, known.reason, known.document, known.since)
-    wanted = wanted.where(known.account == account, known.since > since).order_by(known.since.desc(), known.address)
-    rows = connection.execute(wanted.limit(limit)).mappings()
-    return [NoMail(**row, until=row["since"] + QUARANTINE) for row in rows]
 
 
 def _came_back(connection: Connection, *, account: AccountId, limit: int) -> list[CameBack]:

@@ -1,4 +1,4 @@
-"""Tables of mail: addresses that are no good, answers to those who sent us something."""
+"""Tables of mail: answers to those who sent us something, and what may still come back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    PrimaryKeyConstraint,
     Table,
     Text,
     literal_column,
@@ -25,17 +24,6 @@ def _text(name: str) -> Column[str]:
 def _account() -> Column[str]:
     return Column("account", Text, ForeignKey("account.id"), nullable=False)
 
-
-mail_address = Table(
-    "mail_address",
-    metadata,
-    _account(),
-    _text("address"),
-    _text("reason"),
-    _text("document"),
-    Column("since", Instant, nullable=False),
-    PrimaryKeyConstraint("account", "address"),
-)
 
 # One row an answer. When it has been sent its octets go and its key stays, so that there is never a second one.
 mail_answer = Table(

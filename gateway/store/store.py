@@ -23,6 +23,7 @@ from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
 from gateway.store import accounts, documents, figures, happened, queries, registrations, steps
+from gateway.store.addresses import FailedAddresses
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
 from gateway.store.letters import Letters
@@ -79,6 +80,7 @@ class SqlStore:
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
+        self.addresses = FailedAddresses(reads=reads, write=self._errand, clock=clock)
         self.mail = MailRecords(reads=reads, write=self._errand, clock=clock)
 
     @property

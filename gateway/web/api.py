@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from gateway.web.addresses import Addresses
 from gateway.web.auth import Keys, guard
 from gateway.web.body import Intake
 from gateway.web.contents import Contents
@@ -68,6 +69,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
         Users(gateway, intake),
         Letters(gateway),
         Counterparts(gateway, intake),
+        Addresses(gateway),
         RelationCalls(gateway, intake),
         Proposals(gateway, intake),
         Sweeps(gateway),

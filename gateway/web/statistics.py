@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from gateway.model.costs import MonthlyCost, electronic_share, is_electronic, month_of
-from gateway.model.prices import DEFAULT, Price
+from gateway.model.prices import DEFAULT, Price, read_price
 from gateway.web.answers import answer
 from gateway.web.auth import account_of
 from gateway.web.body import Intake, read_json
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 _MONTH: Final = re.compile(r"20[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
 _MOST_PRICES: Final = 2_000
-_CHANNELS: Final = ("peppol", "operator", "email", "print", "pdf", "scan")
-_MOST_MONEY: Final = Decimal(1_000_000)
-_KEYS: Final = ("channel", "country", "since", "share", "amount", "currency", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,52 +163,9 @@ def _describe_price(one: Price) -> dict[str, object]:
     }
 
 
-def _read_price(place: int, item: Any) -> Price:
-    at = f"/items/{place}"
-    if not isinstance(item, Mapping):
-        raise bad_request(at, "A price is an object.")
-    for name in item:
-        if name not in _KEYS:
-            raise bad_request(f"{at}/{str(name)[:40]}", f"A price has {', '.join(_KEYS)} and nothing else.")
-    channel, country, currency = item.get("channel"), item.get("country", ""), item.get("currency", "SEK")
-    share, note = item.get("share", 0), item.get("note", "")
-    if channel not in _CHANNELS:
-        raise bad_request(f"{at}/channel", f"channel is one of {', '.join(_CHANNELS)}.")
-    if not isinstance(country, str) or not re.fullmatch(r"(?:[A-Z]{2})?", country, re.ASCII):
-        raise bad_request(f"{at}/country", "country is a code of two letters, or empty for every country.")
-    if not isinstance(currency, str) or not re.fullmatch(r"[A-Z]{3}", currency, re.ASCII):
-        raise bad_request(f"{at}/currency", "currency is a code of three letters.")
-    if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= 100:
-        raise bad_request(f"{at}/share", "share is a whole number of per cent, 0 to 100.")
-    if not isinstance(note, str) or len(note) > 200 or not note.isprintable():
-        raise bad_request(f"{at}/note", "note is a text of at most 200 printable characters.")
-    return Price(
-        channel=channel,
-        country=country,
-        since=_day(at, item.get("since")),
-        share=share,
-        amount=_amount(at, item.get("amount")),
-        currency=currency,
-        note=note,
-    )
-
-
-def _day(at: str, value: object) -> date:
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else _none()
-    except ValueError:
-        raise bad_request(f"{at}/since", "since is a date such as 2026-11-28.") from None
-
-
-def _amount(at: str, value: object) -> Decimal:
-    try:
-        amount = Decimal(value) if isinstance(value, str) and len(value) <= 20 else _none()
-        if amount.is_finite() and 0 <= amount <= _MOST_MONEY:
-            return amount
-    except (ValueError, InvalidOperation):
-        pass
-    raise bad_request(f"{at}/amount", "amount is a text of digits such as 16.50, at most a million.") from None
-
-
-def _none() -> Any:
-    raise ValueError
+def _read_price(place: int, item: object) -> Price:
+    read = read_price(item)
+    if isinstance(read, Price):
+        return read
+    field, text = read
+    raise bad_request(f"/items/{place}{f'/{field}' if field else ''}", text)

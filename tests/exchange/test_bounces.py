@@ -9,6 +9,7 @@ import pytest
 
 from gateway.errors import ChannelRefused, ChannelUnavailable, Overloaded
 from gateway.exchange.bounces import Bounces
+from gateway.model.addresses import Cause, FailedAddress
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.model.mail import Kind, Returned
@@ -37,6 +38,11 @@ def returned(message: Message, kind: Kind = "hard", octets: bytes = b"the report
         reporter="mx.test",
         octets=octets,
     )
+
+
+async def marks(exchange: Exchange) -> list[FailedAddress]:
+    found, _ = await exchange.store.addresses.listed(ACCOUNT, 50, "")
+    return list(found)
 
 
 async def mailed(exchange: Exchange, **more: object) -> Message:
@@ -82,7 +88,8 @@ async def test_the_address_gets_no_more_mail_until_it_is_released(exchange: Exch
     now = await exchange.now(message)
     assert (now.channel, len(exchange.email.parcels)) == ("print", 1)
     assert "no e-mail: " in now.reason and "550 5.1.1 No such user" in now.reason
-    await exchange.store.mail.release(ACCOUNT, ADDRESS.upper())
+    (mark,) = await marks(exchange)
+    await exchange.outbound.addresses.lift(ACCOUNT, mark.id, "a clerk")
     await mailed(exchange)
 
 
@@ -117,7 +124,7 @@ async def test_what_is_no_bounce_moves_nothing_and_is_seen(exchange: Exchange, b
     now = await exchange.now(message)
     assert (now.state, now.channel) == (State.DISPATCHED, "email")
     assert (await exchange.events(message))[-1].event == "Noted"
-    assert bool(await exchange.store.mail.quarantined(ACCOUNT, ADDRESS)) is (kind == "complaint")
+    assert [mark.cause for mark in await marks(exchange)] == [Cause.COMPLAINED] * (kind == "complaint")
 
 
 async def test_after_the_window_without_a_bounce_it_is_delivered(exchange: Exchange, bounces: Bounces) -> None:

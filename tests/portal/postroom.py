@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from gateway.model.addresses import Cause, FailedAddress, failed_id, mail_key
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.letter import Letter, LetterState, LetterStep, ReturnReason, letter_id
 from gateway.model.lifecycle import Event
@@ -59,7 +60,17 @@ async def come_back(store: Any, account: AccountId, document: str, address: str,
     event = Event(name="Noted", reason="It came back", detail={"mail": detail})
     proof = Evidence(kind="bounce", media_type="message/rfc822", octets=b"Subject: failure\r\n\r\n")
     await store.record(message, event, [proof])
-    await store.mail.quarantine(account, address, f"{address}: {words}", message.id)
+    mark = FailedAddress(
+        id=failed_id(account, "email", mail_key(address)),
+        account=account,
+        channel="email",
+        address=address,
+        cause=Cause.BOUNCED,
+        said=words,
+        document=message.id,
+        since=message.updated,
+    )
+    await store.addresses.mark(mark)
 
 
 async def fill_postroom(store: Any, account: AccountId, clock: Any, found: Mapping[str, str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.routing import make_routing
 from gateway.exchange.sweeping import make_sweeping
+from gateway.exchange.returns import Returns
 from gateway.exchange.worker import Worker
 from gateway.model.counterpart import Counterpart, CounterpartId
 from gateway.model.counterpart import Role as CounterpartRole
@@ -118,7 +119,7 @@ def gateway_around(store: SqlStore, clock: Any, base: Path, **config: Any) -> Ga
     )
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
     parts: dict[str, Any] = {"lookup": nothing, "endpoint": None, "keys": None}
-    parts["post_room"] = PostRoom(store=store, clock=clock)
+    parts["post_room"] = PostRoom(store=store, clock=clock, returns=Returns(store=store, clock=clock))
     routing = make_routing(store, clock, (), "SE")
     parts["sweeping"] = make_sweeping(settings.sweep, store, clock, nothing, routing, "test")
     return Gateway(

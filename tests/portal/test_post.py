@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.model.addresses import failed_id
 from gateway.model.letter import LetterId, LetterState, ReturnReason
 from gateway.model.lifecycle import State
 from gateway.model.person import Role
@@ -15,6 +16,7 @@ from tests.portal.stage import ALPHA, BETA, someone
 from tests.portal.test_pages import HOSTILE, Reader
 
 CLERK = someone(Role.CLERK)
+CLOSED = failed_id(ALPHA, "email", "faktura@kund7.example")
 
 
 async def test_batches_have_totals_states_and_the_digest_of_every_letter(site: Site) -> None:
@@ -51,12 +53,11 @@ async def test_mails_show_what_was_heard_what_followed_and_who_gets_none(site: S
     assert "550 no such user" in page and "Adressen finns inte" in page and "mx.kund.example" in page
     assert "2026-1038" in page, "it may still come back"
     assert f"/documents/{site.documents['failed']}" in page
-    mail = site.gateway.store.mail
-    assert await mail.quarantined(ALPHA, "faktura@kund7.example")
-    assert (await visitor.send("/post/mails/release", {"address": "ingen adress"})).status == 400
-    assert (await visitor.send("/post/mails/release", {"address": "faktura@kund7.example"})).status == 303
-    assert not await mail.quarantined(ALPHA, "faktura@kund7.example")
-    assert "Mejla dit igen" not in (await visitor.get("/post/mails")).text
+    assert await site.gateway.store.addresses.failed(ALPHA, [CLOSED]) and "Adressen är rätt" in page
+    assert (await visitor.send("/post/mails/release", {"id": "none"})).status == 404
+    assert (await visitor.send("/post/mails/release", {"id": CLOSED})).status == 303
+    assert not await site.gateway.store.addresses.failed(ALPHA, [CLOSED])
+    assert "Adressen är rätt" not in (await visitor.get("/post/mails")).text
 
 
 async def test_what_belongs_to_another_account_does_not_exist_and_who_reads_changes_nothing(site: Site) -> None:
@@ -68,9 +69,9 @@ async def test_what_belongs_to_another_account_does_not_exist_and_who_reads_chan
     for address in ("/post", "/post/letters", "/post/letters?batch=20261125-0900-exempel", "/post/mails"):
         text = (await stranger.get(address)).text
         assert "2026-10" not in text and "kund7" not in text, address
-    assert (await reader.send("/post/mails/release", {"address": "faktura@kund7.example"})).status == 404
-    await stranger.send("/post/mails/release", {"address": "faktura@kund7.example"})
-    assert await site.gateway.store.mail.quarantined(ALPHA, "faktura@kund7.example"), "theirs is not ours"
+    assert (await reader.send("/post/mails/release", {"id": CLOSED})).status == 404
+    await stranger.send("/post/mails/release", {"id": CLOSED})
+    assert await site.gateway.store.addresses.failed(ALPHA, [CLOSED]), "theirs is not ours"
     assert "/return" not in (await reader.get(path)).text
     assert (await site.gateway.store.mail.came_back(BETA, 9)) == []
 

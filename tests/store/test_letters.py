@@ -47,7 +47,6 @@ async def test_a_letter_begins_once_and_keeps_what_it_has_learned(store: SqlStor
     again = await store.letters.begin(letter(number="other"))
     assert (again.state, again.batch, again.pages, again.number) == (LetterState.BATCHED, "b1", 3, "F-d1")
     assert again == await store.letters.letter(EXEMPEL, again.id) == await store.letters.find_letter(again.id)
-    assert again == await store.letters.letter_of(EXEMPEL, DocumentId("d1"))
     history = await store.letters.history(EXEMPEL, again.id)
     assert [row.state for row in history] == [LetterState.RENDERED, LetterState.PREFLIGHT_OK, LetterState.BATCHED]
     assert history[-1].reason == "in batch b1"
@@ -76,7 +75,6 @@ async def test_old_news_is_passed_over_and_a_step_that_cannot_be_does_nothing(
 async def test_nothing_of_another_account_is_found(store: SqlStore) -> None:
     await store.letters.begin(letter())
     assert await store.letters.letters(NORDISK, LetterFilter()) == ([], "")
-    assert await store.letters.letter_of(NORDISK, DocumentId("d1")) is None
     assert await store.letters.batches(NORDISK) == [] and await store.letters.counts(NORDISK) == {}
     with pytest.raises(NotFound):
         await store.letters.letter(NORDISK, LetterId("letter-d1"))

@@ -24,6 +24,7 @@ from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.routing import make_routing
+from gateway.exchange.returns import Returns
 from gateway.exchange.rules import DocumentRules
 from gateway.exchange.sweeping import make_sweeping
 from gateway.exchange.worker import Worker
@@ -211,7 +212,7 @@ def gateway(store: SqlStore, network: Network, clock: FakeClock, tmp_path: Path)
     inbound = Inbound(store=store, deliveries={}, clock=clock, retry=retry)
     certificates = Certificates(own=(), trust=Trust((), ()), clock=clock, watch=None)
     parts: dict[str, Any] = {"lookup": network, "endpoint": None, "keys": None, "certificates": certificates}
-    parts["post_room"] = PostRoom(store=store, clock=clock)
+    parts["post_room"] = PostRoom(store=store, clock=clock, returns=Returns(store=store, clock=clock))
     routing = make_routing(store, clock, (), "SE")
     parts["sweeping"] = make_sweeping(config.sweep, store, clock, network, routing, "test")  # type: ignore[arg-type]
     registrar = Registrar(

@@ -162,3 +162,20 @@ async def test_the_policy_is_replaced_and_checked(site: Site) -> None:
     bad = await site.call("PUT", "/v1/relations/policy", json={"auto_accept": "perhaps"})
     assert bad.status in (400, 422) and bad.json["errors"]
     assert (await site.get("/v1/relations/policy", who="beta")).json["auto_accept"] == "invoice"
+
+
+async def test_an_address_that_failed_is_listed_and_lifted_by_its_account_only(site: Site) -> None:
+    path = f"/v1/counterparts/{(await _added(site, email='faktura@example.org'))['id']}"
+    await site.call("PUT", path, json={"email_quality": "bad"})
+    (mark,) = (await site.get("/v1/addresses")).json["items"]
+    assert (mark["channel"], mark["address"], mark["cause"]) == ("email", "faktura@example.org", "said")
+    assert mark["reason_sv"] and mark["remedy_sv"] and mark["remedy"]
+    assert (await site.get("/v1/addresses", who="beta")).json["items"] == []
+    assert (await site.call("DELETE", f"/v1/addresses/{mark['id']}", who="beta")).status == 404
+    assert (await site.call("DELETE", f"/v1/addresses/{mark['id']}")).status == 204
+    assert (await site.get(path)).json["email_quality"] == "unknown"
+    await site.call("PUT", path, json={"email_quality": "bad"})
+    assert (await site.call("PUT", path, json={"email": "ny@example.org"})).json["email_quality"] == "unknown"
+    assert len((await site.get("/v1/addresses")).json["items"]) == 1, "the old address is as bad as before"
+    await site.call("PUT", path, json={"email": "faktura@example.org", "email_quality": "good"})
+    assert (await site.get("/v1/addresses")).json["items"] == []

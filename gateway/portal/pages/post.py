@@ -12,14 +12,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.errors import NotFound, StateError
+from gateway.model.addresses import FailedAddress, FailedId
 from gateway.model.letter import STEPS, Letter, LetterFilter, LetterId, LetterState, ReturnReason
 from gateway.model.lifecycle import State
-from gateway.model.mail import read_address
 from gateway.model.message import Direction, Filter, Message
 from gateway.portal.pages.documents import Line, other_party
 from gateway.portal.telling import Told, Tone, tell
 from gateway.portal.visit import WORKERS, Entry, Page, Visit
 from gateway.ports import CameBack
+from gateway.routing.addresses import why_not
 from gateway.web.problem import bad_request
 
 SHOWN: Final = 50
@@ -250,7 +251,7 @@ async def mails(visit: Visit) -> web.StreamResponse:
         hears=mail is not None,
         hours=int(window.total_seconds() // 3600) if window else 0,
         heard=[_heard(visit, row) for row in heard],
-        closed=await store.mail.no_mail(visit.account, SHOWN),
+        closed=[(one, _why(visit, one)) for one in (await store.addresses.listed(visit.account, SHOWN, ""))[0]],
     )
 
 
@@ -265,14 +266,16 @@ def _heard(visit: Visit, row: CameBack) -> Heard:
     )
 
 
+def _why(visit: Visit, one: FailedAddress) -> str:
+    why = why_not(one)
+    return why.sv if visit.language == "sv" else why.en
+
+
 async def release(visit: Visit) -> web.StreamResponse:
-    """The address gets mail again from the next invoice on."""
-    try:
-        address = read_address((await visit.form()).get("address", ""))
-    except ValueError as error:
-        raise bad_request("form:address", f"{error}") from None
-    await visit.gateway.store.mail.release(visit.account, address)
-    await visit.gateway.store.people.note(visit.deed("address-released", address))
+    """The address gets mail or letters again from the next invoice on."""
+    id_ = FailedId((await visit.form()).get("id", ""))
+    await visit.gateway.outbound.addresses.lift(visit.account, id_, visit.someone.person.name)
+    await visit.gateway.store.people.note(visit.deed("address-released", id_))
     return visit.go("/post/mails", said="address-released")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -13,7 +12,7 @@ from aiohttp import web
 
 from gateway.model.costs import MonthlyCost, electronic_share, is_electronic, month_before, month_of
 from gateway.model.person import Role
-from gateway.model.prices import DEFAULT, Price
+from gateway.model.prices import CHANNELS, DEFAULT, Price, read_price
 from gateway.portal.shapes import Shapes
 from gateway.portal.visit import Entry, Page, Visit
 from gateway.web.problem import bad_request
@@ -21,7 +20,6 @@ from gateway.web.problem import bad_request
 WAYS: Final = ("electronic", "pdf", "paper")
 """What a document was, in the order of the bars from below; each has a class of the style sheet."""
 _KINDS: Final = {"peppol": "electronic", "operator": "electronic", "email": "pdf", "pdf": "pdf"}
-CHANNELS: Final = ("peppol", "operator", "email", "print", "pdf", "scan")
 _MONTHS: Final = 12
 _HIGH: Final = 180
 """Units of the chart for the highest bar."""
@@ -177,7 +175,7 @@ async def prices(visit: Visit) -> web.StreamResponse:
 
 async def add_price(visit: Visit) -> web.StreamResponse:
     """One more price, or another amount for the same channel, country, day and share."""
-    new = read_price(await visit.form())
+    new = _price_of(await visit.form())
     money = visit.gateway.store.money
     own = await money.prices(visit.account) or DEFAULT
     same = (new.channel, new.country, new.since, new.share)
@@ -188,28 +186,17 @@ async def add_price(visit: Visit) -> web.StreamResponse:
     return visit.go("/prices", said="saved")
 
 
-def read_price(form: Mapping[str, str]) -> Price:
-    """The price that the form tells; raises a ``Problem`` that names the field."""
-    channel, country, since = (form.get(name, "").strip() for name in ("channel", "country", "since"))
-    share, currency = form.get("share", "").strip() or "0", form.get("currency", "").strip().upper() or "SEK"
-    amount = form.get("amount", "").replace(" ", "").replace("\u00a0", "").replace(",", ".")
-    if channel not in CHANNELS:
-        raise bad_request("form:channel", "Choose one of the channels.")
-    if country and not re.fullmatch(r"[A-Za-z]{2}", country):
-        raise bad_request("form:country", "A country is a code of two letters, such as SE; empty: every country.")
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise bad_request("form:currency", "A currency is a code of three letters, such as SEK.")
-    if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,4})?", amount, re.ASCII):
-        raise bad_request("form:amount", "An amount is a number such as 16.50.")
-    if not re.fullmatch(r"[0-9]{1,3}", share, re.ASCII) or int(share) > 100:
-        raise bad_request("form:share", "A share is a whole number of per cent, 0 to 100.")
-    try:
-        day = date.fromisoformat(since)
-    except ValueError:
-        raise bad_request("form:since", "A day is written as 2026-11-28.") from None
-    return Price(
-        channel=channel, country=country.upper(), since=day, share=int(share), amount=Decimal(amount), currency=currency
-    )
+def _price_of(form: Mapping[str, str]) -> Price:
+    """The price that the form tells, as people write amounts; raises a ``Problem`` that names the field."""
+    item = {name: form.get(name, "").strip() for name in ("channel", "since")}
+    item["country"], item["currency"] = (form.get(name, "").strip().upper() for name in ("country", "currency"))
+    item["share"], item["currency"] = form.get("share", "").strip() or "0", item["currency"] or "SEK"
+    item["amount"] = form.get("amount", "").replace(" ", "").replace("\u00a0", "").replace(",", ".")
+    read = read_price(item)
+    if isinstance(read, Price):
+        return read
+    field, text = read
+    raise bad_request(f"form:{field}", text)
 
 
 PAGES: Final = (
