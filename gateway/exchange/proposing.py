@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.errors import Conflict
 from gateway.exchange.ids import new_document_id
+from gateway.model.costs import electronic_share, month_before, month_of
 from gateway.model.counterpart import Counterpart
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Direction
@@ -41,7 +42,6 @@ class Proposing:
 
     store: Store
     clock: Clock
-    prices: Sequence[Price] = DEFAULT
 
     async def about(self, account: AccountId, counterpart: Counterpart, direction: Direction) -> Proposal | None:
         """The proposal on this counterpart, whatever its state."""
@@ -79,7 +79,10 @@ class Proposing:
             state = _P.OPEN if known.state is _P.OPEN else advance(known.state, "Reopened")
         if volumes is None:
             volumes = await self.store.relations.volumes(counterpart.account, way.direction, now - YEAR)
-        saved = reckon(counterpart, volumes, self.prices, to_channel=way.channel, present=present, day=now.date())
+        prices, share = await prices_of(self.store, counterpart.account, now)
+        saved = reckon(
+            counterpart, volumes, prices, to_channel=way.channel, present=present, day=now.date(), share=share
+        )
         sv, en = proposal_words(counterpart.name, saved, way.channel, risks)
         new = Proposal(
             id=known.id if known else ProposalId(new_document_id(now)),
@@ -173,6 +176,13 @@ class Proposing:
     def gone(self, known: Proposal, now: datetime) -> Changes:
         """The way is gone before anybody decided."""
         return _followed(known, "Gone", now, "the way is gone")
+
+
+async def prices_of(store: Store, account: AccountId, now: datetime) -> tuple[Sequence[Price], int]:
+    """The account's price list, or the examples; and the electronic share of last month that its steps go by."""
+    last = month_before(month_of(now.date()))
+    own = await store.money.prices(account)
+    return own or DEFAULT, electronic_share(await store.money.months(account, last, last)) or 0
 
 
 def accepted(way: Relation, now: datetime, sv: str, en: str) -> Relation:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from gateway.errors import InvalidAddress, LookupUnavailable
+from gateway.exchange.proposing import prices_of
 from gateway.model.counterpart import Counterpart, CounterpartFilter, Quality, Role
 from gateway.model.document import Company, PostalAddress
 from gateway.model.identifiers import AccountId, ParticipantId
 from gateway.model.message import Direction
 from gateway.model.numbers import normal
-from gateway.model.prices import DEFAULT, Price, price_of
+from gateway.model.prices import Price, price_of
 from gateway.model.relating import Relation, Verdict
 from gateway.model.relation import Reachable, Step
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
@@ -61,7 +62,6 @@ class Reaching:
     channels: tuple[str, ...]
     country: str
     """Of a number that names none."""
-    prices: Sequence[Price] = DEFAULT
 
     async def ways(self, account: AccountId, party: str, country: str, name: str) -> Sequence[Reach]:
         """Every way, the best first: e-invoice, mail, letter; then what was asked in vain."""
@@ -72,10 +72,15 @@ class Reaching:
                 wanted.setdefault(ParticipantId(number.key), f"customer register, {number.origin}")
         land = country or next((one.country for one in known if one.country), self.country)
         relations = [r for one in known for r in await self.store.relations.relations(account, one.id)]
-        asked = [self._ask(p, origin, land, relations) for p, origin in list(wanted.items())[:_CANDIDATES_MOST]]
+        prices, share = await prices_of(self.store, account, self.clock.now())
+        day = self.clock.now().date()
+        price = {name: price_of(prices, name, land, day, share) for name in ("peppol", *self.channels)}
+        asked = [
+            self._ask(p, origin, price["peppol"], relations) for p, origin in list(wanted.items())[:_CANDIDATES_MOST]
+        ]
         found = list(await asyncio.gather(*asked))
         for one in known:
-            found += self._others(one, land)
+            found += self._others(one, price)
         return sorted(found, key=lambda way: (_ORDER[way.verdict], way.channel != "peppol", way.channel != "email"))
 
     async def _known(
@@ -93,11 +98,12 @@ class Reaching:
                 found = {one.id: one for one in page}
         return list(found.values())[:_COUNTERPARTS_MOST]
 
-    async def _ask(self, participant: ParticipantId, origin: str, land: str, relations: Sequence[Relation]) -> Reach:
+    async def _ask(
+        self, participant: ParticipantId, origin: str, price: Price | None, relations: Sequence[Relation]
+    ) -> Reach:
         state = next(
             (str(r.state) for r in relations if r.participant == participant.value and r.direction is Direction.OUT), ""
         )
-        price = price_of(self.prices, "peppol", land, self.clock.now().date())
         try:
             answer = await self.lookup.find(participant, BILLING_INVOICE, BILLING_PROCESS)
         except LookupUnavailable as error:
@@ -138,9 +144,9 @@ class Reaching:
             steps=answer.steps,
         )
 
-    def _others(self, one: Counterpart, land: str) -> list[Reach]:
+    def _others(self, one: Counterpart, prices: Mapping[str, Price | None]) -> list[Reach]:
         """Mail and letter, where the register has an address that is not known to be bad."""
-        day, found = self.clock.now().date(), []
+        found = []
         letter = ", ".join(part for part in (one.address.street, one.address.postal_code, one.address.city) if part)
         for channel, address, quality in (
             ("email", one.email, one.email_quality),
@@ -157,7 +163,7 @@ class Reaching:
                     verdict=Verdict.POSITIVE if good else Verdict.NEGATIVE,
                     address=address,
                     counterpart=one.id,
-                    price=price_of(self.prices, channel, land, day),
+                    price=prices[channel],
                     sv=f"{one.name} har en adress för {sv}{why_sv}",
                     en=f"{one.name} has an address for {en}{why_en}",
                 )

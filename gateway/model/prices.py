@@ -74,9 +74,11 @@ def price_of(prices: Sequence[Price], channel: str, country: str, day: date, sha
     return max(begun, key=lambda one: (one.country != "", one.since, one.share), default=None)
 
 
-def saving(prices: Sequence[Price], from_channel: str, to_channel: str, country: str, day: date) -> tuple[Decimal, str]:
+def saving(
+    prices: Sequence[Price], from_channel: str, to_channel: str, country: str, day: date, share: int = 0
+) -> tuple[Decimal, str]:
     """What one document is cheaper by on the other channel, and in which currency; 0 where a price is missing."""
-    now, then = price_of(prices, from_channel, country, day), price_of(prices, to_channel, country, day)
+    now, then = (price_of(prices, channel, country, day, share) for channel in (from_channel, to_channel))
     if now is None or then is None or now.currency != then.currency:
         return Decimal(0), now.currency if now else "SEK"
     return now.amount - then.amount, now.currency

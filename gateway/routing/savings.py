@@ -50,14 +50,15 @@ def reckon(
     to_channel: str = "peppol",
     present: str = "print",
     day: date,
+    share: int = 0,
 ) -> Saving:
-    """What it saves a year. ``present``: the channel where there is no history yet."""
+    """What it saves a year. ``present``: the channel where there is no history yet; ``share``: see ``Price``."""
     left = {
         c: n for c, n in volumes_of(counterpart, volumes).items() if c.partition(":")[0] not in ("peppol", "operator")
     }
-    money, currency = Decimal(0), saving(prices, present, to_channel, counterpart.country, day)[1]
+    money, currency = Decimal(0), saving(prices, present, to_channel, counterpart.country, day, share)[1]
     for channel, documents in left.items():
-        each, of = saving(prices, channel, to_channel, counterpart.country, day)
+        each, of = saving(prices, channel, to_channel, counterpart.country, day, share)
         money += each * documents if of == currency else 0
     most = max(left, key=lambda channel: left[channel], default=present)
     return Saving(from_channel=most, documents=sum(left.values()), money=money, currency=currency)

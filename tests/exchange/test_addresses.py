@@ -29,6 +29,7 @@ STREET = BUYER.address.street.encode()
 def room(exchange: Exchange) -> PostRoom:
     """The post room over this exchange, whose letters are written down."""
     store, clock = exchange.store, exchange.clock
+    exchange.email.refusal = "no e-mail address"
     channels = exchange.outbound.channels
     channels["print"] = Lettered(channel=exchange.print, store=store, clock=clock)  # type: ignore[index]
     returns = Returns(store=store, clock=clock, routing=exchange.outbound.routing, lookup=exchange.lookup)

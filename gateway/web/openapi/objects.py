@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from gateway.model.addresses import Cause
 from gateway.model.counterpart import Acceptance, AutoAccept, Origin, PartyKind, Quality, Role
 from gateway.model.letter import LetterState, ReturnReason
 from gateway.model.lifecycle import State, Status
@@ -175,6 +176,20 @@ EVIDENCE: Final = answered(
     document=MAYBE,
 )
 
+FAILED_ADDRESS: Final = answered(
+    id=TEXT,
+    channel=word(("email", "print")),
+    address=TEXT,
+    cause=word(Cause),
+    said=MAYBE,
+    reason=TEXT,
+    reason_sv=TEXT,
+    remedy=TEXT,
+    remedy_sv=TEXT,
+    document=MAYBE,
+    counterpart=MAYBE,
+    since=TIME,
+)
 REACH: Final = answered(
     rank=WHOLE,
     channel=TEXT,
@@ -429,6 +444,7 @@ OBJECTS: Final[dict[str, Schema]] = {
     "Relation": RELATION,
     "Capability": CAPABILITY,
     "Evidence": EVIDENCE,
+    "FailedAddress": FAILED_ADDRESS,
     "Reach": REACH,
     "Proposal": PROPOSAL,
     "Decision": DECISION,

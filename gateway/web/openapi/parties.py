@@ -126,6 +126,14 @@ CALLS: Final = (
     Call(method="delete", path="/v1/counterparts/{id}", summary="Forget it", statuses=(204,), answer={}),
     Call(
         method="get",
+        path="/v1/addresses",
+        summary="Addresses that failed and are not used",
+        query={**PAGE},
+        answer=as_json(page("FailedAddress")),
+    ),
+    Call(method="delete", path="/v1/addresses/{id}", summary="One is good after all", statuses=(204,), answer={}),
+    Call(
+        method="get",
         path="/v1/relations",
         summary="Every way to a party, best first, with what proves it",
         query={"party": TEXT, "country": TEXT, "name": TEXT},
