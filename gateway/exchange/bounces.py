@@ -44,6 +44,10 @@ _WORDS: Final[dict[Kind, tuple[str, str]]] = {
         "a mail server reported something that is not understood",
     ),
 }
+_MOST: Final = 20
+"""Reports of one mail that are kept: whoever got a mail could send any number of them."""
+_LATEST: Final = timedelta(days=30)
+"""After a mail counted as delivered: no mail server tries for as long, so what comes later moves nothing."""
 _CAUSES: Final[dict[Kind, Cause]] = {"hard": Cause.BOUNCED, "complaint": Cause.COMPLAINED}
 
 
@@ -67,8 +71,11 @@ class Bounces:
             return f"{returned.document} is no longer here"
         evidence = Evidence(kind="bounce", media_type="message/rfc822", octets=returned.octets)
         known = await self.store.evidence(message.account, message.id)
-        if any(proof.octets == evidence.octets for _, _, proof in known):
+        told = [proof.octets for _, _, proof in known if proof.kind == "bounce"]
+        if evidence.octets in told:
             return f"{message.id}: it was noted before"
+        if len(told) >= _MOST:
+            return f"{message.id}: {_MOST} reports were noted, and no more are"
         if message.state in (State.ACCEPTED, State.DIVERTED):
             # In doubt after an earlier try, or between two channels: what is in hand is recorded first.
             raise Overloaded(f"{message.id} is in work at this moment; hand the report in again later")
@@ -87,21 +94,22 @@ class Bounces:
     async def settle(self) -> int:
         """DISPATCHED by mail, and nothing came back in time: DELIVERED. Gives how many."""
         before = self.clock.now() - self.window
-        found = await self.store.mail.quiet(_CHANNEL, before, _PAGE)
+        found, settled = await self.store.mail.quiet(_CHANNEL, before, _PAGE), 0
         for message in found:
             reason = f"No bounce came within {_days(self.window)} after the mail server took it"
             try:
                 await self.store.record(message, Event(name="Delivered", reason=reason))
+                settled += 1
             except LostLease:
                 log.info("it has moved on", extra={"document": message.id})
-        return len(found)
+        return settled
 
     async def run(self) -> None:
         """Settle what is due, again and again."""
         pause = min(_LONGEST_PAUSE, max(0.2, self.window.total_seconds() / 4))
         while True:
             try:
-                while await self.settle() == _PAGE:
+                while await self.settle() == _PAGE:  # (those in work elsewhere come at the next turn)
                     pass
             except GatewayError as error:
                 log.error("mails are not settled now: %s", error)
@@ -112,7 +120,8 @@ class Bounces:
     async def _event(self, message: Message, returned: Returned) -> Event:
         ours = message.channel == _CHANNEL
         late = ", after it counted as delivered" if message.state is State.DELIVERED else ""
-        if returned.failed and ours and message.state in (State.DISPATCHED, State.DELIVERED):
+        aged = message.state is State.DELIVERED and self.clock.now() - message.updated > _LATEST
+        if returned.failed and ours and message.state in (State.DISPATCHED, State.DELIVERED) and not aged:
             sv = f"E-posten kom tillbaka: {_why(returned, 0)}{', efter att den räknats som levererad' if late else ''}"
             en = f"The e-mail came back: {_why(returned)}{late}"
             return await self.outbound.came_back(message, Said(step="channel", sv=sv, en=en))

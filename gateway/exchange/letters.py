@@ -153,7 +153,6 @@ class PostRoom:
     async def turn(self) -> None:
         """Close and submit what is due, read answers, let old letters count as delivered, search for who moved."""
         now = self.clock.now()
-        await self.returns.search()
         if self.bureau is not None:
             for one, step in await self.bureau.flush():
                 await self.tell(one, step)
@@ -167,6 +166,7 @@ class PostRoom:
         for letter in await self.store.letters.in_states([LetterState.POSTED], now - self.assumed_after, _AT_ONCE):
             quiet = f"Posted, and nothing has come back for {days} days"
             await self.tell(letter.id, LetterStep(state=LetterState.ASSUMED_DELIVERED, reason=quiet))
+        await self.returns.search()
 
     async def tell(self, id: LetterId, step: LetterStep) -> Letter | None:
         """Write down what is said of a letter, and let its document hear it; None for a letter that is none of ours."""

@@ -75,6 +75,9 @@ class Returns:
             except GatewayError as error:
                 log.warning("a receiver is searched for later: %s", error, extra={"document": one.document})
                 again = self.clock.now() + _FIRST
+            except Exception:  # of ours: it holds up no other letter
+                log.exception("a receiver is searched for tomorrow", extra={"document": one.document})
+                again = self.clock.now() + _LONGEST
             await self.store.addresses.searched(one.id, again)
         return len(owed)
 

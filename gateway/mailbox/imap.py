@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError, TemporaryError
 from gateway.mailbox.mime import Unreadable, address_in, decoded, read_mail
-from gateway.mailbox.reception import Owner, Reception, Said, subject_of
+from gateway.mailbox.reception import FAULT, Owner, Reception, Said, subject_of
 from gateway.mailbox.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ _TIMEOUT: Final = 30.0
 _AT_ONCE: Final = 200
 """Mails of one visit; the rest waits for the next."""
 _MOST_LATER: Final = 1_000
+TRIES: Final = 10
+"""Of a mail at which our own program stumbles; then it is left for people, so that it keeps no other from being read."""
 _DELIVERED: Final = ("Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To")
 """To which address the last mail server delivered it; the topmost is the last one's."""
 
@@ -133,6 +135,8 @@ class Fetching:
     """Reads the mailbox again and again."""
 
     reception: Reception
+    _stumbled: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
+    """How often it was tried in vain, by UID."""
 
     @property
     def name(self) -> str:
@@ -161,7 +165,7 @@ class Fetching:
             )
             uids = (await asyncio.to_thread(visit.since, place.next))[:_AT_ONCE]
             for uid in [*place.later, *uids]:
-                said = await self._read(visit, uid)
+                said = self._patience(uid, await self._read(visit, uid))
                 later = [number for number in place.later if number != uid] + ([uid] if 400 <= said.code < 500 else [])
                 if len(later) > _MOST_LATER:
                     raise MailboxUnavailable(f"{len(later)} mails could not be taken; no more are read until they are")
@@ -183,10 +187,28 @@ class Fetching:
         except Unreadable as error:
             log.warning("mail %d of the mailbox is left there: %s", uid, error)
             return Said(code=554, text="5.6.0 It cannot be read")
-        said = await self._take(octets, message)
+        try:
+            said = await self._take(octets, message)
+        except GatewayError:
+            raise
+        except Exception:
+            log.exception("a mail of the mailbox is to be read again")
+            said = FAULT
         if said.code >= 300:
             log.warning("mail %d of the mailbox (%s) is left there: %s", uid, subject_of(message), said)
         return said
+
+    def _patience(self, uid: int, said: Said) -> Said:
+        """The same; after several faults of ours the mail stays where it is."""
+        if said != FAULT:
+            self._stumbled.pop(uid, None)
+            return said
+        times = self._stumbled[uid] = self._stumbled.get(uid, 0) + 1
+        if times < TRIES:
+            return said
+        del self._stumbled[uid]
+        log.error("mail %d of the mailbox is left there unread after %d tries: look at the log", uid, times)
+        return Said(code=554, text="5.3.0 It was tried in vain")
 
     async def _take(self, octets: bytes, message: Message) -> Said:
         sender = address_in(str(message.get("Return-Path", "")))

@@ -9,6 +9,7 @@ import email
 import email.policy
 import re
 from collections.abc import Iterator
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
 from typing import Final
@@ -67,7 +68,7 @@ def decoded(raw: str, limit: int = 500) -> str:
             piece if isinstance(piece, str) else piece.decode(charset or "ascii", "replace")
             for piece, charset in decode_header(raw[: limit * 8])
         ]
-    except (LookupError, ValueError, TypeError):
+    except (LookupError, ValueError, TypeError, MessageError):
         pieces = [raw]
     text = "".join(pieces).encode("utf-8", "replace").decode("utf-8", "replace")
     return clean(text, limit)

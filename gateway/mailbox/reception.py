@@ -66,6 +66,8 @@ class Said:
 _TOKEN_WRONG: Final = Said(code=550, text="5.1.1 This return address was never used")
 _NOBODY: Final = Said(code=550, text="5.1.1 There is nobody with this number here")
 _LATER: Final = Said(code=451, text="4.3.0 Not possible at this moment, please try again later")
+FAULT: Final = Said(code=451, text="4.3.5 A fault of ours, please try again later")
+"""Not the network's and not the database's: it may be so each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ class Reception:
             return _LATER
         except Exception:
             log.exception("a mail is to come again")
-            return _LATER
+            return FAULT
 
     async def _take(self, octets: bytes, *, sender: str, owner: Owner) -> Said:
         try:

@@ -217,3 +217,25 @@ async def test_the_window_may_be_short(exchange: Exchange) -> None:
     exchange.clock.forward(seconds=3)
     assert await short.settle() == 1
     assert (await exchange.now(message)).state is State.DELIVERED
+
+
+async def test_one_mail_brings_only_so_many_reports(exchange: Exchange, bounces: Bounces) -> None:
+    message = await mailed(exchange)
+    for number in range(25):
+        await bounces.note(returned(message, "reply", octets=b"answer %d" % number))
+    assert len([e for e in await exchange.events(message) if e.event == "Noted"]) == 20
+    assert len(await exchange.store.evidence(ACCOUNT, message.id)) < 25
+
+
+async def test_a_bounce_of_a_mail_that_counted_as_delivered_long_ago_prints_no_letter(
+    exchange: Exchange, bounces: Bounces
+) -> None:
+    message = await mailed(exchange)
+    exchange.clock.forward(days=4)
+    assert await bounces.settle() == 1
+    exchange.clock.forward(days=31)
+    await bounces.note(returned(message))
+    await exchange.settle()
+    now = await exchange.now(message)
+    assert (now.state, now.channel, len(exchange.print.parcels)) == (State.DELIVERED, "email", 0)
+    assert (await exchange.events(message))[-1].event == "Noted"
