@@ -45,7 +45,7 @@ _WORDS: Final[dict[Kind, tuple[str, str]]] = {
     ),
 }
 _MOST: Final = 20
-"""Reports of one mail that are kept: whoever got a mail could send any number of them."""
+"""Reports of one mail that are kept although they move nothing: whoever got it could send any number of them."""
 _LATEST: Final = timedelta(days=30)
 """After a mail counted as delivered: no mail server tries for as long, so what comes later moves nothing."""
 _CAUSES: Final[dict[Kind, Cause]] = {"hard": Cause.BOUNCED, "complaint": Cause.COMPLAINED}
@@ -74,8 +74,6 @@ class Bounces:
         told = [proof.octets for _, _, proof in known if proof.kind == "bounce"]
         if evidence.octets in told:
             return f"{message.id}: it was noted before"
-        if len(told) >= _MOST:
-            return f"{message.id}: {_MOST} reports were noted, and no more are"
         if message.state in (State.ACCEPTED, State.DIVERTED):
             # In doubt after an earlier try, or between two channels: what is in hand is recorded first.
             raise Overloaded(f"{message.id} is in work at this moment; hand the report in again later")
@@ -83,6 +81,8 @@ class Bounces:
             cause, said = _CAUSES[returned.kind], _said_by(returned)
             await self.outbound.addresses.failed(message, receiver, "email", cause, said)
         event = await self._event(message, returned)
+        if event.name == NOTED and len(told) >= _MOST:
+            return f"{message.id}: {_MOST} reports were noted, and no more are"
         event = replace(event, detail={**event.detail, "mail": _detail(returned)})
         try:
             await self.store.record(message, event, [evidence])

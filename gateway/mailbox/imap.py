@@ -30,7 +30,7 @@ _AT_ONCE: Final = 200
 """Mails of one visit; the rest waits for the next."""
 _MOST_LATER: Final = 1_000
 TRIES: Final = 10
-"""Of a mail at which our own program stumbles; then it is left for people, so that it keeps no other from being read."""
+"""Of a mail at which our own program stumbles; then it is left for people, and keeps no other from being read."""
 _DELIVERED: Final = ("Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To")
 """To which address the last mail server delivered it; the topmost is the last one's."""
 

@@ -225,6 +225,8 @@ async def test_one_mail_brings_only_so_many_reports(exchange: Exchange, bounces:
         await bounces.note(returned(message, "reply", octets=b"answer %d" % number))
     assert len([e for e in await exchange.events(message) if e.event == "Noted"]) == 20
     assert len(await exchange.store.evidence(ACCOUNT, message.id)) < 25
+    await bounces.note(returned(message))
+    assert (await exchange.now(message)).channel == "print", "what moves the invoice is heard all the same"
 
 
 async def test_a_bounce_of_a_mail_that_counted_as_delivered_long_ago_prints_no_letter(
