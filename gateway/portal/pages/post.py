@@ -21,7 +21,6 @@ from gateway.portal.telling import Told, Tone, tell
 from gateway.portal.visit import WORKERS, Entry, Page, Visit
 from gateway.ports import CameBack
 from gateway.routing.addresses import why_not
-from gateway.web.problem import bad_request
 
 SHOWN: Final = 50
 _BATCHES: Final = 30
