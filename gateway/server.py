@@ -30,6 +30,8 @@ from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.exchange.costing import Costing
+from gateway.exchange.proposing import Proposing
+from gateway.exchange.suppliers import Suppliers
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
@@ -111,6 +113,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             if leading:
                 aside.append(tasks.create_task(gateway.post_room.run()))
                 aside.append(tasks.create_task(gateway.sweeping.run()))
+                aside.append(tasks.create_task(_suppliers(gateway).run()))
             if leading and gateway.scanning:
                 aside.append(tasks.create_task(gateway.scanning.watch()))
             if leading:  # one voice is enough
@@ -179,6 +182,11 @@ def supervise(config: Config, count: int, announce: Announce, work: Callable[[Co
             listen=lambda: listen_all(fixed, shared=True),
             announce=announce,
         ).run()
+
+
+def _suppliers(gateway: Gateway) -> Suppliers:
+    store, clock = gateway.store, gateway.clock
+    return Suppliers(store=store, clock=clock, lookup=gateway.lookup, proposing=Proposing(store=store, clock=clock))
 
 
 async def _watch(certificates: Mapping[str, Certificates], clock: Clock) -> None:

@@ -83,7 +83,8 @@ class Proposing:
         saved = reckon(
             counterpart, volumes, prices, to_channel=way.channel, present=present, day=now.date(), share=share
         )
-        sv, en = proposal_words(counterpart.name, saved, way.channel, risks)
+        supplier = way.direction is Direction.IN
+        sv, en = proposal_words(counterpart.name, saved, way.channel, risks, supplier=supplier)
         new = Proposal(
             id=known.id if known else ProposalId(new_document_id(now)),
             account=counterpart.account,

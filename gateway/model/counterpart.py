@@ -234,5 +234,3 @@ class Profile:
     policy: RelationPolicy = field(default_factory=RelationPolicy)
     customers: bool = False
     """Whether it has any customer here."""
-    awaited: bool = False
-    """Whether it waits for the first e-invoice of a supplier who was asked."""

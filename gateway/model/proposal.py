@@ -136,3 +136,10 @@ class Volume:
     name: str
     channel: str
     documents: int
+    last: datetime | None = None
+    """When the last of them came, or was handed in."""
+
+    @property
+    def kind(self) -> str:
+        """The channel without what stands behind a colon."""
+        return self.channel.partition(":")[0]

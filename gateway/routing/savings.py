@@ -72,11 +72,16 @@ def money_words(amount: Decimal, currency: str, language: str) -> str:
     return f"{currency} {whole:,}"
 
 
-def proposal_words(name: str, s: Saving, to_channel: str, risks: Sequence[str]) -> tuple[str, str]:
+def proposal_words(
+    name: str, s: Saving, to_channel: str, risks: Sequence[str], *, supplier: bool = False
+) -> tuple[str, str]:
     """The text that a person says yes or no to, in Swedish and in English."""
     (from_sv, from_en), (to_sv, to_en) = channel_words(s.from_channel), channel_words(to_channel)
     sv = f"Flytta {name} från {from_sv} till {to_sv}"
     en = f"Move {name} from {from_en} to {to_en}"
+    if supplier:
+        sv = f"Be {name} skicka {to_sv} i stället för {from_sv}"
+        en = f"Ask {name} to send {to_en} instead of {from_en}"
     if s.documents:
         sv += f": {s.documents} dokument senaste året"
         en += f": {s.documents} document{'' if s.documents == 1 else 's'} in the last year"

@@ -27,6 +27,10 @@ RISKS: Final = {
         "Mottagarens accesspunkt är känd för att skicka vidare som e-post: det blir ingen strukturerad faktura.",
         "The receiver's access point is known to pass invoices on as mail: it becomes no structured invoice.",
     ),
+    "cannot-send": (
+        "Inget säger ännu att leverantören kan skicka e-faktura.",
+        "Nothing says yet that the supplier can send e-invoices.",
+    ),
     "derived-number": (
         "Adressen är uträknad ur ett annat nummer och står inte i ert register.",
         "The address was worked out of another number and does not stand in your register.",

@@ -184,11 +184,12 @@ def volumes(connection: Connection, account: AccountId, direction: Direction, si
         (known.receiver, known.buyer_name) if direction is Direction.OUT else (known.sender, known.seller_name)
     )
     wanted = (
-        select(address, name, known.channel, func.count())
+        select(address, name, known.channel, func.count(), func.max(known.created))
         .where(known.account == account, known.created >= since, known.direction == direction, known.channel != "")
         .group_by(address, name, known.channel)
     )
-    return [Volume(receiver=r, name=n, channel=c, documents=d) for r, n, c, d in connection.execute(wanted)]
+    rows = connection.execute(wanted)
+    return [Volume(receiver=r, name=n, channel=c, documents=d, last=last) for r, n, c, d, last in rows]
 
 
 def note_rejection(
@@ -237,15 +238,6 @@ def save_policy(connection: Connection, account: AccountId, new: RelationPolicy,
     values = {**asdict(new), "actor": actor, "updated": now}
     if not connection.execute(update(table).where(table.c.account == account).values(values)).rowcount:
         connection.execute(insert(table).values(account=account, **values))
-
-
-def awaited(connection: Connection, account: AccountId) -> bool:
-    """Whether a supplier was asked for e-invoices and has not sent one yet."""
-    table = of.proposal
-    wanted = select(table.c.id).where(
-        table.c.account == account, table.c.direction == Direction.IN, table.c.state == ProposalState.ACCEPTED
-    )
-    return connection.execute(wanted.limit(1)).first() is not None
 
 
 def sends_to_others(connection: Connection, account: AccountId, sender: str) -> bool:

@@ -179,7 +179,6 @@ def _profile(connection: Connection, account: AccountId) -> Profile:
     return Profile(
         policy=proposals.policy(connection, account) or RelationPolicy(),
         customers=counterparts.any_customer(connection, account),
-        awaited=proposals.awaited(connection, account),
     )
 
 

@@ -23,9 +23,9 @@ from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.registrar import Registrar
 from gateway.exchange.retry import RetryPolicy
+from gateway.exchange.returns import Returns
 from gateway.exchange.routing import make_routing
 from gateway.exchange.sweeping import make_sweeping
-from gateway.exchange.returns import Returns
 from gateway.exchange.worker import Worker
 from gateway.model.counterpart import Counterpart, CounterpartId
 from gateway.model.counterpart import Role as CounterpartRole
