@@ -22,7 +22,7 @@ from tests.web.test_scans import PDF, scanning
 
 __all__ = ["scanning"]
 DOCS = Path(__file__).parents[2] / "docs"
-LISTS = ("documents", "counterparts", "proposals", "scans", "letters", "users", "participants", "sweeps")
+LISTS = ("documents", "counterparts", "addresses", "proposals", "scans", "letters", "users", "participants", "sweeps")
 CALLS = ("/v1/", "/api", "/livez", "/readyz", "/metrics")
 BODIES = {
     "/responses": {"code": "AP"},
@@ -80,6 +80,9 @@ async def test_nothing_of_one_account_is_there_for_another(scanning: Site) -> No
     out = (await site.submit(invoice())).json["id"]
     came = await site.receive()
     counterpart = (await _added(site, name="Exempel Ett AB", number="77", org_number=""))["id"]
+    bad = {"email": "faktura@example.org", "email_quality": "bad"}
+    assert (await site.call("PUT", f"/v1/counterparts/{counterpart}", json=bad)).status == 200
+    failed = (await site.get("/v1/addresses")).json["items"][0]["id"]
     proposal = (await _proposed(site)).rpartition("/")[2]
     octets = generator.text_pdf(generator.page(generator.invoice(3, code=False)))
     scan = (await site.call("POST", "/v1/scans", data=octets, headers=PDF)).json["id"]
@@ -94,6 +97,7 @@ async def test_nothing_of_one_account_is_there_for_another(scanning: Site) -> No
         "/v1/inbox/": (came,),
         "/v1/participants/": (THEIRS,),
         "/v1/counterparts/": (counterpart,),
+        "/v1/addresses/": (failed,),
         "/v1/proposals/": (proposal,),
         "/v1/scans/": (scan,),
         "/v1/reviews/": (scan,),
