@@ -114,6 +114,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(gateway.post_room.run()))
                 aside.append(tasks.create_task(gateway.sweeping.run()))
                 aside.append(tasks.create_task(_suppliers(gateway).run()))
+                aside.append(tasks.create_task(gateway.sweeping.rechecking.run()))
             if leading and gateway.scanning:
                 aside.append(tasks.create_task(gateway.scanning.watch()))
             if leading:  # one voice is enough

@@ -21,6 +21,7 @@ from typing import Final
 from gateway.config import SweepSection
 from gateway.errors import GatewayError, LostLease, StoreUnavailable
 from gateway.exchange.ids import new_document_id
+from gateway.exchange.rechecking import Rechecking
 from gateway.exchange.routing import Routing
 from gateway.exchange.verifying import Turns, Usages, Verifying, arranged, wanted
 from gateway.model.counterpart import RelationPolicy
@@ -108,6 +109,11 @@ class Sweeping:
     most_requests: int | None = None
     """To SMPs in one sweep; who is left is asked the next night."""
     _planned: float = field(default=0.0, init=False)
+
+    @property
+    def rechecking(self) -> Rechecking:
+        """What asks for receivers in doubt between two nights."""
+        return Rechecking(store=self.store, clock=self.clock, surveyor=self.surveyor, verifying=self.verifying)
 
     async def begin(self, account: AccountId, actor: str) -> tuple[Sweep, bool]:
         """Enter a sweep of everybody, which begins at once; the one that goes on where there is one already."""

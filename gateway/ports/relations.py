@@ -19,7 +19,7 @@ from gateway.model.counterpart import (
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
-from gateway.model.relating import Capability, LookupEvidence, Relation
+from gateway.model.relating import Capability, LookupEvidence, Relation, RelationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,8 @@ class Relations(Protocol):
         """Every way to this one."""
         ...
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Relation]:
-        """Relations of all accounts that are to be asked again by now, longest due first."""
+    async def due(self, now: datetime, limit: int, states: Sequence[RelationState] = ()) -> Sequence[Relation]:
+        """Relations of all accounts that are to be asked again by now, longest due first; only in these states."""
         ...
 
     async def capabilities(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Capability]:

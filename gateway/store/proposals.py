@@ -15,7 +15,7 @@ from gateway.model.counterpart import CounterpartId, PartyKind, RelationPolicy
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
-from gateway.model.relating import Capability, LookupEvidence, Relation
+from gateway.model.relating import Capability, LookupEvidence, Relation, RelationState
 from gateway.store import relation_tables as of
 from gateway.store import tables
 from gateway.store.session import Session, Statement
@@ -69,10 +69,12 @@ def proposals_on(
     return {row.counterpart: row for row in rows}
 
 
-def due(connection: Connection, now: datetime, limit: int) -> list[Relation]:
+def due(connection: Connection, now: datetime, limit: int, states: Sequence[RelationState]) -> list[Relation]:
     """Those to be asked again by now."""
     column = of.relation.c.next_check
     wanted = select(*_RELATION).where(column.is_not(None), column <= now).order_by(column)
+    if states:
+        wanted = wanted.where(of.relation.c.state.in_(states))
     return [Relation(**row) for row in connection.execute(wanted.limit(min(limit, _DUE_MOST))).mappings()]
 
 

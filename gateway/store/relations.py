@@ -23,7 +23,7 @@ from gateway.model.counterpart import (
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
-from gateway.model.relating import Capability, LookupEvidence, Relation
+from gateway.model.relating import Capability, LookupEvidence, Relation, RelationState
 from gateway.ports import Changes, Clock, Rejections
 from gateway.store import counterpart_lists, counterparts, proposals
 from gateway.store.operation import Write, note
@@ -114,8 +114,8 @@ class Relations:
     async def relations(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Relation]:
         return await self.reads.look(partial(proposals.relations, account=account, counterpart=counterpart))
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Relation]:
-        return await self.reads.read(partial(proposals.due, now=now, limit=limit))
+    async def due(self, now: datetime, limit: int, states: Sequence[RelationState] = ()) -> Sequence[Relation]:
+        return await self.reads.read(partial(proposals.due, now=now, limit=limit, states=states))
 
     async def capabilities(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Capability]:
         return await self.reads.read(partial(proposals.capabilities, account=account, counterpart=counterpart))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +26,9 @@ from gateway.model.signals import Handover, Receipt
 from gateway.ports import Delivery
 from gateway.store import SqlStore, open_store
 from tests.conftest import FakeClock
+
+if TYPE_CHECKING:
+    from tests.exchange.sweep_parts import Swept
 
 ACCOUNT = AccountId("main")
 OTHER = AccountId("other")
@@ -191,3 +195,12 @@ async def exchange(tmp_path: Path, clock: FakeClock, database: str) -> AsyncIter
 def _ids():  # type: ignore[no-untyped-def]
     numbers = iter(range(1, 1_000_000))
     return lambda: MessageId(f"m{next(numbers)}@test")
+
+
+@pytest.fixture
+def swept(exchange: Exchange) -> Swept:
+    """The same with a sweep."""
+    from tests.exchange.sweep_parts import ScriptedSurveyor, Swept, sweeping_of
+
+    surveyor = ScriptedSurveyor(exchange.clock)
+    return Swept(exchange=exchange, surveyor=surveyor, sweeping=sweeping_of(exchange, surveyor))
