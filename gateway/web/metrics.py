@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway import __version__
 from gateway.errors import GatewayError
+from gateway.model.sweep import Change
 from gateway.serving.meters import HANDOVERS, RECEIPTS, histogram, kinds
 from gateway.web.certificates import certificate_metrics
 from gateway.web.destinations import destination_metrics
@@ -51,6 +52,7 @@ async def metrics(gateway: Gateway, answers: Mapping[str, float]) -> str:
         *_family("gateway_http_answers_total", "counter", "Answers of this site by HTTP status.", statuses),
         *_of_as4(answers),
         *await _of_store(gateway),
+        *await _of_sweeps(gateway),
         *_of_machine(gateway),
         *certificate_metrics(gateway.certificates),
         *destination_metrics(gateway.outbound.breakers.standing()),
@@ -97,6 +99,24 @@ async def _of_store(gateway: Gateway) -> list[str]:
         *_one("gateway_documents_overdue", "Due for more than five minutes, in nobody's hand.", queue.overdue),
         *_one("gateway_oldest_due_seconds", "How long the oldest has been due.", oldest),
         *_one("gateway_reconcile_waits", "Whether a restored store waits for a person.", gap is not None),
+    ]
+
+
+async def _of_sweeps(gateway: Gateway) -> list[str]:
+    """The last sweep of each account, added up; nothing while the store cannot be read."""
+    try:
+        last = await gateway.store.sweeps.latest()
+    except GatewayError:
+        return []
+    found = [({"change": change.value}, sum(one.count(change) for one in last)) for change in Change]
+    ended = max((one.ended.timestamp() for one in last if one.ended), default=0.0)
+    return [
+        *_one("gateway_sweeps_running", "Sweeps that have begun and not ended.", sum(o.ended is None for o in last)),
+        *_one("gateway_sweep_ended_seconds", "When a sweep ended last, in seconds since 1970; 0: none.", ended),
+        *_one("gateway_sweep_customers", "Customers that the last sweeps are done with.", sum(o.done for o in last)),
+        *_one("gateway_sweep_questions", "Questions to DNS of the last sweeps.", sum(o.questions for o in last)),
+        *_one("gateway_sweep_requests", "Requests to SMPs of the last sweeps.", sum(o.requests for o in last)),
+        *_family("gateway_sweep_changes", "gauge", "What the last sweeps found; unknown: no answer.", found),
     ]
 
 

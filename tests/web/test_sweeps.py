@@ -8,6 +8,7 @@ from gateway.model.counterpart import CounterpartId
 from gateway.model.sweep import Change, Difference
 from gateway.ports import Judged
 from tests.web.conftest import Site
+from tests.web.test_metrics import series
 
 
 async def test_a_sweep_is_begun_once_and_tells_how_far_it_is(site: Site) -> None:
@@ -43,6 +44,37 @@ async def test_a_sweep_is_begun_once_and_tells_how_far_it_is(site: Site) -> None
     (done,) = (await site.get("/v1/sweeps")).json["items"]
     assert (done["state"], done["total"]) == ("done", 3) and done["ended"]
     assert (await site.call("POST", "/v1/sweeps")).status == 202
+
+
+async def test_metrics_tell_of_the_last_sweep_of_each_account(site: Site) -> None:
+    assert (await series(site))["gateway_sweep_ended_seconds"] == 0
+    sweeps = site.gateway.store.sweeps
+    for who, found in (("alpha", 2), ("beta", 1)):
+        await site.call("POST", "/v1/sweeps", who=who)
+        held = await sweeps.claim("test", timedelta(minutes=1))
+        assert held is not None and held.account == who
+        judged = [
+            Judged(
+                counterpart=CounterpartId(f"c{n}"),
+                asked=True,
+                differences=(
+                    Difference(
+                        counterpart=CounterpartId(f"c{n}"),
+                        name="Kund AB",
+                        change=Change.MOVED,
+                        sv="Har flyttat",
+                        en="Has moved",
+                        time=site.gateway.clock.now(),
+                    ),
+                ),
+            )
+            for n in range(found)
+        ]
+        await sweeps.record(held, judged, timedelta(minutes=1), last=who == "alpha")
+    now = await series(site)
+    assert now["gateway_sweep_customers"] == now['gateway_sweep_changes{change="moved"}'] == 3
+    assert (now["gateway_sweeps_running"], now['gateway_sweep_changes{change="unknown"}']) == (1, 0)
+    assert now["gateway_sweep_ended_seconds"] == site.gateway.clock.now().timestamp()
 
 
 async def test_nothing_of_another_account_is_there(site: Site) -> None:

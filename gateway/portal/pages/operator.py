@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.model.person import Role
+from gateway.model.sweep import FOUND, Change
 from gateway.portal.pages.documents import Line, other_party
 from gateway.portal.telling import tell
 from gateway.portal.visit import Entry, Page, Visit
@@ -26,6 +27,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     queue = await gateway.store.queue(_MOST)
     ledger = await gateway.store.operation.ledger()
     dead = await gateway.store.overview.waiting(visit.account, _SHOWN)
+    sweep = next(iter(await gateway.store.sweeps.latest()), None)
     destinations = [
         (row, now - timedelta(seconds=row.seconds), now + timedelta(seconds=row.wait))
         for row in gateway.outbound.breakers.standing()[:_DESTINATIONS]
@@ -44,6 +46,9 @@ async def show(visit: Visit) -> web.StreamResponse:
         dead=[Line(message=m, told=tell(visit, m), other=other_party(m)) for m in dead],
         processes=gateway.siblings.processes if gateway.siblings else 1,
         started=gateway.started,
+        sweep=sweep,
+        sweep_found=sweep.count(*FOUND) if sweep else 0,
+        sweep_unknown=sweep.count(Change.UNKNOWN) if sweep else 0,
     )
 
 
