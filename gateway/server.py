@@ -32,6 +32,7 @@ from gateway.errors import ConfigurationError, GatewayError
 from gateway.exchange.costing import Costing
 from gateway.exchange.proposing import Proposing
 from gateway.exchange.suppliers import Suppliers
+from gateway.exchange.indexing import Indexing
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
@@ -103,6 +104,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             aside.append(tasks.create_task(_erase_each_night(gateway)))
             aside.append(tasks.create_task(Costing(money=gateway.store.money).run()))
+            aside.append(tasks.create_task(Indexing(search=gateway.store.search).run()))
             aside.append(tasks.create_task(gateway.keys.watch()))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))

@@ -29,6 +29,7 @@ from gateway.ports.people import People as People
 from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections
 from gateway.ports.relations import Relations as Relations
+from gateway.ports.search import Search as Search
 from gateway.ports.store import ANY_SIZE as ANY_SIZE
 from gateway.ports.store import DEATHS as DEATHS
 from gateway.ports.store import Added as Added

@@ -21,6 +21,7 @@ from gateway.ports.money import Money
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
+from gateway.ports.search import Search
 from gateway.ports.sweeps import Sweeps
 
 ANY_SIZE: Final = 2**63 - 1
@@ -114,6 +115,11 @@ class Store(Protocol):
     @property
     def money(self) -> Money:
         """What documents cost."""
+        ...
+
+    @property
+    def search(self) -> Search:
+        """The index of words that makes ``find`` quick."""
         ...
 
     @property

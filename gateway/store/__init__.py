@@ -7,7 +7,7 @@
 ``store.py``       the port's methods, each a few lines
 ``steps.py``       what one step does to one document (pure)
 ``documents.py``   the statements that add, claim and change documents, many at a time
-``queries.py``     lists, pages and search
+``queries.py``     lists, pages and search; ``searching.py`` is the index of words behind it
 ``accounts.py``    accounts, API keys and participants
 ``operation.py``   the operator's word on the whole store; ``figures.py`` and ``ledger.py`` count it
 ``retention.py``   what is erased when; ``backup.py`` and ``restoring.py`` copy a store and bring it back

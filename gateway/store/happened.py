@@ -8,8 +8,9 @@ call, so that no row is passed over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, func, select
 
@@ -17,6 +18,8 @@ from gateway.model.identifiers import AccountId
 from gateway.model.message import Message, TimelineEntry
 from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
+
+T = TypeVar("T", bound=Any)
 
 LOOKED_AT: Final = 2_000
 """Rows of all accounts that one call looks at."""
@@ -30,10 +33,7 @@ def happened(
     row = tables.event
     window = select(row.c.number, row.c.account, row.c.time).where(row.c.number > after)
     seen = connection.execute(window.order_by(row.c.number).limit(LOOKED_AT)).all()
-    if connection.dialect.name != "sqlite":
-        settled = now - _UNSETTLED
-        fresh = next((place for place, one in enumerate(seen) if one.time > settled), len(seen))
-        seen = seen[:fresh]
+    seen = settled(connection, seen, now)
     mine = [one.number for one in seen if one.account == account]
     last = int(seen[-1].number) if seen else after
     if len(mine) > limit:
@@ -60,6 +60,13 @@ def happened(
         )
         for one in rows
     ], last
+
+
+def settled(connection: Connection, rows: Sequence[T], now: datetime) -> Sequence[T]:
+    """Those rows of the timeline, in their order, before which none can still appear."""
+    if connection.dialect.name == "sqlite":
+        return rows
+    return rows[: next((place for place, one in enumerate(rows) if one.time > now - _UNSETTLED), len(rows))]
 
 
 def latest(connection: Connection) -> int:

@@ -19,7 +19,7 @@ from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId, DocumentId, MessageId
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import DEATHS, Filter
-from gateway.store import tables
+from gateway.store import searching, tables
 from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, kept_of
 from gateway.store.keys import evidence_name, inbound_key, sent_key
 from gateway.store.octets import Kept
@@ -127,9 +127,13 @@ def find_numbered(session: Session, account: AccountId, number: str, sender: str
 def find(connection: Connection, account: AccountId, which: Filter) -> tuple[list[Message], str]:
     """One page of the account's documents, newest first, and the cursor of the next page."""
     limit = max(1, min(which.limit, PAGE_MOST))
+    few = _few(connection, account, which)
+    if few is not None and not few:
+        return [], ""
     messages: list[Message] = []
-    for part in _parts(which):
-        wanted = _narrowed(select(*MESSAGE_COLUMNS).where(_message.c.account == account), part)
+    for part in [which] if few is not None else _parts(which):
+        where = _message.c.account == account if few is None else and_(of_account(account), _message.c.id.in_(few))
+        wanted = _narrowed(select(*MESSAGE_COLUMNS).where(where), part, seldom=few is None)
         wanted = wanted.order_by(_message.c.created.desc(), _message.c.id.desc()).limit(limit + 1)
         messages += [Message(**row) for row in connection.execute(wanted).mappings()]
     messages.sort(key=lambda message: (message.created, message.id), reverse=True)
@@ -146,6 +150,19 @@ def of_account(account: AccountId) -> ColumnElement[bool]:
     return _message.c.account + "" == account
 
 
+def _few(connection: Connection, account: AccountId, which: Filter) -> list[str] | None:
+    """The documents to look at one by one, as the index of words has them; None where the list itself is read."""
+    if words := _words(which):
+        return searching.candidates(connection, account, words)
+    if which.parties or which.names:
+        return searching.of_parties(connection, account, which.parties, which.names)
+    return None
+
+
+def _words(which: Filter) -> list[str]:
+    return which.query[:_QUERY_MOST].casefold().split()[:_WORDS_MOST]
+
+
 def _parts(which: Filter) -> list[Filter]:
     """States that few documents are in are asked for one by one: their index gives each in the order of the list."""
     if not which.states or not set(which.states) <= set(tables.NOT_ARRIVED):
@@ -153,12 +170,12 @@ def _parts(which: Filter) -> list[Filter]:
     return [replace(which, states=(state,)) for state in dict.fromkeys(which.states)]
 
 
-def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tuple[object, ...]]:
+def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter, *, seldom: bool) -> Select[*tuple[object, ...]]:
     if which.direction is not None:
         wanted = wanted.where(_message.c.direction == which.direction)
     if which.states:
         wanted = wanted.where(_message.c.state.in_(which.states))
-        if set(which.states) <= set(tables.NOT_ARRIVED):
+        if seldom and set(which.states) <= set(tables.NOT_ARRIVED):
             wanted = wanted.where(tables.not_arrived)  # as the index is written: it is used then
     if which.channel:
         wanted = wanted.where(_message.c.channel == which.channel)
@@ -168,8 +185,8 @@ def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter) -> Select[*tup
         wanted = wanted.where(_message.c.next_attempt.is_(None))
     if which.unacknowledged:
         wanted = wanted.where(_message.c.direction == Direction.IN, _message.c.acknowledged.is_(None))
-    for word in which.query[:_QUERY_MOST].casefold().split()[:_WORDS_MOST]:
-        wanted = wanted.where(_message.c.search.contains(word, autoescape=True))
+    for rule in searching.by_words(_words(which)):
+        wanted = wanted.where(rule)
     if which.cursor:
         wanted = wanted.where(_after(which.cursor))
     return wanted

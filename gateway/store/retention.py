@@ -23,7 +23,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
-from gateway.store import ledger, letters, scan_erasing, tables
+from gateway.store import ledger, letters, scan_erasing, searching, tables
 from gateway.store.backup import no_erasing
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
@@ -177,6 +177,7 @@ def _forget(connection: Connection, *, kind: str, ids: list[str], now: datetime)
 
 def _forget_wholly(connection: Connection, ids: list[str], now: datetime) -> list[str]:
     """The document itself; what stays says that it was here."""
+    searching.forget(connection, ids)
     _count_events(connection, ids)
     files = _drop_octets(connection, (tables.payload, tables.evidence), ids)
     known = tables.message.c
@@ -248,6 +249,7 @@ def _erase(connection: Connection, *, id: DocumentId, actor: str, reason: str, n
     connection.execute(
         update(tables.event).where(tables.event.c.message == id).values(reason="", detail={}, evidence=[])
     )
+    searching.forget(connection, [id])
     bare = {"seller_name": "", "buyer_name": "", "number": "", "amount": None, "reason": "Erased", "search": id}
     connection.execute(update(tables.message).where(known.id == id).values(**bare))
     letters.forget(connection, [id])

@@ -37,6 +37,7 @@ from gateway.store.reads import Reads
 from gateway.store.relations import Relations
 from gateway.store.retention import Retention
 from gateway.store.reviews import Reviews
+from gateway.store.searching import Search
 from gateway.store.session import changed
 from gateway.store.sweeps import Sweeps
 from gateway.store.writer import Writer
@@ -75,6 +76,7 @@ class SqlStore:
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
         self.letters = Letters(reads=reads, write=self._errand, clock=clock)
         self.money = Money(reads=reads, write=self._errand, clock=clock)
+        self.search = Search(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
         self.sweeps = Sweeps(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)

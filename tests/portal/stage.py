@@ -82,11 +82,12 @@ async def open_stage(base: Path, clock: SteadyClock) -> AsyncIterator[Gateway]:
     async with open_store("sqlite:gateway.db", Path("payloads"), clock=clock, base=base) as store:
         await store.first_account("Exempel AB", hash_secret("gwk_alpha"))
         await store.add_account(BETA, "Grannexempel AB", hash_secret("gwk_beta"))
-        await _people(store)
+        await put_people(store)
         yield gateway_around(store, clock, base)
 
 
-async def _people(store: SqlStore) -> None:
+async def put_people(store: SqlStore) -> None:
+    """Everybody of ``PEOPLE``, each with the one password."""
     for name, places in PEOPLE.items():
         code = hash_secret(name)
         for account, role in reversed(places):  # who is known already is taken in by the operator's account only

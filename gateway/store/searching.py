@@ -1,0 +1,198 @@
+"""The search among documents: an index of words that only makes quick what is right without it.
+
+Words are entered behind the timeline, a little at a time, like costs (``money.py``): a cursor says up to which row, and
+moves in the commit that writes the words, so that no document waits for them. A search asks the index for the rarest of
+its words, adds what has happened since the cursor, and judges those few by the same rule as without an index. Where
+every word is common the newest documents are read on until a page is full; where the index is far behind (a store of an
+earlier release) all are. Words are found by their beginning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.model.identifiers import AccountId
+from gateway.model.message import Direction
+from gateway.ports import Clock
+from gateway.store import tables
+from gateway.store.happened import settled
+from gateway.store.operation import Write
+from gateway.store.operation_tables import setting
+from gateway.store.reads import Reads
+from gateway.store.search_tables import document_word
+
+_CURSOR: Final = "search cursor"
+FEW: Final = 1_000
+"""Documents that are looked at one by one; of a word that more have, the newest are read on instead."""
+BEHIND: Final = 4_000
+"""Rows of the timeline that may be younger than the index; with more of them it is of no use yet."""
+WORD_MOST: Final = 40
+_WORDS_MOST: Final = 24
+"""Words of one document."""
+_LAST: Final = "\U0010ffff"
+_PARTS: Final = re.compile(r"[^\W_]+")
+_of: Final = tables.message.c
+_WHOLE: Final = (_of.number, _of.seller_name, _of.buyer_name, _of.sender, _of.receiver)
+_IDS: Final = (_of.id, _of.message_id, _of.instance_id)
+"""Long and never said in part: their beginning finds them."""
+_READ: Final = (_of.account, _of.direction, *_WHOLE, *_IDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Implements :class:`~gateway.ports.Search`, whatever the database."""
+
+    reads: Reads
+    write: Write
+    clock: Clock
+
+    async def advance(self, limit: int) -> int:
+        batch = await self.reads.read(partial(_next, limit=limit, clock=self.clock))
+        if batch.looked_at == 0:
+            return 0
+        moved: bool = await self.write(partial(_enter, batch=batch))
+        return batch.looked_at if moved else 0
+
+
+def parts(text: str) -> list[str]:
+    """The words of a text as the index has them."""
+    return [word[:WORD_MOST] for word in _PARTS.findall(text.casefold())]
+
+
+def candidates(connection: Connection, account: AccountId, words: Sequence[str]) -> list[str] | None:
+    """The few documents that may have all of these, so that each can be looked at; None where they are not few.
+
+    ``words`` are case-folded words of a search; their longest parts are what the index is asked for.
+    """
+    asked = [max(found, key=len) for word in words if (found := parts(word))]
+    if not asked:
+        return None
+    recent = _recent(connection)
+    if recent is None:
+        return None
+    best: list[str] | None = None
+    for word in sorted(asked, key=len, reverse=True):
+        found = _with(connection, account, word, FEW + 1)
+        if len(found) <= FEW and (best is None or len(found) < len(best)):
+            best = found
+        if best is not None and len(best) <= FEW // 10:
+            break
+    return None if best is None else list(dict.fromkeys((*best, *recent)))
+
+
+def of_parties(
+    connection: Connection, account: AccountId, parties: Sequence[str], names: Sequence[str]
+) -> list[str] | None:
+    """The same for documents whose other side has one of these participants or names; None where they are many."""
+    recent = _recent(connection)
+    if recent is None:
+        return None
+    known = document_word.c
+    words = [_exactly(text) for text in (*parties, *names) if text]
+    wanted = select(known.message).where(known.account == account, known.word.in_(words)).limit(FEW + 1)
+    found = list(connection.execute(wanted).scalars())
+    return None if len(found) > FEW else list(dict.fromkeys((*found, *recent)))
+
+
+def forget(connection: Connection, ids: Sequence[str]) -> None:
+    """Drop the words of documents that are being erased; while their rows still say which those are."""
+    wanted = select(*_READ).where(_of.id.in_(ids))
+    keys = [(row.account, word, row.id) for row in connection.execute(wanted) for word in words_of(row)]
+    key = tuple_(document_word.c.account, document_word.c.word, document_word.c.message)
+    for start in range(0, len(keys), 300):
+        connection.execute(delete(document_word).where(key.in_(keys[start : start + 300])))
+
+
+def words_of(row: Any) -> list[str]:
+    """Under which words a document is found."""
+    found = [word for column in _WHOLE for word in parts(getattr(row, column.name))]
+    out = row.direction is Direction.OUT
+    found += [
+        _exactly(text) for text in ((row.receiver, row.buyer_name) if out else (row.sender, row.seller_name)) if text
+    ]
+    found += [beginning[0] for column in _IDS if (beginning := parts(getattr(row, column.name)))]
+    return list(dict.fromkeys(found))[:_WORDS_MOST]
+
+
+def _exactly(text: str) -> str:
+    """A whole name or participant as one word that no part of a text can be."""
+    return f"={text.casefold()[:100]}"
+
+
+def _with(connection: Connection, account: AccountId, word: str, most: int) -> list[str]:
+    known = document_word.c
+    wanted = select(known.message).where(known.account == account, known.word >= word, known.word < word + _LAST)
+    return list(dict.fromkeys(connection.execute(wanted.limit(most)).scalars()))
+
+
+def _recent(connection: Connection) -> list[str] | None:
+    """What has happened since the index was brought up to date; None where that is much."""
+    cursor = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
+    row = tables.event.c
+    wanted = select(row.message).where(row.number > cursor).order_by(row.number).limit(BEHIND + 1)
+    found = list(connection.execute(wanted).scalars())
+    return None if len(found) > BEHIND else list(dict.fromkeys(found))
+
+
+def by_words(words: Sequence[str]) -> list[ColumnElement[bool]]:
+    """The rule that decides, with or without the index: each word stands in what a search looks at."""
+    return [or_(*(_of.search.contains(form, autoescape=True) for form in forms(word))) for word in words]
+
+
+def forms(word: str) -> tuple[str, ...]:
+    """A Swedish company number may be written with its hyphen."""
+    digits = word.replace("-", "", 1)
+    return (word, digits) if len(word) == len(digits) + 1 and digits.isdigit() and len(digits) == 10 else (word,)
+
+
+# -- the index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    after: int
+    last: int
+    looked_at: int
+    messages: tuple[str, ...]
+
+
+def _next(connection: Connection, limit: int, clock: Clock) -> _Batch:
+    after = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
+    row = tables.event
+    window = select(row.c.number, row.c.message, row.c.time).where(row.c.number > after)
+    seen = settled(connection, connection.execute(window.order_by(row.c.number).limit(limit)).all(), clock.now())
+    return _Batch(
+        after=after,
+        last=int(seen[-1].number) if seen else after,
+        looked_at=len(seen),
+        messages=tuple(dict.fromkeys(one.message for one in seen)),
+    )
+
+
+def _enter(connection: Connection, batch: _Batch) -> bool:
+    """Write the words and move the cursor; False when somebody else has."""
+    if batch.after:
+        moved = update(setting).where(setting.c.name == _CURSOR, setting.c.value == batch.after)
+        if not connection.execute(moved.values(value=batch.last)).rowcount:
+            return False
+    else:
+        if connection.execute(select(func.count()).select_from(setting).where(setting.c.name == _CURSOR)).scalar():
+            return False
+        connection.execute(insert(setting).values(name=_CURSOR, value=batch.last))
+    wanted = select(*_READ).where(_of.id.in_(batch.messages))
+    rows = [
+        {"account": row.account, "word": word, "message": row.id}
+        for row in connection.execute(wanted)
+        for word in words_of(row)
+    ]
+    if rows:
+        kind = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(kind(document_word).on_conflict_do_nothing(), rows)
+    return True
