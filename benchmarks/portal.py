@@ -6,7 +6,7 @@
 The store holds the documents of four accounts, nearly all of the first; half went out, in three ways, over a year, and
 some are in trouble. Counterparts have relations, evidence and proposals. Each page is asked for over HTTP on loopback,
 by a person signed in, so many times, in turn with the others. The table shows what half of the answers took at most
-(p50), what all but one in twenty did (p95), and the CPU of server and client together (of half at most), which others on
+(p50), what all but one in twenty did (p95), and the CPU of server and client together (of half), which others on
 the machine do not disturb. Ends with 1 where a page is above ``--limit`` milliseconds.
 """
 

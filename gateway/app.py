@@ -36,6 +36,7 @@ from gateway.correspondence import Correspondence, open_correspondence
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError
 from gateway.exchange.breakers import Breakers
+from gateway.exchange.checking import Checking
 from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.letters import Lettered, PostRoom
@@ -125,6 +126,8 @@ class Gateway:
     """Whether anything new may come in."""
     timekeeping: Timekeeping = field(default_factory=Timekeeping)
     meters: Meters = field(default_factory=Meters)
+    checking: Checking = field(default_factory=Checking)
+    """Counterparts that people want looked up, many at once."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it is about to stop: probes hear so first, so that nobody is sent here any more."""
     siblings: Siblings | None = None

@@ -105,6 +105,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside.append(tasks.create_task(_erase_each_night(gateway)))
             aside.append(tasks.create_task(Costing(money=gateway.store.money).run()))
             aside.append(tasks.create_task(Indexing(search=gateway.store.search).run()))
+            aside.append(tasks.create_task(gateway.checking.run()))
             aside.append(tasks.create_task(gateway.keys.watch()))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))

@@ -22,6 +22,7 @@ from gateway.ports.mail import CameBack as CameBack
 from gateway.ports.mail import MailRecords as MailRecords
 from gateway.ports.mail import Promised as Promised
 from gateway.ports.money import Money as Money
+from gateway.ports.pending import Pending as Pending
 from gateway.ports.people import Counted as Counted
 from gateway.ports.people import Guesses as Guesses
 from gateway.ports.people import Overview as Overview

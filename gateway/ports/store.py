@@ -18,6 +18,7 @@ from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
 from gateway.ports.mail import MailRecords
 from gateway.ports.money import Money
+from gateway.ports.pending import Pending
 from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
@@ -115,6 +116,11 @@ class Store(Protocol):
     @property
     def money(self) -> Money:
         """What documents cost."""
+        ...
+
+    @property
+    def pending(self) -> Pending:
+        """Files that wait for somebody's yes."""
         ...
 
     @property

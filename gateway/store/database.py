@@ -27,6 +27,7 @@ from gateway.files import make_directory
 from gateway.store import letter_tables as letter_tables  # its tables belong to the schema
 from gateway.store import mail_tables as mail_tables
 from gateway.store import operation_tables as operation_tables
+from gateway.store import pending_tables as pending_tables
 from gateway.store import people_tables as people_tables
 from gateway.store import relation_tables as relation_tables
 from gateway.store import scan_tables as scan_tables
@@ -335,6 +336,7 @@ def make_missing(connection: Connection) -> None:
         mail_tables.message_handed_over,
         mail_tables.evidence_bounce,
         scan_tables.scan_document,
+        relation_tables.proposal_of,
     ):
         index.create(connection, checkfirst=True)
 

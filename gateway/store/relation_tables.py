@@ -165,6 +165,7 @@ proposal = Table(
     Column("rank", _Long, nullable=False),
 )
 Index("proposal_list", proposal.c.account, proposal.c.rank, proposal.c.id)
+proposal_of = Index("proposal_of", proposal.c.counterpart)
 
 # Who decided what about a proposal, and what was shown. Append-only.
 decision = Table(

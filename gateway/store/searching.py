@@ -69,22 +69,35 @@ def parts(text: str) -> list[str]:
 def candidates(connection: Connection, account: AccountId, words: Sequence[str]) -> list[str] | None:
     """The few documents that may have all of these, so that each can be looked at; None where they are not few.
 
-    ``words`` are case-folded words of a search; their longest parts are what the index is asked for.
+    ``words`` are case-folded words of a search. The index is asked for each part of each, and the rarest is taken.
     """
-    asked = [max(found, key=len) for word in words if (found := parts(word))]
+    asked = [some for word in words if (some := [parts(form) for form in forms(word)]) and all(some)]
     if not asked:
         return None
     recent = _recent(connection)
     if recent is None:
         return None
     best: list[str] | None = None
-    for word in sorted(asked, key=len, reverse=True):
-        found = _with(connection, account, word, FEW + 1)
-        if len(found) <= FEW and (best is None or len(found) < len(best)):
+    for ways in asked:
+        found = _rarest(connection, account, ways)
+        if found is not None and (best is None or len(found) < len(best)):
             best = found
-        if best is not None and len(best) <= FEW // 10:
-            break
     return None if best is None else list(dict.fromkeys((*best, *recent)))
+
+
+def _rarest(connection: Connection, account: AccountId, ways: Sequence[Sequence[str]]) -> list[str] | None:
+    """Documents with a word that may be written in these ways, each of parts, by its rarest part; None: too many."""
+    together: dict[str, None] = {}
+    for way in ways:
+        few: list[str] | None = None
+        for part in sorted(way, key=len, reverse=True):
+            found = _with(connection, account, part, FEW + 1)
+            if len(found) <= FEW and (few is None or len(found) < len(few)):
+                few = found
+        if few is None:
+            return None
+        together |= dict.fromkeys(few)
+    return list(together)
 
 
 def of_parties(

@@ -32,6 +32,7 @@ from gateway.store.money import Money
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview
+from gateway.store.pending import Pending
 from gateway.store.people import People
 from gateway.store.reads import Reads
 from gateway.store.relations import Relations
@@ -76,6 +77,7 @@ class SqlStore:
         self.operation = Operation(reads=reads, write=self._errand, clock=clock)
         self.letters = Letters(reads=reads, write=self._errand, clock=clock)
         self.money = Money(reads=reads, write=self._errand, clock=clock)
+        self.pending = Pending(reads=reads, write=self._errand, clock=clock)
         self.search = Search(reads=reads, write=self._errand, clock=clock)
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
         self.sweeps = Sweeps(reads=reads, write=self._errand, clock=clock)

@@ -119,7 +119,7 @@ async def _page(visit: Visit, one: Counterpart, checked: Sequence[Checked] | Non
     evidence = await rows.evidence(account, one.id, _EVIDENCE)
     proposals, _ = await rows.proposals(account, counterpart=one.id, limit=_PROPOSALS)
     customer = one.role is Role.CUSTOMER
-    foreseen = await _foreseeing(visit).foresee(one, ways, evidence) if customer else None
+    foreseen = await foreseeing_of(visit).foresee(one, ways, evidence) if customer else None
     listed, _ = await rows.listed(account, replace(_ONLY_ONE, among=(one.id,)))
     direction = Direction.OUT if customer else Direction.IN
     keys = tuple(number.key for number in one.addresses)
@@ -148,7 +148,8 @@ def _tone(way: Relation) -> Tone:
     return STATE_TONES.get(str(way.state), "")
 
 
-def _foreseeing(visit: Visit) -> Foreseeing:
+def foreseeing_of(visit: Visit) -> Foreseeing:
+    """What looks ahead, and asks the network, for the visitor's account."""
     gateway = visit.gateway
     return Foreseeing(
         store=gateway.store,
@@ -197,7 +198,7 @@ async def _cheaper(visit: Visit, one: Counterpart, usual: str) -> tuple[Decimal,
 async def check(visit: Visit) -> web.StreamResponse:
     """Ask the network now, and show each step of the look-up."""
     one = await counterpart_of(visit)
-    checked = await _foreseeing(visit).check(one)
+    checked = await foreseeing_of(visit).check(one)
     found = sum(answer.verdict is Verdict.POSITIVE for answer in checked)
     detail = f"{one.name}: {found} of {len(checked)}"
     await visit.gateway.store.people.note(visit.deed("counterpart-checked", one.id, detail))

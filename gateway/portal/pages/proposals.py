@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.exchange.proposing import Proposing
-from gateway.model.counterpart import Counterpart
+from gateway.model.counterpart import Counterpart, CounterpartFilter
 from gateway.model.message import Direction
 from gateway.model.proposal import Proposal, ProposalEvent, ProposalId, ProposalState
 from gateway.portal.visit import WORKERS, Entry, Page, Visit
@@ -47,7 +47,10 @@ def _row(visit: Visit, one: Proposal, counterpart: Counterpart) -> Row:
 async def _rows(visit: Visit, states: tuple[ProposalState, ...]) -> list[Row]:
     rows = visit.gateway.store.relations
     found, _ = await rows.proposals(visit.account, states=states, limit=_SHOWN)
-    return [_row(visit, one, await rows.counterpart(visit.account, one.counterpart)) for one in found]
+    among = tuple({one.counterpart for one in found})
+    parties, _ = await rows.counterparts(visit.account, CounterpartFilter(among=among, limit=len(among)))
+    known = {party.id: party for party in parties}
+    return [_row(visit, one, known[one.counterpart]) for one in found if one.counterpart in known]
 
 
 async def show(visit: Visit) -> web.StreamResponse:

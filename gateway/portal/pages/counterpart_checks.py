@@ -1,0 +1,107 @@
+"""Many counterparts looked up at once: chosen ones or a whole list, with how far it is and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.exchange.checking import MOST
+from gateway.model.counterpart import CounterpartFilter, CounterpartId, Listed
+from gateway.portal.pages.counterpart import foreseeing_of
+from gateway.portal.pages.counterparts import VERDICT_TONES, Line, Wanted, line_of
+from gateway.portal.visit import WORKERS, Page, Visit
+
+_PAGE: Final = 200
+RESULTS: Final = ("positive", "authoritative_negative", "indeterminate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far it is."""
+
+    total: int
+    waiting: int
+    """Those that have no answer yet."""
+    without: int
+    """Those that have no number that could be asked for."""
+    counts: dict[str, int]
+
+    @property
+    def done(self) -> int:
+        return self.total - self.waiting
+
+
+async def begin(visit: Visit) -> web.StreamResponse:
+    """Ask about the chosen ones, or about the whole list as it was filtered."""
+    form, rows = await visit.form(), visit.gateway.store.relations
+    wanted = Wanted.of(form)
+    chosen = tuple(CounterpartId(name[4:]) for name in form if name.startswith("one-"))[:_PAGE]
+    if form.get("what") != "all" and not chosen:
+        return visit.go(wanted.path(), said="nothing-chosen")
+    which = replace(wanted.filter, cursor="", among=chosen) if chosen else replace(wanted.filter, cursor="")
+    if form.get("what") == "all":
+        which = replace(which, among=())
+    ids = await rows.listed_ids(visit.account, which, MOST)
+    if not visit.gateway.checking.begin(visit.account, ids, foreseeing_of(visit)):
+        return visit.go(wanted.path(), said="check-goes-on")
+    await visit.gateway.store.people.note(visit.deed("counterparts-checked", detail=str(len(ids))))
+    fields = wanted.fields | ({"among": ",".join(which.among)} if which.among else {})
+    since = visit.gateway.clock.now().astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    return visit.go(f"/counterparts/checks?{urlencode({**fields, 'since': since})}")
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """How far it is, and what came: the newest answer of each since it began."""
+    query = visit.request.query
+    try:
+        since = datetime.strptime(query.get("since", ""), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return visit.go("/counterparts")
+    wanted = Wanted.read(visit)
+    among = tuple(CounterpartId(word) for word in query.get("among", "").split(",") if word)[:_PAGE]
+    found = await _all(visit, replace(wanted.filter, among=among, limit=_PAGE, cursor=""))
+    asked = [one for one in found if one.counterpart.addresses]
+    fresh = [one for one in asked if one.asked is not None and one.asked >= since]
+    progress = Progress(
+        total=len(found),
+        waiting=len(asked) - len(fresh),
+        without=len(found) - len(asked),
+        counts={verdict: sum(one.verdict == verdict for one in fresh) for verdict in RESULTS},
+    )
+    lines: list[tuple[Line, str]] = [(line_of(visit, one), one.verdict) for one in sorted(fresh, key=_surest_first)]
+    return visit.render(
+        "counterpart-checks.html",
+        wanted=wanted,
+        progress=progress,
+        lines=lines,
+        going=progress.waiting > 0 and visit.gateway.checking.going(visit.account),
+        again=str(visit.request.rel_url),
+        verdict_tones=VERDICT_TONES,
+        results=RESULTS,
+    )
+
+
+def _surest_first(one: Listed) -> tuple[int, str]:
+    return RESULTS.index(one.verdict), one.counterpart.name.casefold()
+
+
+async def _all(visit: Visit, which: CounterpartFilter) -> Sequence[Listed]:
+    found: list[Listed] = []
+    while len(found) < MOST:
+        page, cursor = await visit.gateway.store.relations.listed(visit.account, which)
+        found += page
+        if not cursor:
+            break
+        which = replace(which, cursor=cursor)
+    return found[:MOST]
+
+
+PAGES: Final = (
+    Page(path="/counterparts/check", show=begin, method="POST", who=WORKERS, under="counterparts"),
+    Page(path="/counterparts/checks", show=show, under="counterparts"),
+)
