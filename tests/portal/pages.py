@@ -53,6 +53,7 @@ PAGES = (
     Shown(name="counterpart-supplier", path="/counterparts/{supplier}"),
     Shown(name="counterpart-import", path="/counterparts/import", who=WORKERS),
     Shown(name="counterpart-checks", path="/counterparts/checks?since=20261123000000"),
+    Shown(name="counterpart-sweep", path="/counterparts/sweeps/{sweep}"),
     Shown(name="counterpart-new", path="/counterparts/new", who=WORKERS),
     Shown(name="counterpart-edit", path="/counterparts/{reached}/edit", who=WORKERS),
     Shown(name="post", path="/post"),

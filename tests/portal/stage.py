@@ -294,7 +294,8 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
     found |= await hand_in(gateway, ALPHA)
     found |= await fill_postroom(store, ALPHA, clock, found)
     clock.time = NOW
-    return found | await enter(store, ALPHA, BETA, NOW)
+    sweep, _ = await gateway.sweeping.begin(ALPHA, "admin@exempel.example")
+    return found | await enter(store, ALPHA, BETA, NOW) | {"sweep": sweep.id}
 
 
 async def _propose(store: SqlStore) -> None:

@@ -14,7 +14,7 @@ from tests.portal.stage import ALPHA, BETA, someone
 
 def _path(pattern: str, documents: Mapping[str, str]) -> str:
     of = {"counterparts": "reached", "review": "review_fields", "post": "post_posted"}
-    one = documents[of.get(pattern.split("/")[1], "refused")]
+    one = documents["sweep" if "/sweeps/" in pattern else of.get(pattern.split("/")[1], "refused")]
     return re.sub(r"\{[a-z_]+(:[^{}]*(\{[^{}]*\}[^{}]*)*)?\}", one, pattern)
 
 

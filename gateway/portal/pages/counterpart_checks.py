@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from gateway.exchange.checking import MOST
-from gateway.model.counterpart import CounterpartFilter, CounterpartId, Listed
+from gateway.model.counterpart import CounterpartFilter, CounterpartId, Listed, Role
+from gateway.model.sweep import FOUND, GONE, Change, SweepId
 from gateway.portal.pages.counterpart import foreseeing_of
 from gateway.portal.pages.counterparts import VERDICT_TONES, Line, Wanted, line_of
 from gateway.portal.visit import WORKERS, Page, Visit
@@ -43,9 +44,12 @@ async def begin(visit: Visit) -> web.StreamResponse:
     chosen = tuple(CounterpartId(name[4:]) for name in form if name.startswith("one-"))[:_PAGE]
     if form.get("what") != "all" and not chosen:
         return visit.go(wanted.path(), said="nothing-chosen")
-    which = replace(wanted.filter, cursor="", among=chosen) if chosen else replace(wanted.filter, cursor="")
-    if form.get("what") == "all":
-        which = replace(which, among=())
+    if form.get("what") == "all" and wanted.role is Role.CUSTOMER and not wanted.narrowed:
+        sweep, new = await visit.gateway.sweeping.begin(visit.account, visit.someone.person.name)
+        if new:
+            await visit.gateway.store.people.note(visit.deed("counterparts-checked", sweep.id))
+        return visit.go(f"/counterparts/sweeps/{sweep.id}")
+    which = replace(wanted.filter, cursor="", among=() if form.get("what") == "all" else chosen)
     ids = await rows.listed_ids(visit.account, which, MOST)
     if not visit.gateway.checking.begin(visit.account, ids, foreseeing_of(visit)):
         return visit.go(wanted.path(), said="check-goes-on")
@@ -86,6 +90,24 @@ async def show(visit: Visit) -> web.StreamResponse:
     )
 
 
+async def sweep(visit: Visit) -> web.StreamResponse:
+    """All customers at once: how far it is, and what is different since the last time."""
+    id_, rows = SweepId(visit.request.match_info["id"]), visit.gateway.store.sweeps
+    one = await rows.get(visit.account, id_)
+    lines, _ = await rows.differences(visit.account, id_, _PAGE, 0)
+    return visit.render(
+        "counterpart-sweep.html",
+        sweep=one,
+        total=max(one.total, one.done),
+        going=one.ended is None,
+        appeared=one.count(*FOUND),
+        gone=one.count(*GONE),
+        unknown=one.count(Change.UNKNOWN),
+        lines=lines,
+        again=visit.request.path,
+    )
+
+
 def _surest_first(one: Listed) -> tuple[int, str]:
     return RESULTS.index(one.verdict), one.counterpart.name.casefold()
 
@@ -103,5 +125,6 @@ async def _all(visit: Visit, which: CounterpartFilter) -> Sequence[Listed]:
 
 PAGES: Final = (
     Page(path="/counterparts/check", show=begin, method="POST", who=WORKERS, under="counterparts"),
+    Page(path="/counterparts/sweeps/{id:[0-9a-f]{32}}", show=sweep, under="counterparts"),
     Page(path="/counterparts/checks", show=show, under="counterparts"),
 )
