@@ -30,9 +30,9 @@ from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.exchange.costing import Costing
+from gateway.exchange.indexing import Indexing
 from gateway.exchange.proposing import Proposing
 from gateway.exchange.suppliers import Suppliers
-from gateway.exchange.indexing import Indexing
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
