@@ -31,6 +31,7 @@ from gateway.files import make_directory, safe_name, write_durably
 
 MOST: Final = 5_000
 """Letters of one batch."""
+_GONE: Final = ".told-"
 _BATCH_BYTES: Final = 200_000_000
 
 
@@ -87,6 +88,8 @@ class Tray:
 
     def _tidy(self) -> None:
         """Finish what a kill has left: letters of closed batches leave the tray; done batches leave ``closed``."""
+        for batch in self._directory.glob(f"closed/{_GONE}*/"):
+            shutil.rmtree(batch)
         for batch in sorted(self._directory.glob("closed/[!.]*/")):
             for line in (batch / MANIFEST).read_text("utf-8").splitlines():
                 file = json.loads(line)["file"]
@@ -128,8 +131,10 @@ class Tray:
         self.begun(name).unlink(missing_ok=True)
 
     def told(self, name: str) -> None:
-        """The store knows; the copy here goes."""
-        shutil.rmtree(self._directory / "closed" / name)
+        """The store knows; the copy here goes, out of sight first: half of a batch must be none."""
+        batch = self._directory / "closed" / name
+        batch.rename(batch.with_name(f"{_GONE}{name}"))
+        shutil.rmtree(batch.with_name(f"{_GONE}{name}"))
 
     def _done(self, name: str) -> Path:
         return self._directory / "done" / name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
@@ -27,8 +28,12 @@ _TRANSFERS: Final = frozenset({"30", "31", "42", "50", "56", "57", "58", "ZZZ", 
 def payment_code(root: etree._Element, facts: Facts) -> str:
     """The code as SVG; empty text where it belongs to no such page, or the extra ``pdf`` is not installed."""
     words = payment_words(root, facts)
-    if not words:
-        return ""
+    return _drawn(words) if words else ""
+
+
+@lru_cache(maxsize=256)
+def _drawn(words: str) -> str:
+    """Drawn once for mail, letter and API: it takes as long as half of the page."""
     try:
         import segno
     except ImportError:

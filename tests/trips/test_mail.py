@@ -111,6 +111,9 @@ async def test_a_bounce_that_postfix_writes_becomes_a_letter_with_its_reasons(op
         assert words in now.reason
     events = await place.sender.events(message)
     assert events == ["Accepted", "Diverted", "Dispatched", "Diverted", "Dispatched"]
+    rows = await place.sender.gateway.store.timeline(message.account, message.id)
+    said = [one for row in rows for one in row.detail.get("way", [])]
+    assert any("E-posten kom tillbaka" in one["sv"] and "The e-mail came back" in one["en"] for one in said)
     (manifest,) = (tmp_path / "market").rglob("manifest.jsonl")
     (letter,) = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert letter["document"] == message.id

@@ -355,8 +355,10 @@ def test_without_typst_the_remedy_is_said(network: bytes, without_typst: None) -
 def test_without_the_font_package_the_page_is_made_in_typsts_own_font(
     network: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    page._fonts.cache_clear()
     monkeypatch.setattr(page, "_font_paths", tuple)
     assert "24 651,00" in text_of(page.render(network))
+    page._fonts.cache_clear()
 
 
 def test_a_document_without_a_date_is_stamped_all_the_same(network: bytes) -> None:
