@@ -14,11 +14,14 @@ def supplier_letter(
     number: str,
     buyer: str,
     addresses: Sequence[str],
+    document_types: Sequence[str] = (),
     contact: str = "",
     reminder: int = 0,
     language: str = "sv",
 ) -> tuple[str, str]:
-    """Subject and text. ``addresses`` are our participants, such as ``0007:5567212047``."""
+    """Subject and text. ``addresses`` are our participants, such as ``0007:5567212047``; ``document_types`` as on the
+    network, for the supplier's operator.
+    """
     if language == "sv":
         subject = f"{'Påminnelse: ' if reminder else ''}Skicka era fakturor till {buyer} som e-faktura"
         lines = [
@@ -30,6 +33,8 @@ def supplier_letter(
             "Vår adress:" if len(addresses) == 1 else "Våra adresser:",
             *(f"    {address}" for address in addresses),
             f"Format: {_BIS} (faktura och kreditnota).",
+            *(["Dokumenttyper, för er operatör:"] if document_types else []),
+            *(f"    {one}" for one in document_types),
             "",
             "Be er operatör eller ert system lägga in adressen. Därefter räcker det att skicka nästa faktura dit.",
         ]
@@ -47,6 +52,8 @@ def supplier_letter(
             "Our address:" if len(addresses) == 1 else "Our addresses:",
             *(f"    {address}" for address in addresses),
             f"Format: {_BIS} (invoice and credit note).",
+            *(["Document types, for your operator:"] if document_types else []),
+            *(f"    {one}" for one in document_types),
             "",
             "Ask your operator or your business system to enter the address. Then just send the next invoice there.",
         ]

@@ -13,6 +13,7 @@ from gateway.exchange.proposing import Proposing
 from gateway.model.counterpart import Counterpart, CounterpartId
 from gateway.model.message import Direction
 from gateway.model.proposal import Decision, Proposal, ProposalEvent, ProposalId, ProposalState
+from gateway.model.services import services_of
 from gateway.model.view import moment
 from gateway.routing.letters import supplier_letter
 from gateway.routing.savings import headline
@@ -111,6 +112,7 @@ class Proposals:
             number=supplier.number,
             buyer=next((p.name for p in ours if p.name), account),
             addresses=[p.id.value for p in ours],
+            document_types=list(dict.fromkeys(str(kind) for p in ours for kind, _ in services_of(p))),
             reminder=one.reminded,
             language=language,
         )
