@@ -2,8 +2,8 @@
 
     python -m benchmarks.node CONFIG [--without-fsync]
 
-It is ``gateway serve`` but for one thing: SIGUSR1 starts the worker and SIGUSR2 stops it, so that handing in and
-sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it. With
+It is ``gateway serve`` (sites, worker, ledger of costs) but for one thing: SIGUSR1 starts the worker and SIGUSR2 stops
+it, so that handing in and sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it. With
 ``--without-fsync`` its database is not durable (``synchronous=OFF``, which the gateway itself never uses).
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from gateway.app import Gateway, open_gateway
 from gateway.cli.serve import fast_loop
 from gateway.config import load
+from gateway.exchange.costing import Costing
 from gateway.exchange.worker import Worker
 from gateway.server import log_as_json, open_sites, spare_collector
 from gateway.store import database
@@ -32,12 +33,14 @@ async def run(config: Path) -> None:
         ready = await open_sites(gateway, sites)
         async with asyncio.TaskGroup() as tasks:
             switch = Switch(gateway, tasks)
+            beside = tasks.create_task(Costing(money=gateway.store.money).run())
             loop.add_signal_handler(signal.SIGUSR1, switch.on)
             loop.add_signal_handler(signal.SIGUSR2, switch.off)
             print(json.dumps(ready), flush=True)
             spare_collector()
             await ended.wait()
             await sites.aclose()
+            beside.cancel()
             switch.off()
 
 
