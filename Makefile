@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: letters demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
+.PHONY: axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ types: .venv/.dev
 
 shape: .venv/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+axe: .venv/.dev .venv/.debian ## every page of the web tool in Chromium: axe finds nothing, no page is wider than a phone
+	@$(BIN)/python -m pytest -q tests/portal/test_browser.py
 
 attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every hostile input of the catalogue
 	@$(BIN)/python -m tests.attacks

@@ -44,7 +44,7 @@ async def names(site: Site, query: str) -> list[str]:
 async def test_a_file_is_checked_first_and_entered_on_a_yes_once(site: Site) -> None:
     visitor = await site.visitor(CLERK)
     report = await hand_in(visitor, GOOD)
-    assert report.status == 200 and "Läs in 2 rader?" in report.text
+    assert report.status == 200 and "Rader som ändrar registret: 2" in report.text
     assert await names(site, "F1") == [], "nothing is entered before somebody says yes"
     file = pending(report.text)
     done = await visitor.send("/counterparts/import/confirm", {"file": file, "role": "customer"})
@@ -62,7 +62,7 @@ async def test_each_wrong_line_says_what_and_how_and_the_good_ones_are_taken(sit
     text = "namn;organisationsnummer;e-post;land\nBra AB;;;\nFel AB;556721-2048;inte en adress;SE\n;;;SE\n"
     report = (await hand_in(visitor, text)).text
     assert "kontrollsiffran skulle vara 7" in report and "E-postadressen är inte en adress" in report
-    assert "Läs in 1 rader?" in report
+    assert "Rader som ändrar registret: 1" in report
     await visitor.get("/counterparts?language=en")
     for octets, sentence in ((b"\x00\x01\x02", "no text"), (b"", ""), (b"a;b\n1;2\n", "name")):
         answer = await hand_in(visitor, octets)
