@@ -271,7 +271,7 @@ async def test_volumes_count_what_went_by_address_name_and_channel(store: SqlSto
     found = await store.relations.volumes(EXEMPEL, Direction.OUT, START - timedelta(days=1))
     one = await store.get(EXEMPEL, DocumentId("d0"))
     expected = [
-        Volume(receiver=one.receiver, name=one.buyer_name, channel=c, documents=n)
+        Volume(receiver=one.receiver, name=one.buyer_name, channel=c, documents=n, last=one.created)
         for c, n in (("email", 1), ("print", 2))
     ]
     assert sorted(found, key=lambda v: v.channel) == expected
