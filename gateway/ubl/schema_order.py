@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +73,10 @@ def misplaced(node: etree._Element, folder: Path) -> Misplaced | None:
     if later:
         return Misplaced(sentence="before", other=min(later, key=lambda child: child.place).tag)
     missing = [c for c in known.values() if c.least > before[c.tag] and c.place < own.place]
-    return Misplaced(sentence="absent", other=min(missing, key=lambda c: c.place).tag) if missing else None
+    if not missing:
+        return None
+    first = min(missing, key=lambda child: child.place).tag
+    return Misplaced(sentence="early" if _follows(node, first) else "absent", other=first)
 
 
 def children_of(tag: str, folder: Path) -> _Children:
@@ -87,7 +91,10 @@ def children_of(tag: str, folder: Path) -> _Children:
 def _stranger(node: etree._Element, parent: etree._Element, known: _Children, folder: Path) -> Misplaced:
     names = {child.tag.rpartition("}")[2]: child.tag for child in known.values()}
     own = node.tag.rpartition("}")[2]
-    near = names.get(own) or next((names[name] for name in get_close_matches(own, names, n=1, cutoff=0.75)), "")
+    if own in names:
+        return Misplaced(sentence="namespace", other=names[own])
+    other_kind = own.replace("CreditNote", "Invoice") if "CreditNote" in own else own.replace("Invoice", "CreditNote")
+    near = names.get(other_kind) or next((names[n] for n in get_close_matches(own, names, n=1, cutoff=0.75)), "")
     if near:
         return Misplaced(sentence="typo", other=near)
     for above in parent.iterancestors():
@@ -107,6 +114,11 @@ def _siblings(node: etree._Element) -> Counter[str] | None:
             return None
         found[str(sibling.tag)] += 1
     return found
+
+
+def _follows(node: etree._Element, tag: str) -> bool:
+    """Whether one with this tag is among the next siblings."""
+    return any(sibling.tag == tag for sibling in islice(node.itersiblings(), MAX_SIBLINGS))
 
 
 @cache

@@ -80,13 +80,23 @@ DUE = "<cbc:DueDate>2026-12-20</cbc:DueDate>"
     [
         (
             ((ID, ""), (ISSUED, ISSUED + ID)),
-            "cbc:IssueDate must not come before",
-            "cbc:IssueDate får inte komma före",
+            "cbc:IssueDate is not allowed here; expected cbc:ID, which stands further down",
+            "cbc:IssueDate får inte stå här; här väntas cbc:ID, som står längre ned. Flytta cbc:ID före cbc:IssueDate",
         ),
         (
             ((DUE, ""), ("</cac:AccountingSupplierParty>", "</cac:AccountingSupplierParty>" + DUE)),
             "cbc:DueDate stands in the wrong place: move it before cbc:InvoiceTypeCode, as the schema orders Invoice",
             "cbc:DueDate står på fel plats: flytta det före cbc:InvoiceTypeCode",
+        ),
+        (
+            ((DUE, '<x:DueDate xmlns:x="urn:x">2026-12-20</x:DueDate>'),),
+            "{urn:x}DueDate is in the wrong namespace; expected cbc:DueDate of the namespace urn:oasis:names",
+            "{urn:x}DueDate står i fel namnrymd; här väntas cbc:DueDate i namnrymden urn:oasis:names",
+        ),
+        (
+            (("<cbc:InvoiceTypeCode>380</cbc:Invoice", "<cbc:CreditNoteTypeCode>380</cbc:CreditNote"),),
+            "cbc:CreditNoteTypeCode does not belong in Invoice; is cbc:InvoiceTypeCode meant?",
+            "menas cbc:InvoiceTypeCode?",
         ),
         (((DUE, DUE * 2),), "cbc:DueDate stands 2 times in Invoice, allowed is 1", "står 2 gånger i Invoice, högst 1"),
         (((ISSUED, ""),), "cbc:IssueDate is missing: cbc:DueDate must not", "cbc:IssueDate saknas: cbc:DueDate får"),

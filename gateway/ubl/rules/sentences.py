@@ -5,6 +5,7 @@ The words stand in ``words/LANGUAGE.toml``: a sentence for a rule, or what the r
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,6 +22,11 @@ from gateway.ubl.rules.tree import Node, Stopped
 
 LANGUAGES: Final = ("en", "sv")
 _MAX_VALUE: Final = 200
+# Signs that no XML holds, until they become words.
+_ABSENT, _UNKNOWN = "\x00", "\x01"
+_EMPTY: Final = re.compile(f"\\A[“”]{_ABSENT}”")
+_IS_ABSENT: Final = re.compile(f"\\b(?:is|är(?: det)?) [“”]{_ABSENT}”")
+_GAP: Final = re.compile(f"[“”]?{_ABSENT}”?")
 _RATES: Final = {"S": "positive", "L": "not_negative", "M": "not_negative", "O": "none"}
 _UNTAXED: Final = frozenset({"Z", "E", "AE", "K", "G", "O"})
 
@@ -49,7 +55,7 @@ def sentence(rule: str, fault: Fault, language: str) -> str:
     """The sentence for a fault."""
     words = _words(language)
     slots = _Slots(_slots(rule, fault, words, language))
-    return _template(rule, fault, words).format_map(slots)
+    return _with_gaps(_template(rule, fault, words).format_map(slots), words["gaps"])
 
 
 def _template(rule: str, fault: Fault, words: Mapping[str, Any]) -> str:
@@ -77,6 +83,8 @@ def _vat_key(rule: str, fault: Fault) -> str:
 
 def _slots(rule: str, fault: Fault, words: Mapping[str, Any], language: str) -> dict[str, str]:
     shown = {name: _figure(value, language) for name, value in fault.words.items()}
+    if "expected" in fault.words and fault.words["expected"] is None:
+        shown["expected"] = _UNKNOWN
     element = fault.words.get("element")
     joined = {"en": " or ", "sv": " eller "}[language]
     names = joined.join(str(path) for path in element) if isinstance(element, tuple) else fault.node.name
@@ -86,7 +94,7 @@ def _slots(rule: str, fault: Fault, words: Mapping[str, Any], language: str) -> 
         **shown,
         "name": _name(fault.node),
         "element": names,
-        "value": _amount(fault, language) or "–",
+        "value": _amount(fault, language) or _ABSENT,
         "what": words["what"].get(rule, names),
         "where": f"{_name(fault.node)}/@{attribute}" if attribute else _name(fault.node),
         "category": words["categories"].get(code, code),
@@ -96,16 +104,25 @@ def _slots(rule: str, fault: Fault, words: Mapping[str, Any], language: str) -> 
 
 
 class _Slots(dict[str, str]):
-    """A figure that could not be computed is a dash."""
+    """What a sentence asks for and the fault does not know is not there."""
 
     def __missing__(self, key: str) -> str:
-        return "–"
+        return _UNKNOWN if key == "expected" else _ABSENT
+
+
+def _with_gaps(text: str, words: Mapping[str, str]) -> str:
+    """The sentence with its gaps in words: what is not given, and what cannot be computed because of it."""
+    if _ABSENT not in text and _UNKNOWN not in text:
+        return text
+    text = _EMPTY.sub(words["empty"], text)
+    text = _IS_ABSENT.sub(words["is absent"], text)
+    return _GAP.sub(f"({words['absent']})", text).replace(_UNKNOWN, f"({words['unknown']})")
 
 
 def _figure(value: object, language: str) -> str:
     """A number as people write it: ``1,250.50`` or ``1 250,50``."""
     if value is None:
-        return "–"
+        return _ABSENT
     if not isinstance(value, Decimal):
         return _shown(str(value))
     text = format(value, ",f") if -40 < value.adjusted() < 40 else str(value)

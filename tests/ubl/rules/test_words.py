@@ -62,3 +62,36 @@ def test_a_report_for_tools_names_rule_place_and_severity() -> None:
     assert failed is not None
     assert (failed.get("id"), failed.get("flag"), failed.get("location")) == ("BR-02", "fatal", "/*:Invoice/cbc:ID")
     assert failed.findtext(f"{{{svrl.SVRL}}}text") == "a < b"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "en",
+            (
+                "− paid (not given) + rounding 0.16 =",
+                "its rate (BT-152) is not given; write 0.",
+                "An empty value is no",
+            ),
+        ),
+        (
+            "sv",
+            ("− betalt (saknas) + avrundning 0,16 =", "skattesatsen (BT-152) saknas; skriv 0.", "Ett tomt värde är"),
+        ),
+    ],
+)
+def test_what_is_not_given_is_said_so(language: str, words: tuple[str, ...]) -> None:
+    whole = example("network")
+    told = [
+        finding.message
+        for octets in (
+            whole.replace(b">24651.00<", b">24652.00<"),
+            re.sub(rb"<cbc:ID>S</cbc:ID>\s*<cbc:Percent>25</cbc:Percent>", b"<cbc:ID>Z</cbc:ID>", whole),
+            whole.replace(b">5567987606</cbc:EndpointID>", b"></cbc:EndpointID>"),
+        )
+        for finding in Rulebook(language=language).verdict(octets, safexml.parse(octets)).findings
+    ]
+    for sentence in words:
+        assert any(sentence in message for message in told), told
+    assert not any(sign in message for message in told for sign in "\x00\x01")
