@@ -7,6 +7,7 @@ never part of the request: the worker does it from the committed row.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -150,7 +151,7 @@ class Inbound:
         if policy == "off" or message.links.get("interpretation"):
             verdict = None  # nobody is asked to mend what we wrote ourselves
         elif answers and isinstance(octets, bytes):
-            verdict = response_verdict(octets)
+            verdict = await asyncio.to_thread(response_verdict, octets)
         else:
             verdict = await self.rules.judges.verdict(octets)
         by_hand = (message.queued_since or message.created) > message.created

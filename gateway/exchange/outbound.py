@@ -39,7 +39,7 @@ from gateway.exchange.fresh import Fresh
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.routing import Routing
-from gateway.exchange.rules import JUDGED, DocumentRules, as_detail
+from gateway.exchange.rules import DocumentRules, as_detail
 from gateway.exchange.step import Outcome, describe_steps, explained, facts_of, lookup_evidence, wait_of
 from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
@@ -441,8 +441,9 @@ class Outbound:
         book = self.rules.book if judge and self.rules.outgoing != "off" else None
         refuses = partial(self.rules.refuses, policy=self.rules.outgoing)
         if isinstance(octets, bytes):
-            weight = len(octets) * (JUDGED if book else 1)
-            return await in_thread_if_large(weight, read_submission, octets, book=book, refuses=refuses)
+            if book is None:
+                return await in_thread_if_large(len(octets), read_submission, octets)
+            return await asyncio.to_thread(read_submission, octets, book=book, refuses=refuses)
         assert self.large is not None and place is not None
         limit = self.large.limit
         return await asyncio.to_thread(

@@ -16,8 +16,6 @@ from gateway.ubl.rules.pack import load_all
 
 Policy = Literal["reject", "flag", "off"]
 
-JUDGED: Final = 5
-"""Judging takes so many times as long as reading: what is small enough for the event loop is smaller."""
 _SHOWN: Final = 20
 
 

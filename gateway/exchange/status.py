@@ -8,6 +8,7 @@ Source: Peppol Message Level Status 1.1; Peppol Network Policy 1.0 (MLS-1 to MLS
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Statuses:
         except InvalidDocument as error:
             reason = f"The status message cannot be read: {error}"
             return Outcome(message=message, event=Event(name="GaveUp", reason=reason))
-        detail: dict[str, object] = {"rules": as_detail(codec.verdict(octets))}
+        detail: dict[str, object] = {"rules": as_detail(await asyncio.to_thread(codec.verdict, octets))}
         found = await self.store.find_sent(status.reference)
         target, why_not = _choose(found, message)
         if target is None:
