@@ -78,9 +78,8 @@ USUAL: Final[ColumnElement[Any]] = case(
 _STATE: Final = (
     select(type_coerce(relation.c.state, Text)).where(_ours, relation.c.channel == "peppol").limit(1).scalar_subquery()
 )
-_PROPOSED: Final = exists().where(
-    proposal.c.counterpart == _of.id, proposal.c.account == _of.account, proposal.c.state.in_(_WAITS)
-)
+# (its counterpart is of the account that is asked for; with the account too SQLite reads all proposals for each row)
+_PROPOSED: Final = exists().where(proposal.c.counterpart == _of.id, proposal.c.state.in_(_WAITS))
 
 
 def _newest(column: Any) -> Any:
