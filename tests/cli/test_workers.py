@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,12 @@ class Node:
             return json.loads(text) if text.startswith("{") else text
 
     def running(self) -> int:
-        return int(self.call("/readyz")["processes"]["running"])
+        """How many processes run; none counts while the one that answers is not ready (503)."""
+        try:
+            return int(self.call("/readyz")["processes"]["running"])
+        except urllib.error.HTTPError as error:
+            error.close()
+            return 0
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
