@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,7 @@ def _as_value(demo: Demo) -> dict[str, object]:
         "directory": str(demo.market.directory),
         "api": demo.api,
         "sign_in": demo.sign_in,
+        "waiting": dataclasses.asdict(demo.desk),
         "invoices": [
             {
                 "number": s.number,
@@ -84,6 +86,7 @@ def _show(demo: Demo) -> None:
     print(timeline_table(letter.timeline))
     print(f"\n  API      {demo.api}  (key in {demo.key_file})")
     print(f"  portal   {demo.api}/" + (f"  (first sign-in, works once: {demo.sign_in})" if demo.sign_in else ""))
+    print(f"           {demo.desk.words}")
     print(f"  letters  {demo.letters}")
     print(f"  mail     {demo.mailbox}\n")
 

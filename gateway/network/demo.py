@@ -11,6 +11,7 @@ import asyncio
 import email
 import hashlib
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,13 +27,18 @@ from lxml import etree
 
 from gateway.config import load
 from gateway.errors import ChannelUnavailable, GatewayError
+from gateway.network.desk import Desk, fill_desk, look_at_desk
 from gateway.network.history import CUSTOMERS, SUPPLIERS, write_history
 from gateway.network.market import Market, Member, free_ports, new_market
 from gateway.network.running import run_market
+from gateway.scanners import missing_parts
 from gateway.security import safexml
 from gateway.ubl import invoice
 
+log = logging.getLogger(__name__)
+
 _WAIT_SECONDS: Final = 30
+_DESK_SECONDS: Final = 7.0
 
 Progress = Callable[[str], None]
 
@@ -68,6 +74,8 @@ class Demo:
     key_file: Path
     letters: Path
     mailbox: Path
+    desk: Desk
+    """What waits for a person in the portal."""
 
     @property
     def good(self) -> bool:
@@ -108,7 +116,8 @@ class _Corner:
 async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> AsyncIterator[Demo]:
     """Build the network in ``directory``, send three invoices, check their arrival; it stays up inside the block."""
     mail_port = next(port for port in free_ports() if port > 18_900)
-    extra = _FALLBACK.format(mail=f"127.0.0.1:{mail_port}")
+    reads = not missing_parts()
+    extra = _FALLBACK.format(mail=f"127.0.0.1:{mail_port}") + ("\n[scan]\n" if reads else "")
     market = new_market(directory, 2, now=now, extra={1: extra})
     progress("authorities, certificates, SML zone and two gateways are made")
     mailbox = directory / "mailbox"
@@ -132,15 +141,32 @@ async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> Asy
         for name, (title, expected) in _SAMPLES.items():
             stories.append(await _send(ours, title, expected, samples[name], checks[name]))
             progress(f"{title}: {'arrived' if stories[-1].arrived else stories[-1].problem}")
-        yield Demo(
-            market=market,
-            stories=tuple(stories),
-            api=f"http://{ours.member.api}",
-            sign_in=running[0].sign_in,
-            key_file=ours.member.key_file,
-            letters=letters,
-            mailbox=mailbox,
-        )
+        async with _desk(ours, theirs, samples["network"], reads=reads) as desk:
+            progress(desk.words)
+            yield Demo(
+                market=market,
+                stories=tuple(stories),
+                api=f"http://{ours.member.api}",
+                sign_in=running[0].sign_in,
+                key_file=ours.member.key_file,
+                letters=letters,
+                mailbox=mailbox,
+                desk=desk,
+            )
+
+
+@asynccontextmanager
+async def _desk(ours: _Corner, theirs: _Corner, template: bytes, *, reads: bool) -> AsyncIterator[Desk]:
+    """What a clerk finds. It keeps nobody waiting: what is not ready in time goes on while the network is up."""
+    work = asyncio.ensure_future(fill_desk(ours, theirs, template, reads=reads))
+    try:
+        done, _ = await asyncio.wait({work}, timeout=_DESK_SECONDS)
+        if done and (error := work.exception()) is not None:
+            log.warning("the clerk's desk has less than it should: %s", error)
+        yield await look_at_desk(ours, ready=bool(done))
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
 
 
 _SAMPLES: Final = {
