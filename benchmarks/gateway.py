@@ -68,7 +68,7 @@ def main() -> None:
 async def measure(market: Market, messages: int, rounds: int, connections: int) -> None:
     os.sched_setaffinity(0, {1})
     others = replace(market, members=market.members[1:])
-    async with run_market(others) as (theirs,), _node(market) as ours, aiohttp.ClientSession() as http:
+    async with run_market(others) as (theirs,), node(market) as ours, aiohttp.ClientSession() as http:
         pin(ours, 0)
         pin(theirs.pid, 1)
         keys = [member.key_file.read_text().strip() for member in market.members]
@@ -99,7 +99,7 @@ async def compare(market: Market, messages: int, rounds: int, connections: int) 
     async with aiohttp.ClientSession() as http:
         for turn in range(rounds):
             for option, rates in found.items():
-                async with _node(market, option) as ours:
+                async with node(market, option) as ours:
                     if not (turn or option):
                         key = market.members[0].key_file.read_text().strip()
                         await register(http, market, [key], 0, FACTS.seller.endpoint.value)
@@ -114,7 +114,7 @@ async def compare(market: Market, messages: int, rounds: int, connections: int) 
 
 
 @asynccontextmanager
-async def _node(market: Market, *options: str) -> AsyncIterator[int]:
+async def node(market: Market, *options: str) -> AsyncIterator[int]:
     """The measured gateway: the first member, with a worker that waits for a word. Gives its process id."""
     member = market.members[0]
     with (member.directory / "log.jsonl").open("ab") as log:

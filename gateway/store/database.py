@@ -332,6 +332,8 @@ def make_missing(connection: Connection) -> None:
     for index in (
         tables.message_trouble,
         tables.message_not_arrived,
+        tables.message_direction,
+        tables.message_off_network,
         tables.message_number,
         mail_tables.message_handed_over,
         mail_tables.evidence_bounce,

@@ -16,9 +16,9 @@ from gateway.store.operation_tables import setting
 from gateway.store.tables import event, message
 
 _NAME: Final = "ledger"
-REMEMBER_AFTER: Final = 20_000
+REMEMBER_AFTER: Final = 1_000
 """Rows that are counted anew at each scrape before some of them are remembered."""
-NEWEST: Final = 5_000
+NEWEST: Final = 200
 
 
 def counts(connection: Connection) -> tuple[Counter[str], int]:

@@ -102,6 +102,7 @@ async def move(source: str, target: str, base: Path, told: Progress, *, replace:
         await old.do(partial(_check_source, again=again))
         digests = {table.name: await _copy(old, new, table, told) for table in _tables()}
         await new.do(_set_counters)
+        await new.do(_analyse)
         for table in _tables():
             there = await _digest(new, table, told, digests[table.name].rows)
             if there != digests[table.name]:
@@ -186,6 +187,14 @@ def _set_counters(session: Session) -> None:
             if highest:
                 set_it = text("SELECT setval(pg_get_serial_sequence(:of, :column), :highest)")
                 connection.execute(set_it, {"of": table.name, "column": column.name, "highest": highest})
+
+
+def _analyse(session: Session) -> None:
+    """Let PostgreSQL know how large its tables are: until it looks by itself it would choose the wrong indexes."""
+    connection = _connection(session)
+    if connection.dialect.name == "postgresql":
+        for table in _tables():
+            connection.execute(text(f"ANALYZE {table.name}"))
 
 
 async def _copy(old: Whole, new: Whole, table: Table, told: Progress) -> Digest:

@@ -171,14 +171,19 @@ def _parts(which: Filter) -> list[Filter]:
 
 
 def _narrowed(wanted: Select[*tuple[object, ...]], which: Filter, *, seldom: bool) -> Select[*tuple[object, ...]]:
+    waiting = seldom and bool(which.states) and set(which.states) <= set(tables.NOT_ARRIVED)
     if which.direction is not None:
-        wanted = wanted.where(_message.c.direction == which.direction)
+        # Their own index finds fewer than that of a direction.
+        of = _message.c.direction + "" if waiting else _message.c.direction
+        wanted = wanted.where(of == which.direction)
     if which.states:
         wanted = wanted.where(_message.c.state.in_(which.states))
-        if seldom and set(which.states) <= set(tables.NOT_ARRIVED):
-            wanted = wanted.where(tables.not_arrived)  # as the index is written: it is used then
+    if waiting:
+        wanted = wanted.where(tables.not_arrived)  # as the index is written: it is used then
     if which.channel:
         wanted = wanted.where(_message.c.channel == which.channel)
+        if seldom and which.channel != tables.NETWORK:
+            wanted = wanted.where(tables.off_network)
     if which.parties or which.names:
         wanted = wanted.where(_other_side(which))
     if which.idle:

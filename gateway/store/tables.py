@@ -45,6 +45,8 @@ TROUBLE: Final = (State.FAILED, State.REJECTED, State.UNKNOWN)
 """States in which a document waits for a person."""
 NOT_ARRIVED: Final = (*TROUBLE, State.ACCEPTED, State.DIVERTED, State.RECEIVED)
 """States that few of all stored documents are in."""
+NETWORK: Final = "peppol"
+"""The channel that most stored documents went by."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -281,6 +283,16 @@ Index("message_due", message.c.next_attempt, sqlite_where=_due, postgresql_where
 _in_trouble = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in TROUBLE])
 message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_trouble, postgresql_where=_in_trouble)
 Index("message_list", message.c.account, message.c.created, message.c.id)
+# Who mostly receives finds the little that was sent at once, and the other way round.
+message_direction = Index("message_direction", message.c.account, message.c.direction, message.c.created, message.c.id)
+# What went by mail or on paper, however much the network took. No row of it for what the network took.
+off_network = message.c.channel.not_in([literal_column(f"'{name}'", Text()) for name in ("", NETWORK)])
+message_off_network = Index(
+    "message_off_network",
+    *(message.c.account, message.c.channel, message.c.created, message.c.id),
+    sqlite_where=off_network,
+    postgresql_where=off_network,
+)
 # What has not arrived, or waits to be fetched: found at once, however much has arrived since.
 not_arrived = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in NOT_ARRIVED])
 message_not_arrived = Index(

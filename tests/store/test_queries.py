@@ -114,31 +114,49 @@ async def test_pages_of_several_rare_states_hold_everything_once_in_order(store:
     assert seen == [f"d{n:02}" for n in reversed(range(17)) if n % 4 != 3]
 
 
+def plans(connection: Connection, *asked_for: Filter) -> list[str]:
+    """How SQLite looks for each page."""
+    if connection.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by the size of its tables: benchmarks/scale.py shows it")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, values: Any, *___: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(connection, "before_cursor_execute", note)
+    for which in asked_for:
+        queries.find(connection, EXEMPEL, which)
+    event.remove(connection, "before_cursor_execute", note)
+    found = (connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked)
+    return [str(row[-1]) for rows in found for row in rows]
+
+
 async def test_what_has_not_arrived_is_found_by_an_index_of_its_own(store: SqlStore) -> None:
     """Reading on from the newest would read everything that has arrived since."""
     inbox = Filter(direction=Direction.IN, states=(State.RECEIVED,), unacknowledged=True, idle=True)
     trouble = Filter(states=(State.FAILED, State.UNKNOWN))
-
-    def plans(connection: Connection) -> list[str]:
-        if connection.dialect.name != "sqlite":
-            pytest.skip("PostgreSQL plans by the size of its tables: benchmarks/scale.py shows it")
-        asked: list[tuple[str, Any]] = []
-
-        def note(_: object, __: object, statement: str, values: Any, *___: object) -> None:
-            asked.append((statement, values))
-
-        event.listen(connection, "before_cursor_execute", note)
-        for which in (inbox, trouble):
-            queries.find(connection, EXEMPEL, which)
-        event.remove(connection, "before_cursor_execute", note)
-        found = (connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values) for text, values in asked)
-        return [str(row[-1]) for rows in found for row in rows]
-
     await store.operation.write(lambda connection: connection.exec_driver_sql("DROP INDEX message_not_arrived"))
     await store.operation.write(make_missing)  # as a start of this program on the store of an earlier one does
-    steps = await store._reads.read(plans)
+    steps = await store._reads.read(lambda connection: plans(connection, inbox, trouble))
     assert len(steps) == 3
     assert all("message_not_arrived (account=? AND state=?)" in step for step in steps), steps
+
+
+async def test_the_little_that_went_out_or_by_mail_is_found_by_indexes_of_their_own(store: SqlStore) -> None:
+    """A company that receives a hundred thousand invoices and sends ten reads ten when it asks for those."""
+    for name in ("message_direction", "message_off_network"):
+        await store.operation.write(lambda connection, name=name: connection.exec_driver_sql(f"DROP INDEX {name}"))
+    await store.operation.write(make_missing)
+    for name in ("d1", "d2"):
+        await store.add_once(outgoing(name))
+    page = Filter(direction=Direction.OUT, limit=1)
+    _, cursor = await store.find(EXEMPEL, page)
+    assert cursor
+    for which in (page, replace(page, cursor=cursor), replace(page, states=(State.SENT,))):
+        steps = await store._reads.read(lambda connection, which=which: plans(connection, which))
+        assert ["message_direction (account=? AND direction=?" in step for step in steps] == [True], steps
+    steps = await store._reads.read(lambda connection: plans(connection, Filter(channel="email")))
+    assert ["message_off_network (account=? AND channel=?)" in step for step in steps] == [True], steps
 
 
 async def test_what_went_out_is_found_by_number_and_parties_however_much_is_like_it(store: SqlStore) -> None:
