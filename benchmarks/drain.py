@@ -122,7 +122,7 @@ async def drained(database: Path, pids: tuple[int, int], blocks: int, tell: bool
 
 async def _below(waiting: object, number: int) -> int:
     assert callable(waiting)
-    while (left := int(waiting())) > number:
+    while (left := int(waiting())) > number:  # noqa: ASYNC110 - it happens in another process
         await asyncio.sleep(0.2)
     return left
 

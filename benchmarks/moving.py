@@ -55,8 +55,8 @@ async def differing(folder: Path, database: str, known: dict[DocumentId, str]) -
     """How many payloads are not the octets that were handed in; the store compares at every reading, too."""
     async with open_store(database, Path("payloads"), WallClock(), base=folder) as store:
         found = 0
-        for id, sha256 in known.items():
-            octets = await store.payload(id, PayloadKind.DOCUMENT)
+        for of, sha256 in known.items():
+            octets = await store.payload(of, PayloadKind.DOCUMENT)
             found += hashlib.sha256(octets).hexdigest() != sha256
         return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,9 @@ MOST_WAITING: Final = 250_000
 MOST_WRITES: Final = 5_000
 """Writes that wait for the disk: as many as it does in seconds, half of those that the store takes."""
 _LOOK_SECONDS: Final = 2.0
+_SELDOM_SECONDS: Final = 15.0
+_SHARE: Final = 0.02
+"""Of the time that counting may take."""
 _MAKE_ROOM: Final = (
     "Make room on that disk, or lower store.reserve; until then new documents and messages are answered 503 and what "
     "was accepted goes on."
@@ -66,11 +70,13 @@ class Door:
             self.queue = await self.store.queue(self.most_waiting)
 
     async def watch(self) -> None:
-        """Count again and again, until cancelled."""
+        """Count again and again, until cancelled; where counting takes long, less often."""
         while True:
+            began = time.monotonic()
             try:
                 await self.look()
             except GatewayError as error:
                 log.warning("what waits cannot be counted: %s", error)
             self.refusal()
-            await asyncio.sleep(_LOOK_SECONDS)
+            took = time.monotonic() - began
+            await asyncio.sleep(min(max(_LOOK_SECONDS, took / _SHARE), _SELDOM_SECONDS))

@@ -101,6 +101,8 @@ class Claim:
     """Receivers whose documents are left alone."""
     largest: int = ANY_SIZE
     """Octets of a document to be sent; larger ones are left alone."""
+    begin: datetime | None = None
+    """What was due before need not be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +310,7 @@ _WORKABLE: Final[list[ColumnElement[str]]] = [
 _free: Final = (
     select(_waiting.c.id)
     .where(
+        _waiting.c.next_attempt >= bindparam("begin"),
         _waiting.c.next_attempt <= bindparam("now"),
         _waiting.c.state.in_(_WORKABLE),
         _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
@@ -330,13 +333,15 @@ _CLAIM: Final = Statement(
         attempts=tables.message.c.attempts + literal_column("1"),
     )
     .returning(*MESSAGE_COLUMNS),
-    ("now", "again_now", "without", "largest", "most", "until", "owner"),
+    ("begin", "now", "again_now", "without", "largest", "most", "until", "owner"),
 )
 
 
 def _claim(session: Session, job: Claim) -> list[Message]:
     now, until = instant_text(job.now), instant_text(job.now + job.lease)
-    rows = session.fetch(_CLAIM, (now, now, json_text(job.without), job.largest, job.limit, until, job.owner))
+    begin = "" if job.begin is None else instant_text(job.begin)
+    leaving_out = begin, now, now, json_text(job.without), job.largest
+    rows = session.fetch(_CLAIM, (*leaving_out, job.limit, until, job.owner))
     messages = [message_of(row) for row in rows]
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
 

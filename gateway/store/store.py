@@ -32,6 +32,7 @@ from gateway.store.money import Money
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview
+from gateway.store.passing import Passed
 from gateway.store.pending import Pending
 from gateway.store.people import People
 from gateway.store.reads import Reads
@@ -69,6 +70,7 @@ class SqlStore:
         self._bells = bells
         self._participants: dict[ParticipantId, tuple[float, Participant | None]] = {}
         self._changes = 0
+        self._passed = Passed()
         self._writer = writer
         self._reads = reads
         self._payloads = payloads
@@ -161,9 +163,17 @@ class SqlStore:
         lease = timedelta(seconds=lease_seconds)
         limit = max(0, min(limit, CLAIM_MOST))
         job = documents.Claim(
-            owner=owner, limit=limit, now=self._clock.now(), lease=lease, without=tuple(without), largest=largest
+            owner=owner,
+            limit=limit,
+            now=self._clock.now(),
+            lease=lease,
+            without=tuple(without),
+            largest=largest,
+            begin=self._passed.begin(without, largest),
         )
-        return await self._writer.do(documents.claim, job)
+        taken = await self._writer.do(documents.claim, job)
+        self._passed.note(without, largest, taken, limit, job.now)
+        return taken
 
     async def deaths(self, message: Message) -> int:
         """How often somebody has died with it in hand since its last outcome; it is claimed now."""
@@ -173,7 +183,9 @@ class SqlStore:
         """What was postponed for this access point, channel or these participants is due now, oldest first."""
         job = Hastening(now=self._clock.now(), peer=peer, channel=channel, receivers=tuple(receivers))
         while await self._writer.do(hasten, job) == MOST:
+            self._passed.forget()
             self.work.set()
+        self._passed.forget()
         self.work.set()
 
     async def renew(self, owner: str, ids: Sequence[DocumentId], lease_seconds: float) -> None:
