@@ -7,6 +7,7 @@ python -m tests.crash --database postgresql [...]                     kills over
 python -m tests.crash --nodes [--database postgresql] [--kills 100]   several processes on one store, killed and frozen
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
 python -m tests.crash --points --database postgresql [--fault cut]    the same over PostgreSQL, or each question to it
+python -m tests.crash --target FILE [--kills 100]                     kills of a gateway that runs already (target.py)
 
 A long campaign runs in pieces of ``--piece`` kills, each in a market of its own and judged at its end. ``--summary``
 keeps a line a piece: started again, the campaign goes on where it ended, and the table shows the sum. The market of a
@@ -28,11 +29,12 @@ from pathlib import Path
 
 from tests import postgres_server
 from tests.crash import summary
-from tests.crash.campaign import random_kills
+from tests.crash.campaign import Campaign, kills_in, random_kills
 from tests.crash.nodes import strikes
 from tests.crash.points import FLOWS, WIRE, build, sweep
 from tests.crash.power import missing
 from tests.crash.survivor import Survivor
+from tests.crash.target import open_target
 from tests.crash.victim import CrashError
 
 _KEPT = Path("var/crash")
@@ -55,8 +57,12 @@ def main() -> int:
     parser.add_argument("--points", action="store_true", help="strike every durable call instead")
     parser.add_argument("--fault", default="", help=_FAULT)
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th call")
+    parser.add_argument("--offset", type=int, default=0, help="begin so many calls later: shares that add up")
     parser.add_argument("--flow", nargs="*", choices=FLOWS, default=FLOWS)
+    parser.add_argument("--target", type=Path, help="a gateway that runs already: see tests/crash/target.py")
     arguments = parser.parse_args()
+    if arguments.target:
+        return _target(arguments)
     return _points(arguments) if arguments.points else _kills(arguments)
 
 
@@ -86,11 +92,36 @@ def _kills(arguments: argparse.Namespace) -> int:
         if arguments.summary:
             summary.append(arguments.summary, piece)
         first += kills
+    return _told(pieces, lived, f"seed {seed}")
+
+
+def _target(arguments: argparse.Namespace) -> int:
+    """Kill a gateway that is there, in one piece; it is left running."""
+    first = arguments.first or 1
+    piece, began = summary.Piece("kills of a target", arguments.seed, first, arguments.kills), time.monotonic()
+
+    async def run() -> Campaign:
+        async with open_target(arguments.target, arguments.seed) as world:
+            show = bar(arguments.kills, 0, "kills")
+            return await kills_in(world, arguments.seed, arguments.kills, first=first, progress=show)
+
+    try:
+        lived = piece.take(asyncio.run(run()))
+    except Exception as error:
+        piece.error, lived = _innermost(error), None
+    piece.seconds = round(time.monotonic() - began, 1)
+    if arguments.summary:
+        summary.append(arguments.summary, piece)
+    return _told([piece], lived, f"seed {arguments.seed}")
+
+
+def _told(pieces: list[summary.Piece], lived: Survivor | None, how: str) -> int:
+    """Show who lived through most, and the table; gives the exit code."""
     print(file=sys.stderr)
     if lived:
         print(f"{lived.number} ({lived.way}) lived through {lived.kills} kills:")
         print(*(f"  {line}" for line in lived.lines), "", sep="\n")
-    return close(pieces, f"seed {seed}")
+    return close(pieces, how)
 
 
 def run_piece(
@@ -115,9 +146,7 @@ def run_piece(
                 raise
             piece.error = _innermost(error)
         else:
-            piece.starting, piece.slowest_start = found.killed_while_starting, found.slowest_start
-            piece.promises, piece.counts = found.promises, found.verdict.counts
-            piece.found, survived = summary.found(found.verdict), found.survivor
+            survived = piece.take(found)
         if not piece.good:
             keep(place, f"{what}-{seed}-{first}")
     piece.seconds = round(time.monotonic() - began, 1)
@@ -157,6 +186,7 @@ def _points(arguments: argparse.Namespace) -> int:
             *(place, library, flows),
             fault=fault,
             step=arguments.step,
+            offset=arguments.offset,
             progress=_line,
             database=database,
             wire_fault=arguments.fault if on_wire else "",
@@ -166,7 +196,7 @@ def _points(arguments: argparse.Namespace) -> int:
         except Exception as error:
             piece.error = _innermost(error)
         else:
-            piece.done = sum(-(-count // arguments.step) for count in found.points.values())
+            piece.done = found.struck
             durable = {f"durable calls: {flow}": count for flow, count in found.points.items()}
             piece.counts, piece.found = durable | found.verdict.counts, summary.found(found.verdict)
         piece.seconds = time.monotonic() - began
@@ -175,7 +205,8 @@ def _points(arguments: argparse.Namespace) -> int:
         if arguments.summary:
             summary.append(arguments.summary, piece)
     print(file=sys.stderr)
-    return close([piece], "each call" if arguments.step == 1 else f"every {arguments.step}th call")
+    which = "each call" if arguments.step == 1 else f"every {arguments.step}th call from number {arguments.offset + 1}"
+    return close([piece], which)
 
 
 def bar(whole: int, before: int, what: str) -> Callable[[int, str], None]:

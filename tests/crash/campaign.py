@@ -78,43 +78,57 @@ async def random_kills(
     ``database`` is the address of an empty database, instead of SQLite.
     ``progress`` gets how many kills are done, and what there is to say.
     """
-    began = time.monotonic()
-    early = pages = names = 0
-    killed: list[datetime] = []
     async with open_world(
         directory, seed * 1_000_003 + first, extra=extra, power=power, database=database, **environment
     ) as world:
-        load = Load(world)
-        async with acting(load, peers=3, companies=3) as producers:
-            for number in range(first, first + kills):
-                early += not await _live(world, strike(seed, number), number)
-                killed.append(datetime.now(UTC))
-                await world.victim.kill()
-                if world.disk is not None:
-                    lost = await world.disk.cut(number if number % 2 else None)
-                    pages, names = pages + lost[0], names + lost[1]
-                progress(len(killed), f"{world.ledgers.promises:,} promises")
-            load.producing = world.front.broken = False
-            if not await world.victim.start():
-                raise CrashError(f"not ready 30 s after kill {first + kills - 1}")
-            await come_to_rest(world, producers, lambda text: progress(kills, text))
-            verdict = await judge(world)
-            if power:
-                verdict.counts |= {"pages that the cuts took": pages, "names that the cuts took": names}
-            survived = await survivor(world, killed)
-        if code := await world.victim.stop():
-            raise CrashError(f"the gateway ended with {code} when it was asked to stop")
-        return Campaign(
-            seed=seed,
-            first=first,
-            kills=kills,
-            killed_while_starting=early,
-            slowest_start=max(world.victim.ready_after),
-            seconds=time.monotonic() - began,
-            promises=world.ledgers.promises,
-            verdict=verdict,
-            survivor=survived,
-        )
+        return await kills_in(world, seed, kills, first=first, progress=progress)
+
+
+async def kills_in(
+    world: World,
+    seed: int,
+    kills: int,
+    *,
+    first: int = 1,
+    progress: Callable[[int, str], None] = lambda *_: None,
+) -> Campaign:
+    """The same in a world that is there; the victim may run already."""
+    began = time.monotonic()
+    early = pages = names = 0
+    killed: list[datetime] = []
+    if world.victim.alive:
+        await world.victim.kill()
+    load = Load(world)
+    async with acting(load, peers=3, companies=3) as producers:
+        for number in range(first, first + kills):
+            early += not await _live(world, strike(seed, number), number)
+            killed.append(datetime.now(UTC))
+            await world.victim.kill()
+            if world.disk is not None:
+                lost = await world.disk.cut(number if number % 2 else None)
+                pages, names = pages + lost[0], names + lost[1]
+            progress(len(killed), f"{world.ledgers.promises:,} promises")
+        load.producing = world.front.broken = False
+        if not await world.victim.start():
+            raise CrashError(f"not ready 30 s after kill {first + kills - 1}")
+        await come_to_rest(world, producers, lambda text: progress(kills, text))
+        verdict = await judge(world)
+        if world.disk is not None:
+            verdict.counts |= {"pages that the cuts took": pages, "names that the cuts took": names}
+        survived = await survivor(world, killed)
+    if code := await world.victim.stop():
+        raise CrashError(f"the gateway ended with {code} when it was asked to stop")
+    return Campaign(
+        seed=seed,
+        first=first,
+        kills=kills,
+        killed_while_starting=early,
+        slowest_start=max(world.victim.ready_after),
+        seconds=time.monotonic() - began,
+        promises=world.ledgers.promises,
+        verdict=verdict,
+        survivor=survived,
+    )
 
 
 async def _live(world: World, kill: Strike, number: int) -> bool:

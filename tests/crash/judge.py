@@ -181,7 +181,7 @@ def _judge_mail(world: World, ours: list[dict[str, Any]], verdict: Verdict) -> N
 
 def _judge_letters(world: World, ours: list[dict[str, Any]], verdict: Verdict) -> None:
     printed: Counter[str] = Counter()
-    for manifest in (world.ours.directory / "var" / "letters").glob("*/manifest.jsonl"):
+    for manifest in world.letters.glob("*/manifest.jsonl"):
         for line in manifest.read_text().splitlines():
             entry = json.loads(line)
             printed[entry["document"]] += 1
@@ -212,7 +212,7 @@ async def unfinished(world: World) -> int:
     for state in sorted(_OPEN):
         status, body = await world.call(world.ours, "GET", f"/v1/documents?state={state}&limit=200")
         assert status == 200, body
-        found += len(json.loads(body)["items"])
+        found += sum(item["number"].startswith(world.prefix) for item in json.loads(body)["items"])
     return found
 
 
@@ -223,7 +223,8 @@ async def documents(world: World, member: Member) -> AsyncIterator[dict[str, Any
         assert status == 200, body
         page = json.loads(body)
         for item in page["items"]:
-            yield item
+            if item["number"].startswith(world.prefix):
+                yield item
         if not page["next"]:
             return
         cursor = f"&cursor={page['next']}"

@@ -23,11 +23,8 @@ from tests.crash.victim import CrashError
 from tests.crash.world import World, document
 
 _AWAY = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
-KINDS = {"network": 80, "email": 10, "letter": 10}
 ATTACHED = {0: 92, 120_000: 6, 1_600_000: 2}
 """Octets attached to a document: none, so many that its payload is a file, so many that it is never in memory."""
-TOLD = 0.15
-"""Share of the messages to us whose senders want to hear what became of them."""
 PAIRS = 0.5
 """Share of the messages that are sent to two nodes at one moment, where there are two."""
 _PAUSE = (0.01, 0.06)
@@ -47,12 +44,12 @@ class Load:
     async def access_point(self) -> None:
         """C2: messages to us, each until its receipt is good; some are sent again afterwards."""
         while self.producing:
-            await self.send_message(self._attached(), told=self.world.dice.random() < TOLD)
+            await self.send_message(self._attached(), told=self.world.dice.random() < self.world.told)
 
     async def send_message(self, attached: int = 0, *, told: bool = False) -> Sent:
         """One message until its receipt; with ``told`` its sender wants a status message too."""
         world = self.world
-        sending, octets = world.message(f"IN{next(self.numbers)}", attached, told=told)
+        sending, octets = world.message(f"{world.prefix}IN{next(self.numbers)}", attached, told=told)
         request = sending.request()
         instance = sending._outgoing.envelope.instance_id if told else ""
         sent = Sent(message_id=sending._outgoing.message_id, content=content(octets), instance_id=instance)
@@ -86,7 +83,7 @@ class Load:
     async def company(self) -> None:
         """C1: documents, each with its key until 202; some are handed in again afterwards."""
         while self.producing:
-            kind = self.world.dice.choices(list(KINDS), list(KINDS.values()))[0]
+            kind = self.world.dice.choices(list(self.world.kinds), list(self.world.kinds.values()))[0]
             await self.hand_in(kind, self._attached() if kind == "network" else 0)
 
     def _attached(self) -> int:
@@ -95,7 +92,7 @@ class Load:
     async def hand_in(self, kind: str, attached: int = 0) -> HandedIn:
         """One document until 202."""
         world = self.world
-        number = f"OUT{next(self.numbers)}"
+        number = f"{world.prefix}OUT{next(self.numbers)}"
         octets = document(kind, number, attached)
         mine = HandedIn(key=f"key-{number}", number=number, kind=kind, content=content(octets), sha256=digest(octets))
         world.ledgers.handed_in[mine.key] = mine
@@ -131,6 +128,8 @@ class Load:
         items = await self._get("/v1/inbox?state=new&limit=100")
         done = 0
         for item in items["items"] if items else ():
+            if not item["number"].startswith(self.world.prefix):
+                continue
             answer = await self._call("GET", f"/v1/documents/{item['id']}/content")
             if answer is None or answer[0] != 200:
                 continue

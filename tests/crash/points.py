@@ -91,7 +91,9 @@ class Sweep:
     """What came of all points of some flows."""
 
     points: dict[str, int] = field(default_factory=dict)
-    """Durable calls of each flow; every one was struck."""
+    """Durable calls of each flow."""
+    struck: int = 0
+    """How many of them were struck."""
     verdict: Verdict = field(default_factory=Verdict)
 
 
@@ -112,53 +114,46 @@ async def sweep(
     *,
     fault: int = 0,
     step: int = 1,
+    offset: int = 0,
     progress: Callable[[str], None] = lambda _: None,
     extra: str = "",
     database: str = "",
     wire_fault: str = "",
 ) -> Sweep:
-    """Strike every ``step``-th durable call of each flow and judge.
+    """Strike every ``step``-th durable call of each flow, ``offset`` later, and judge.
 
+    The shares of all offsets below ``step`` are the whole.
     ``database`` is the address of an empty one, instead of SQLite; with ``wire_fault``, one of ``WIRE``, the questions
     to it are struck instead of the calls.
     """
+    points = range(1 + offset, _MOST, step)
     if wire_fault:
-        async with wire(database) as laid:
-            return await _sweep_wire(directory, laid, wire_fault, flows, step, progress, extra)
+        async with (
+            wire(database) as laid,
+            open_world(directory, 1, extra=extra, database=laid.through, **_LEASE) as world,
+        ):
+            return await _sweep(world, WireControl(laid, wire_fault), flows, 0, points, progress)
     control_file = directory.parent / "control"
     control_file.write_bytes(_LAYOUT.pack(0, 0, 0, 0))
     environment = {"LD_PRELOAD": str(library), "KILLER_CONTROL": str(control_file), **_LEASE}
     with control_file.open("r+b") as file, mmap.mmap(file.fileno(), _LAYOUT.size) as shared:
         control = CallControl(shared)
         async with open_world(directory, 1, extra=extra, database=database, **environment) as world:
-            return await _sweep(world, control, flows, fault, step, progress)
-
-
-async def _sweep_wire(
-    directory: Path,
-    laid: Wire,
-    how: str,
-    flows: tuple[str, ...],
-    step: int,
-    progress: Callable[[str], None],
-    extra: str,
-) -> Sweep:
-    async with open_world(directory, 1, extra=extra, database=laid.through, **_LEASE) as world:
-        return await _sweep(world, WireControl(laid, how), flows, 0, step, progress)
+            return await _sweep(world, control, flows, fault, points, progress)
 
 
 async def _sweep(
-    world: World, control: Control, flows: tuple[str, ...], fault: int, step: int, progress: Callable[[str], None]
+    world: World, control: Control, flows: tuple[str, ...], fault: int, points: range, progress: Callable[[str], None]
 ) -> Sweep:
     done = Sweep()
     world.front.broken = False
     load = Load(world)
     for flow in flows:
-        for at in range(1, _MOST, step):
+        for at in points:
             count = await _strike(world, load, control, flow, at, fault)
             progress(f"{flow}: point {at}")
             if count < at:
-                done.points[flow] = count
+                done.points[flow], done.struck = count, done.struck + points.index(at)
                 break
         else:
             raise CrashError(f"{flow} has more than {_MOST} points")

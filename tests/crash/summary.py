@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.crash.campaign import Campaign
 from tests.crash.judge import Verdict
+from tests.crash.survivor import Survivor
 
 BROKEN = ("lost", "twice", "mixed", "stuck")
 FOR_PEOPLE = "for_people"
@@ -31,6 +33,13 @@ class Piece:
     """What the judge found, by kind."""
     error: str = ""
     """Why it broke off."""
+
+    def take(self, campaign: Campaign) -> Survivor | None:
+        """What came of a campaign that ran to its end; gives who lived through it."""
+        self.starting, self.slowest_start = campaign.killed_while_starting, campaign.slowest_start
+        self.promises, self.counts = campaign.promises, campaign.verdict.counts
+        self.found = found(campaign.verdict)
+        return campaign.survivor
 
     @property
     def good(self) -> bool:

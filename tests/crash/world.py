@@ -26,7 +26,7 @@ from gateway.app import Files, SystemClock, read_files
 from gateway.as4.gzipped import compress
 from gateway.as4.msh import Sending, new_message_id
 from gateway.config import load
-from gateway.model.document import Envelope
+from gateway.model.document import Company, Envelope
 from gateway.model.identifiers import TRANSPORT_PROFILE
 from gateway.model.message import Outgoing
 from gateway.model.relation import Endpoint
@@ -89,6 +89,14 @@ class World:
     nodes: list[Member] = field(default_factory=list)
     """Where the victim can be asked; more than one when several processes have its store."""
     spare_ports: list[int] = field(default_factory=list)
+    letters: Path = Path()
+    """Where the bureau's batches lie."""
+    prefix: str = ""
+    """How the numbers of this run's documents begin; others are not looked at."""
+    kinds: dict[str, int] = field(default_factory=lambda: {"network": 80, "email": 10, "letter": 10})
+    """How the documents handed in have to leave, and how many of each."""
+    told: float = 0.15
+    """Share of the messages to us whose senders want to hear what became of them."""
 
     def anyone(self) -> Member:
         """One of the nodes."""
@@ -109,6 +117,13 @@ class World:
         url = f"http://{member.api}{path}"
         async with self.http.request(method, url, headers=headers, **more) as answer:
             return answer.status, await answer.read()
+
+    async def publish(self, member: Member, company: Company) -> None:
+        """Make a company of the examples a participant there."""
+        assert company.endpoint
+        body = {"id": company.endpoint.value, "name": company.shown_name, "country": company.country}
+        status, answer = await self.call(member, "POST", "/v1/participants", json=body)
+        assert status in (200, 201), answer
 
     def message(self, number: str, attached: int = 0, *, told: bool = False) -> tuple[Sending, bytes]:
         """A message of gateway2's access point to us, and the document in it; with ``told`` it asks for a status."""
@@ -175,13 +190,11 @@ async def open_world(
         victim = await stack.enter_async_context(open_victim(ours, **environment))
         files = {m.name: read_files(load(m.config, {})) for m in market.members}
         world = World(market, victim, ledgers, http, dice, wire, files, disk, nodes=[ours], spare_ports=spare)
+        world.letters = ours.directory / "var" / "letters"
         await victim.start()
         for member, company in ((ours, FACTS.seller), (theirs, FACTS.buyer)):
             world.keys[member.name] = member.key_file.read_text().strip()
-            assert company.endpoint
-            body = {"id": company.endpoint.value, "name": company.shown_name, "country": company.country}
-            status, answer = await world.call(member, "POST", "/v1/participants", json=body)
-            assert status in (200, 201), answer
+            await world.publish(member, company)
         assert await victim.stop() == 0
         yield world
 
