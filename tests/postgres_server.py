@@ -40,12 +40,13 @@ def why_not() -> str:
     """Why no server can be started here; empty when one can."""
     if binaries() is None:
         return "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-    if os.geteuid() == 0 and not _unprivileged():
+    if os.geteuid() == 0 and not unprivileged():
         return "PostgreSQL does not run as root, and there is no other user to run it"
     return ""
 
 
-def _unprivileged() -> str:
+def unprivileged() -> str:
+    """A user that may run the server; empty where there is none."""
     for name in ("postgres", "nobody"):
         try:
             pwd.getpwnam(name)
@@ -95,7 +96,7 @@ class Server:
         (self.folder / "password").write_text(PASSWORD)
         if os.geteuid() == 0:
             for path in (self.folder, self.folder / "password"):
-                shutil.chown(path, _unprivileged())
+                shutil.chown(path, unprivileged())
         self._run(
             "initdb", "-D", "data", "-U", USER, "--pwfile=password", "--auth=scram-sha-256", "--encoding=UTF8", "-N"
         )
@@ -106,7 +107,7 @@ class Server:
         done = subprocess.run(
             [str(folder / program), *words],
             cwd=self.folder,
-            user=_unprivileged() if os.geteuid() == 0 else None,
+            user=unprivileged() if os.geteuid() == 0 else None,
             extra_groups=[] if os.geteuid() == 0 else None,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8"},
             stdout=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 python -m tests.crash [--kills 300] [--seed 1] [--summary FILE]       kill -9 at random moments under load
 python -m tests.crash --seed 1 --from 4711 --kills 1                  one kill again
 python -m tests.crash --power [--kills 100] [--summary FILE]          the same, and each time the power is cut
-python -m tests.crash --database postgresql [...]                     kills over PostgreSQL
+python -m tests.crash --database postgresql [--power] [...]           kills over PostgreSQL, or power cuts with it
 python -m tests.crash --nodes [--database postgresql] [--kills 100]   several processes on one store, killed and frozen
 python -m tests.crash --points [--fault EIO] [--step 1] [--flow ...]  every durable call of each flow
 python -m tests.crash --points --database postgresql [--fault cut]    the same over PostgreSQL, or each question to it
@@ -36,6 +36,7 @@ from tests.crash.power import missing
 from tests.crash.survivor import Survivor
 from tests.crash.target import open_target
 from tests.crash.victim import CrashError
+from tests.crash.world import POWERED
 
 _KEPT = Path("var/crash")
 _FAULT = (
@@ -73,8 +74,6 @@ def _kills(arguments: argparse.Namespace) -> int:
         if why := postgres_server.why_not():
             print(f"there is no PostgreSQL here: {why}")
             return 0
-    if arguments.power and arguments.database != "sqlite":
-        sys.exit("--power goes with SQLite only")
     if arguments.power and (why := missing()):
         print(f"power cannot be cut here: {why}")
         return 0
@@ -133,12 +132,14 @@ def run_piece(
         place = Path(directory) / "market"
         try:
             database = ""
-            if what.endswith("postgresql"):
+            power = what.startswith("cuts")
+            if power:
+                database = POWERED if what.endswith("postgresql") else ""
+            elif what.endswith("postgresql"):
                 database = stack.enter_context(postgres_server.running()).new_database()
             if what.startswith("strikes"):
                 campaign = strikes(place, seed, kills, first=first, progress=show, database=database)
             else:
-                power = what == "cuts"
                 campaign = random_kills(place, seed, kills, first=first, progress=show, power=power, database=database)
             found = asyncio.run(campaign)
         except BaseException as error:

@@ -212,7 +212,7 @@ async def unfinished(world: World) -> int:
     for state in sorted(_OPEN):
         status, body = await world.call(world.ours, "GET", f"/v1/documents?state={state}&limit=200")
         assert status == 200, body
-        found += sum(item["number"].startswith(world.prefix) for item in json.loads(body)["items"])
+        found += sum((item["number"] or "").startswith(world.prefix) for item in json.loads(body)["items"])
     return found
 
 
@@ -223,7 +223,7 @@ async def documents(world: World, member: Member) -> AsyncIterator[dict[str, Any
         assert status == 200, body
         page = json.loads(body)
         for item in page["items"]:
-            if item["number"].startswith(world.prefix):
+            if (item["number"] or "").startswith(world.prefix):
                 yield item
         if not page["next"]:
             return

@@ -128,7 +128,7 @@ class Load:
         items = await self._get("/v1/inbox?state=new&limit=100")
         done = 0
         for item in items["items"] if items else ():
-            if not item["number"].startswith(self.world.prefix):
+            if not (item["number"] or "").startswith(self.world.prefix):
                 continue
             answer = await self._call("GET", f"/v1/documents/{item['id']}/content")
             if answer is None or answer[0] != 200:

@@ -1,6 +1,6 @@
 """A file system that forgets at a power cut what was not fsynced: octets, sizes, and names in directories.
 
-    python -m tests.crash.lossyfs MOUNTPOINT
+    python -m tests.crash.lossyfs MOUNTPOINT [USER]
 
 It lives in memory and knows two states of everything: what programs see, and what is on the disk. ``fsync`` of a file
 takes its octets, size and mode to the disk, and nothing else; its name is taken there by an fsync of its directory.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import random
 import stat
 import sys
@@ -314,6 +315,9 @@ def main() -> None:
     disk = LossyDisk()
     threading.Thread(target=_obey, args=(disk,), daemon=True).start()
     options: dict[str, Any] = {"attr_timeout": 0, "entry_timeout": 0, "negative_timeout": 0}
+    if len(sys.argv) > 2:
+        user = pwd.getpwnam(sys.argv[2])
+        options |= {"allow_other": True, "uid": user.pw_uid, "gid": user.pw_gid}
     mfusepy.FUSE(disk, sys.argv[1], foreground=True, nothreads=True, hard_remove=True, use_ino=True, **options)
     os._exit(0)  # the thread may wait for a command that does not come
 

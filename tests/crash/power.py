@@ -54,12 +54,12 @@ class Disk:
 
 
 @asynccontextmanager
-async def mounted(path: Path) -> AsyncIterator[Disk]:
-    """Mount an empty lossy disk at an empty or new directory."""
+async def mounted(path: Path, user: str = "") -> AsyncIterator[Disk]:
+    """Mount an empty lossy disk at an empty or new directory; all that is on it belongs to that user, or to us."""
     path.mkdir(parents=True, exist_ok=True)
     before = path.stat().st_dev
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.crash.lossyfs", str(path)),
+        *(sys.executable, "-m", "tests.crash.lossyfs", str(path), *([user] if user else [])),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

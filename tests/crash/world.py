@@ -36,6 +36,7 @@ from gateway.ubl import invoice, sbdh
 from tests.crash.front import Front
 from tests.crash.ledgers import Ledgers
 from tests.crash.power import Disk, mounted
+from tests.crash.power_postgres import Cluster, open_cluster
 from tests.crash.victim import Victim, open_victim
 
 SAMPLES = {
@@ -43,6 +44,8 @@ SAMPLES = {
     for name in ("network", "email", "letter")
 }
 FACTS = invoice.read(SAMPLES["network"])
+POWERED = "postgresql"
+"""Instead of an address: a server on a disk of its own, whose power is cut with that of the victim."""
 _NUMBER = re.compile(rb"(<cbc:ID>)[^<]*(</cbc:ID>)")
 _FALLBACK = """
 [email]
@@ -83,7 +86,7 @@ class World:
     front: Front
     files: dict[str, Files]
     """Keys, certificates and anchors of each member."""
-    disk: Disk | None = None
+    disk: Disk | Cluster | None = None
     """Under everything that the victim stores, where its power can be cut."""
     keys: dict[str, str] = field(default_factory=dict)
     nodes: list[Member] = field(default_factory=list)
@@ -163,7 +166,8 @@ async def open_world(
     """Build it in ``directory``; the victim has run once, so that keys and participants are there, and is not running.
 
     ``extra`` is TOML for the victim's configuration, ``environment`` is given to its processes. With ``power`` all that
-    it stores is on a disk whose power can be cut. ``database`` is the address of an empty one, instead of SQLite.
+    it stores is on a disk whose power can be cut, with ``POWERED`` as ``database`` PostgreSQL too. Else ``database`` is
+    the address of an empty one, instead of SQLite.
     """
     dice, ledgers = random.Random(seed), Ledgers()
     first = random.randrange(20_000, 31_000)  # two campaigns at once stay out of each other's way
@@ -175,8 +179,6 @@ async def open_world(
     # Whoever kills from outside kills whatever is in hand: no document is to blame.
     pauses = 'first_retry = "1 second"\nlongest_pause = "3 seconds"\nquarantine_after = 0'
     ours.config.write_text(ours.config.read_text().replace('first_retry = "5 seconds"', pauses))
-    if database:
-        ours.config.write_text(ours.config.read_text().replace("sqlite:var/gateway.db", database))
     public = f'public_url = "http://{theirs.as4}/as4"'
     theirs.config.write_text(theirs.config.read_text().replace(public, f'public_url = "http://127.0.0.1:{front}/as4"'))
     host, _, port = theirs.as4.partition(":")
@@ -186,7 +188,14 @@ async def open_world(
         await stack.enter_async_context(wire.listen(front))
         await stack.enter_async_context(run_market(replace(market, members=(theirs,))))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
-        disk = await stack.enter_async_context(mounted(ours.directory / "var")) if power else None
+        disk: Disk | Cluster | None = None
+        if power:
+            disk = await stack.enter_async_context(mounted(ours.directory / "var"))
+            if database == POWERED:
+                disk = await stack.enter_async_context(open_cluster(disk))
+                database = disk.url
+        if database:
+            ours.config.write_text(ours.config.read_text().replace("sqlite:var/gateway.db", database))
         victim = await stack.enter_async_context(open_victim(ours, **environment))
         files = {m.name: read_files(load(m.config, {})) for m in market.members}
         world = World(market, victim, ledgers, http, dice, wire, files, disk, nodes=[ours], spare_ports=spare)
