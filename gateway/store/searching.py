@@ -37,6 +37,8 @@ WORD_MOST: Final = 40
 _WORDS_MOST: Final = 24
 """Words of one document."""
 _LAST: Final = "\U0010ffff"
+_ID: Final = "#"
+"""Before the beginning of an id, which no part of a text has."""
 _PARTS: Final = re.compile(r"[^\W_]+")
 _of: Final = tables.message.c
 _WHOLE: Final = (_of.number, _of.seller_name, _of.buyer_name, _of.sender, _of.receiver)
@@ -96,7 +98,10 @@ def _rarest(connection: Connection, account: AccountId, ways: Sequence[Sequence[
                 few = found
         if few is None:
             return None
-        together |= dict.fromkeys(few)
+        begun = _with(connection, account, f"{_ID}{way[0]}", FEW + 1)  # no id has its later parts in the index
+        if len(begun) > FEW:
+            return None
+        together |= dict.fromkeys((*few, *begun))
     return list(together)
 
 
@@ -125,12 +130,12 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
 
 def words_of(row: Any) -> list[str]:
     """Under which words a document is found."""
-    found = [word for column in _WHOLE for word in parts(getattr(row, column.name))]
+    found = [f"{_ID}{beginning[0]}" for column in _IDS if (beginning := parts(getattr(row, column.name)))]
     out = row.direction is Direction.OUT
     found += [
         _exactly(text) for text in ((row.receiver, row.buyer_name) if out else (row.sender, row.seller_name)) if text
     ]
-    found += [beginning[0] for column in _IDS if (beginning := parts(getattr(row, column.name)))]
+    found += [word for column in _WHOLE for word in parts(getattr(row, column.name))]
     return list(dict.fromkeys(found))[:_WORDS_MOST]
 
 

@@ -74,6 +74,18 @@ async def test_a_search_finds_the_same_with_a_half_and_with_the_whole_index(stor
     assert whole == {**plain, "kund": []}, "with the index words are found by their beginning"
 
 
+async def test_a_document_is_found_by_each_of_its_ids_whole_and_by_their_beginning(store: SqlStore) -> None:
+    made = await fill(store)
+    one = await store.get(ALPHA, made[4])
+    ids = {str(one.id), str(one.message_id), str(one.instance_id)} - {""}
+    assert len(ids) >= 2 and any("-" in key for key in ids)
+    for _ in range(2):  # without and with the index
+        for key in ids:
+            assert await found(store, query=key) == [one.number], key
+            assert one.number in await found(store, query=key[:8]), key
+        await advance(store)
+
+
 async def test_another_account_finds_its_own_and_nothing_else(store: SqlStore) -> None:
     await fill(store)
     await advance(store)

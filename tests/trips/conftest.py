@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -68,7 +69,9 @@ def blueprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A market's files, made once: keys take time."""
     letters = '\n[print]\nkind = "folder"\ntarget = "var/letters"\n'
     directory = tmp_path_factory.mktemp("blueprint") / "market"
-    new_market(directory, 2, now=datetime.now(UTC), extra={1: letters})
+    # Ports of its own: between two trips nobody listens on them, and a market that another file makes then would stay.
+    first = int(os.environ["GATEWAY_MARKET_PORT"]) + 60
+    new_market(directory, 2, now=datetime.now(UTC), extra={1: letters}, first_port=first)
     return directory
 
 

@@ -21,7 +21,8 @@ from tests.trips.conftest import FACTS, NETWORK, Town
 @pytest.fixture(scope="session")
 def blueprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("https") / "market"
-    new_market(directory, 2, now=datetime.now(UTC), tls=True)
+    first = int(os.environ["GATEWAY_MARKET_PORT"]) + 80  # its own, as in conftest.py
+    new_market(directory, 2, now=datetime.now(UTC), tls=True, first_port=first)
     return directory
 
 
