@@ -50,7 +50,8 @@ class Desk:
     def words(self) -> str:
         """One line for the terminal."""
         more = "" if self.ready else "; papers are still being read"
-        return f"waiting: {self.proposals} proposals, {self.reviews} to review, {self.held} changed bank account{more}"
+        what = f"{self.proposals} customers to move, {self.reviews} to review, {self.held} changed bank account"
+        return f"waiting: {what}{more}"
 
 
 async def fill_desk(ours: Api, theirs: Api, template: bytes, *, reads: bool) -> None:
@@ -64,7 +65,7 @@ async def fill_desk(ours: Api, theirs: Api, template: bytes, *, reads: bool) -> 
 
 async def look_at_desk(ours: Api, *, ready: bool) -> Desk:
     """What waits now, by the API."""
-    proposals = (await ours.call("GET", "/v1/proposals?state=open"))["items"]
+    proposals = (await ours.call("GET", "/v1/proposals?state=open&direction=out"))["items"]
     waiting = (await ours.call("GET", "/v1/reviews"))["items"]
     held = sum(one["hold"] == "bank_account" for one in waiting)
     return Desk(proposals=len(proposals), reviews=len(waiting) - held, held=held, ready=ready)

@@ -96,6 +96,7 @@ def weigh(
             scales.witness("reference", value, "length digit")
     supplier = _known(scales, suppliers)
     _money(scales, found, in_codes)
+    _references(scales, in_codes)
     _dates(scales, {days for reader in found for days in reader.terms})
     _number(scales)
     _currency(scales)
@@ -167,6 +168,15 @@ def _dates(scales: _Scales, terms: Collection[int]) -> None:
     if len(pairs) == 1 and pairs[0][0] != pairs[0][1]:
         scales.witness("issue_date", pairs[0][0], "terms")
         scales.witness("due_date", pairs[0][1], "terms")
+
+
+def _references(scales: _Scales, in_codes: Sequence[dict[str, str]]) -> None:
+    """What a code calls the invoice may be what is to be said when it is paid: then the code proves no number."""
+    for value in {values["number"] for values in in_codes if "number" in values}:
+        known = scales.of["number"][value]
+        read = not {"code", "code check"}.issuperset(known.witnesses)
+        if value in scales.of["reference"] and not read:
+            scales.of["number"][value] = replace(known, witnesses=("code",))
 
 
 def _number(scales: _Scales) -> None:

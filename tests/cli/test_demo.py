@@ -55,7 +55,9 @@ def _waits(api: str, key: str) -> tuple[int, set[str]]:
     """How many proposals wait, and why papers do; asked until all is read."""
     found: tuple[int, set[str]] = 0, set()
     for _ in range(120):
-        proposals, reviews = (_items(api, path, key) for path in ("/v1/proposals?state=open", "/v1/reviews"))
+        proposals, reviews = (
+            _items(api, path, key) for path in ("/v1/proposals?state=open&direction=out", "/v1/reviews")
+        )
         found = len(proposals), {one["hold"] for one in reviews}
         if found[0] >= 3 and len(found[1]) >= 2:
             break

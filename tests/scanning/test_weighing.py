@@ -91,6 +91,20 @@ def test_a_code_that_says_another_account_than_the_page_is_for_a_person() -> Non
     assert honest.fields["account"].accepted
 
 
+def test_a_code_that_has_the_payment_reference_proves_no_invoice_number() -> None:
+    one = generator.invoice(3, code=True)
+    text = one.using_qr().replace(f'"iref":"{one.number}"', f'"iref":"{one.reference}"')
+    assert text != one.using_qr()
+    items = [
+        (x, y, size, words if one.reference in words else words.replace(one.number, "88213"))
+        for x, y, size, words in generator.page(one)
+    ]
+    assert items != generator.page(one)
+    weighed = weighing.weigh([read(items, "ocr", 0.95)], (Code(format="QRCode", text=text, page=1),))
+    assert not (weighed.fields["number"].accepted and weighed.fields["number"].value == one.reference)
+    assert weighed.fields["total"].accepted
+
+
 def test_what_is_known_of_a_supplier_is_a_witness() -> None:
     one = generator.invoice(3, code=False)
     items = [item for item in generator.page(one) if "dagar" not in item[3]]
