@@ -35,7 +35,7 @@ MAX_HEAD: Final = 1024 * 1024
 """Octets before the end of the document's first tag."""
 _ATTRIBUTE: Final = re.compile(rb"""([^\s=<>"'/]+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME: Final = re.compile(rb"<([^\s/>]+)")
-_QUOTED: Final = re.compile(rb"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_QUOTED: Final = re.compile(rb"""<(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
 _DECLARATION: Final = re.compile(rb"<\?xml\s[^>]*\?>")
 _DECLARATION_TEXT: Final = re.compile(r"\A<\?xml\s[^>]*\?>")
 _DECLARED: Final = re.compile(rb"""encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
