@@ -160,6 +160,8 @@ class Registering:
 def _joined(new: Sequence[Identifier], old: Sequence[Identifier]) -> tuple[Identifier, ...]:
     """The account's own numbers, and those that others have said; a number of a kind that is not said now stays."""
     keys, schemes = {one.key for one in new}, {one.scheme for one in new}
+    proven = {one.key: one.verified for one in old if one.verified is not None}
+    new = [replace(one, verified=one.verified or proven.get(one.key)) for one in new]
     kept = [
         one
         for one in old

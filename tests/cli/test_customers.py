@@ -34,7 +34,8 @@ def test_a_register_is_checked_taken_swept_and_what_is_found_is_decided(run: Run
     target = tmp_path / "out.csv"
     assert run("counterparts", "export", "--output", str(target), *config).code == 0
     again = run("counterparts", "import", str(target), "--json", *config)
-    assert (again.code, again.value["changed"], again.value["wrong"]) == (0, 0, 0)
+    # What invoices of other tests brought becomes the account's own; ours stay as they are.
+    assert (again.code, again.value["new"], again.value["wrong"]) == (0, 0, 0) and again.value["same"] >= 2
 
     assert run("participant", "add", f"0007:{REACHED}", *place.config(2)).code == 0
     try:
