@@ -22,7 +22,8 @@ _PROJECT: str = "50"
 def write(bill: Bill) -> bytes:
     """The UBL document."""
     credit = bill.kind == "credit_note"
-    root = billing(credit=credit)
+    # Peppol wants both addresses. Who has none gets the same invoice as EN 16931 has it, by mail or letter.
+    root = billing(credit=credit, peppol=bool(bill.seller.participant and bill.buyer.participant))
     _head(root, bill, credit=credit)
     _references(root, bill, credit=credit)
     _trader(part(root, "AccountingSupplierParty"), bill.seller, seller=True)

@@ -14,13 +14,13 @@ _UNPRINTABLE: Final = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127, 655
 """What XML cannot hold, and what no eye sees."""
 
 
-def billing(*, credit: bool) -> etree._Element:
-    """The root of a Peppol BIS Billing 3 invoice or credit note, with its two first elements."""
+def billing(*, credit: bool, peppol: bool = True) -> etree._Element:
+    """The root with its two first elements: of an invoice or credit note of Peppol BIS Billing 3, or EN 16931 alone."""
     kind = BILLING_CREDIT_NOTE if credit else BILLING_INVOICE
     own = kind.syntax.partition("::")[0]
     spaces: Any = {None: own, "cac": CAC, "cbc": CBC}  # (the stubs do not know that lxml takes None)
     root = etree.Element(f"{{{own}}}{'CreditNote' if credit else 'Invoice'}", nsmap=spaces)
-    add(root, "CustomizationID", kind.customization)
+    add(root, "CustomizationID", kind.customization if peppol else kind.customization.partition("#")[0])
     add(root, "ProfileID", BILLING_PROCESS.value)
     return root
 

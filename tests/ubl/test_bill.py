@@ -66,6 +66,13 @@ def test_the_example_of_the_docs_is_valid_and_says_what_it_says() -> None:
     assert octets == written(EXAMPLE)
 
 
+def test_who_has_no_address_in_the_network_gets_an_invoice_of_en_16931() -> None:
+    octets = written(changed("/buyer/participant", ...))
+    verdict = judge(octets)
+    assert verdict.valid and verdict.judged, [(one.rule, one.message) for one in verdict.findings]
+    assert b">urn:cen.eu:en16931:2017<" in octets and invoice.read(octets).buyer.endpoint is None
+
+
 def test_everything_that_can_be_said_has_its_place_in_both_documents() -> None:
     table = deepcopy(EXAMPLE)
     table |= {
