@@ -1,6 +1,6 @@
 # Two commands do all set-up on a fresh machine: make demo, make test.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
 .PHONY: axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help

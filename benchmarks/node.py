@@ -20,7 +20,7 @@ from pathlib import Path
 from gateway.app import Gateway, open_gateway
 from gateway.cli.serve import fast_loop
 from gateway.config import load
-from gateway.exchange.costing import Costing
+from gateway.exchange.following import Following
 from gateway.exchange.worker import Worker
 from gateway.server import log_as_json, open_sites, spare_collector
 from gateway.store import database
@@ -33,7 +33,7 @@ async def run(config: Path) -> None:
         ready = await open_sites(gateway, sites)
         async with asyncio.TaskGroup() as tasks:
             switch = Switch(gateway, tasks)
-            beside = tasks.create_task(Costing(money=gateway.store.money).run())
+            beside = tasks.create_task(Following(follower=gateway.store.money).run())
             loop.add_signal_handler(signal.SIGUSR1, switch.on)
             loop.add_signal_handler(signal.SIGUSR2, switch.off)
             print(json.dumps(ready), flush=True)

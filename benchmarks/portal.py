@@ -31,9 +31,8 @@ from sqlalchemy import Connection, insert
 
 from benchmarks.store import arrival
 from gateway.app import Gateway
-from gateway.exchange.costing import Costing
+from gateway.exchange.following import Following
 from gateway.exchange.ids import new_document_id
-from gateway.exchange.indexing import Indexing
 from gateway.model.counterpart import Counterpart, CounterpartId, Identifier, Origin, Quality, Role
 from gateway.model.document import PostalAddress
 from gateway.model.identifiers import AccountId, InstanceId, MessageId
@@ -262,10 +261,10 @@ async def filled(url: str, base: Path, documents: int, counterparts: int, *, ind
         await store.operation.write(lambda connection: fill(connection, documents, counterparts, octets))
         gateway = stage.gateway_around(store, clock, base)
         await enter(gateway, counterparts)
-        await Costing(money=store.money).catch_up()
+        await Following(follower=store.money).catch_up()
         told, began = time.monotonic() - began, time.monotonic()
         if index:
-            await Indexing(search=store.search).catch_up()
+            await Following(follower=store.search).catch_up()
         print(f"{documents:,} documents in {told:.0f} s, their words in {time.monotonic() - began:.0f} s", flush=True)
         known = list(messages(documents, counterparts, octets))[documents // 2 - documents // 2 % 8]
         found, _ = await store.find(stage.ALPHA, Filter(query=known.number))

@@ -29,8 +29,7 @@ from gateway import portal
 from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.exchange.costing import Costing
-from gateway.exchange.indexing import Indexing
+from gateway.exchange.following import Following
 from gateway.exchange.proposing import Proposing
 from gateway.exchange.suppliers import Suppliers
 from gateway.exchange.worker import LEASE_SECONDS
@@ -103,8 +102,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             aside.append(tasks.create_task(_erase_each_night(gateway)))
-            aside.append(tasks.create_task(Costing(money=gateway.store.money).run()))
-            aside.append(tasks.create_task(Indexing(search=gateway.store.search).run()))
+            for follower in (gateway.store.money, gateway.store.search):
+                aside.append(tasks.create_task(Following(follower=follower).run()))
             aside.append(tasks.create_task(gateway.checking.run()))
             aside.append(tasks.create_task(gateway.keys.watch()))
             if post and siblings:

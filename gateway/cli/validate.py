@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lxml import etree
 
@@ -20,6 +20,31 @@ from gateway.model.identifiers import DocumentTypeId
 from gateway.ubl.invoice import open_document
 from gateway.ubl.names import DOCUMENTS, SBDH, is_invoice, text
 from gateway.ubl.rules.judge import PROFILES, Rulebook
+
+_WORDS: Final = {
+    "en": {
+        "valid": "valid",
+        "not valid": "not valid",
+        "fatal": "fatal",
+        "warning": "warning",
+        "rule": "rule",
+        "severity": "severity",
+        "where": "where",
+        "what": "what",
+        "more": "… and {} more findings",
+    },
+    "sv": {
+        "valid": "giltig",
+        "not valid": "inte giltig",
+        "fatal": "fel",
+        "warning": "varning",
+        "rule": "regel",
+        "severity": "allvar",
+        "where": "var",
+        "what": "vad",
+        "more": "… och {} anmärkningar till",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +162,7 @@ def _print(arguments: argparse.Namespace, path: Path, document_type: str | None,
         sys.stdout.buffer.write(svrl.write(verdict.findings, str(path)))
         return
     result = as_value(path, document_type, verdict)
-    as_json(result) if arguments.json else _show(result, verdict)
+    as_json(result) if arguments.json else _show(result, verdict, arguments.language)
 
 
 def as_value(path: Path, document_type: str | None, verdict: Verdict) -> dict[str, Any]:
@@ -160,17 +185,19 @@ def as_value(path: Path, document_type: str | None, verdict: Verdict) -> dict[st
     }
 
 
-def _show(result: dict[str, Any], verdict: Verdict) -> None:
+def _show(result: dict[str, Any], verdict: Verdict, language: str) -> None:
+    words = _WORDS[language]
     if not verdict.valid:
-        mark = paint("✗ not valid", "red")
+        mark = paint(f"✗ {words['not valid']}", "red")
     elif verdict.judged:
-        mark = paint("✓ valid", "green")
+        mark = paint(f"✓ {words['valid']}", "green")
     else:
         mark = paint(f"? {verdict.words}", "yellow")
     packs = ", ".join(f"{name} {version}" for name, version in verdict.packs)
     print(f"{mark}  {result['file']}  {paint(result['document_type'] or '', 'dim')}  {paint(packs, 'dim')}")
-    rows = [[f["rule"], f["severity"], f["location"], f["message"]] for f in result["findings"]]
+    rows = [[f["rule"], words[f["severity"]], f["location"], f["message"]] for f in result["findings"]]
     if rows:
-        print(table(["rule", "severity", "where", "what"], rows, styles=[["bold", "red", "dim", ""] for _ in rows]))
+        heading = [words[name] for name in ("rule", "severity", "where", "what")]
+        print(table(heading, rows, styles=[["bold", "red", "dim", ""] for _ in rows]))
     if verdict.count > len(rows):
-        print(f"… and {verdict.count - len(rows)} more findings")
+        print(words["more"].format(verdict.count - len(rows)))

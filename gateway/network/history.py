@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from gateway.app import Gateway, open_gateway
 from gateway.config import Config
-from gateway.exchange.costing import Costing
+from gateway.exchange.following import Following
 from gateway.exchange.ids import new_document_id
 from gateway.model.counterpart import Counterpart, CounterpartId, Identifier, Origin, PartyKind, Role
 from gateway.model.document import Facts, PostalAddress
@@ -82,7 +82,7 @@ async def write_history(config: Config, template: bytes, now: datetime) -> int:
             await _write(gateway, clock, account, step, template, facts)
             count += 1
         clock.time = now
-        await Costing(money=gateway.store.money).catch_up()
+        await Following(follower=gateway.store.money).catch_up()
     return count
 
 

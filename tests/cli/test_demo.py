@@ -39,13 +39,15 @@ def test_it_takes_its_gateways_along_when_it_is_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gateway", "demo", "--json", "--keep", "--dir", str(tmp_path / "demo")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    value = json.loads(process.stdout.readline())
-    with urllib.request.urlopen(value["api"] + "/livez", timeout=10) as answer:
-        assert answer.status == 200
-    key = (tmp_path / "demo/gateway1/var/api.key").read_text().strip()
-    assert _waits(value["api"], key) == (3, {"fields", "bank_account"})
-    process.terminate()
-    process.communicate(timeout=30)
+    try:
+        value = json.loads(process.stdout.readline())
+        with urllib.request.urlopen(value["api"] + "/livez", timeout=10) as answer:
+            assert answer.status == 200
+        key = (tmp_path / "demo/gateway1/var/api.key").read_text().strip()
+        assert _waits(value["api"], key) == (3, {"fields", "bank_account"})
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
     assert process.returncode == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(value["api"] + "/livez", timeout=2)

@@ -180,3 +180,14 @@ def test_compare_says_what_it_could_not_compare(
     ran = run("rules", "compare", str(tmp_path / "docs"), *folder, "--json")
     assert (ran.code, ran.value["outcome"]) == (0, "stopped by the schema")
     assert run("rules", "compare", str(tmp_path / "docs"), *folder, "--without-schema").code == 1
+
+
+def test_a_verdict_is_read_in_swedish_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes(INVOICE)
+    (tmp_path / "b.xml").write_bytes(
+        INVOICE.replace(b">SEK</cbc:DocumentCurrencyCode>", b">XYZ</cbc:DocumentCurrencyCode>")
+    )
+    ran = run("validate", str(tmp_path / "a.xml"), str(tmp_path / "b.xml"), "--language", "sv")
+    assert ran.code == 1
+    assert all(word in ran.out for word in ("✓ giltig", "✗ inte giltig", "regel", "allvar", "fel"))
+    assert not any(word in ran.out for word in ("not valid", "fatal", "severity", "where"))

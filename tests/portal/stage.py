@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 from gateway.app import Gateway
 from gateway.config.sections import Config, Operator, StoreSection
 from gateway.errors import PeerUnavailable
-from gateway.exchange.costing import Costing
+from gateway.exchange.following import Following
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.letters import PostRoom
 from gateway.exchange.outbound import Outbound
@@ -288,7 +288,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         way = ways[number % 5 if number < 30 else number % 4]
         ago = timedelta(hours=5, days=number * 6)
         await add(store, clock, Sample(number=f"2026-{1030 - number}", other=_customer(number), events=way, ago=ago))
-    await Costing(money=store.money).catch_up()
+    await Following(follower=store.money).catch_up()
     await _propose(store)
     clock.time = NOW - timedelta(days=2)
     found |= await hand_in(gateway, ALPHA)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.exchange.costing import Costing
+from gateway.exchange.following import Following
 from tests.web.conftest import Site, invoice
 
 
@@ -20,7 +20,7 @@ async def test_what_went_out_and_came_in_is_counted_with_its_money(site: Site) -
         await site.submit(invoice(str(number)), key=str(number))
     await site.gateway.worker.run_once()
     await site.receive()
-    assert await Costing(money=site.gateway.store.money).catch_up()
+    assert await Following(follower=site.gateway.store.money).catch_up()
     found = await _statistics(site)
     rows = {(row["direction"], row["channel"]): row for row in found["items"]}
     sent = rows["out", "peppol"]

@@ -1,12 +1,8 @@
-"""Costs are worked out some at a time, so that under load a look is for many documents."""
+"""What follows the timeline takes some of it at a time, so that under load a look is for many documents."""
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from gateway.exchange import costing
-from gateway.exchange.costing import Costing
-from gateway.ports import Money
+from gateway.exchange.following import AT_ONCE, Following
 
 
 class Arriving:
@@ -23,5 +19,5 @@ class Arriving:
 
 async def test_what_happens_meanwhile_is_left_for_the_next_time() -> None:
     money = Arriving(full=2)
-    assert await Costing(money=cast("Money", cast("Any", money))).catch_up() == 2 * costing._AT_ONCE + 3
+    assert await Following(follower=money).catch_up() == 2 * AT_ONCE + 3
     assert money.looks == 3
