@@ -1,4 +1,4 @@
-"""Follows the timeline a little behind it, some of it at a time, so that no document waits: costs, words of searches."""
+"""Follows the timeline a little behind it, some of it at a time, so that no document waits: costs, words to search."""
 
 from __future__ import annotations
 
