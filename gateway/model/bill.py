@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
 from typing import Final, Literal
 
@@ -23,9 +23,15 @@ VAT_CATEGORIES: Final = ("S", "Z", "E", "AE", "K", "G", "O", "L", "M")
 RATED: Final = ("S", "L", "M")
 
 
+MOST: Final = Decimal(10) ** 15
+"""No amount of a bill reaches it."""
+_EXACT: Final = Context(prec=100)
+"""What is multiplied is rounded once, to cents: two numbers of 23 digits have 46."""
+
+
 def cents(value: Decimal) -> Decimal:
     """Rounded to two places, half away from zero."""
-    return value.quantize(CENT, ROUND_HALF_UP)
+    return value.quantize(CENT, ROUND_HALF_UP, _EXACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,8 @@ class Line:
     @property
     def net(self) -> Decimal:
         """The line's amount without VAT (BT-131)."""
-        return cents(self.quantity * self.price / self.price_quantity) + _added(self.adjustments)
+        whole = _EXACT.divide(_EXACT.multiply(self.quantity, self.price), self.price_quantity)
+        return _EXACT.add(cents(whole), _added(self.adjustments))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +208,7 @@ class Bill:
             if not (known.reason or known.reason_code):
                 first[key] = vat
         return tuple(
-            TaxSum(vat=first[key], taxable=taxable, tax=cents(taxable * (key[1] or 0) / 100))
+            TaxSum(vat=first[key], taxable=taxable, tax=cents(_EXACT.multiply(taxable, (key[1] or ZERO) / 100)))
             for key, taxable in sums.items()
         )
 

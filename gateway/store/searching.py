@@ -1,10 +1,10 @@
-"""The search among documents: an index of words that only makes quick what is right without it.
+"""The search among documents: an index of words that makes it quick. Words are found by their beginning.
 
 Words are entered behind the timeline, a little at a time, like costs (``money.py``): a cursor says up to which row, and
 moves in the commit that writes the words, so that no document waits for them. A search asks the index for the rarest of
 its words, adds what has happened since the cursor, and judges those few by the same rule as without an index. Where
 every word is common the newest documents are read on until a page is full; where the index is far behind (a store of an
-earlier release) all are. Words are found by their beginning.
+earlier release) all are, and a word is found in the middle of another too.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ _WORDS_MOST: Final = 24
 _LAST: Final = "\U0010ffff"
 _ID: Final = "#"
 """Before the beginning of an id, which no part of a text has."""
+_CUT: Final = "*"
+"""The word of a document that has more words than are entered: each search looks at it."""
 _PARTS: Final = re.compile(r"[^\W_]+")
 _of: Final = tables.message.c
-_WHOLE: Final = (_of.number, _of.seller_name, _of.buyer_name, _of.sender, _of.receiver)
+_WHOLE: Final = (_of.number, _of.sender, _of.receiver, _of.seller_name, _of.buyer_name)
 _IDS: Final = (_of.id, _of.message_id, _of.instance_id)
 """Long and never said in part: their beginning finds them."""
 _READ: Final = (_of.account, _of.direction, *_WHOLE, *_IDS)
@@ -84,7 +86,10 @@ def candidates(connection: Connection, account: AccountId, words: Sequence[str])
         found = _rarest(connection, account, ways)
         if found is not None and (best is None or len(found) < len(best)):
             best = found
-    return None if best is None else list(dict.fromkeys((*best, *recent)))
+    cut = _with(connection, account, _CUT, FEW + 1)
+    if best is None or len(cut) > FEW:
+        return None
+    return list(dict.fromkeys((*best, *cut, *recent)))
 
 
 def _rarest(connection: Connection, account: AccountId, ways: Sequence[Sequence[str]]) -> list[str] | None:
@@ -136,7 +141,8 @@ def words_of(row: Any) -> list[str]:
         _exactly(text) for text in ((row.receiver, row.buyer_name) if out else (row.sender, row.seller_name)) if text
     ]
     found += [word for column in _WHOLE for word in parts(getattr(row, column.name))]
-    return list(dict.fromkeys(found))[:_WORDS_MOST]
+    unique = list(dict.fromkeys(found))
+    return unique if len(unique) <= _WORDS_MOST else [*unique[: _WORDS_MOST - 1], _CUT]
 
 
 def _exactly(text: str) -> str:
@@ -146,8 +152,9 @@ def _exactly(text: str) -> str:
 
 def _with(connection: Connection, account: AccountId, word: str, most: int) -> list[str]:
     known = document_word.c
-    wanted = select(known.message).where(known.account == account, known.word >= word, known.word < word + _LAST)
-    return list(dict.fromkeys(connection.execute(wanted.limit(most)).scalars()))
+    of = select(known.message).where(known.account == account, known.word >= word, known.word < word + _LAST)
+    # Distinct before the limit: a document may have two words that begin so, and a list cut off is no whole one.
+    return list(connection.execute(of.distinct().limit(most)).scalars())
 
 
 def _recent(connection: Connection) -> list[str] | None:

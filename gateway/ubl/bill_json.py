@@ -13,6 +13,7 @@ from typing import Final, Literal
 from gateway.errors import InvalidAddress, InvalidDocument
 from gateway.model.bill import (
     CENT,
+    MOST,
     RATED,
     VAT_CATEGORIES,
     Account,
@@ -28,16 +29,19 @@ from gateway.model.identifiers import ParticipantId
 from gateway.ubl.json_fields import Fields, read_object
 
 MOST_LINES: Final = 10_000
-_MOST: Final = 100
+MOST_EACH: Final = 100
+"""Adjustments of a line or of the whole, attachments, preceding invoices."""
+MOST_PARTS: Final = 20
+"""Accounts, and identifiers of a party."""
 _CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 _COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
-_UNIT: Final = re.compile(r"[A-Z0-9]{2,3}", re.ASCII)
+UNIT: Final = re.compile(r"[A-Z0-9]{2,3}", re.ASCII)
 _MEANS: Final = re.compile(r"[0-9]{1,2}|ZZZ", re.ASCII)
 _LINK: Final = re.compile(r"https?://\S{1,500}")
 _SCHEME: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _GIROS: Final = ("SE:BANKGIRO", "SE:PLUSGIRO")
 """Written with a hyphen, sent without (SE-R-008, SE-R-010)."""
-_MEDIA: Final = (
+MEDIA: Final = (
     "application/pdf",
     "image/png",
     "image/jpeg",
@@ -95,7 +99,7 @@ def _bill(f: Fields) -> Bill:
         contract_reference=f.text("contract_reference"),
         project_reference=f.text("project_reference"),
         cost_centre=f.text("cost_centre"),
-        preceding=f.each("preceding", lambda p: (p.text("number", needed=True), p.day("date")), most=_MOST),
+        preceding=f.each("preceding", lambda p: (p.text("number", needed=True), p.day("date")), most=MOST_EACH),
         period=f.inside("period", lambda p: (p.day("from"), p.day("to"))),
         seller=f.inside("seller", _trader, needed=True) or nobody,
         buyer=f.inside("buyer", _trader, needed=True) or nobody,
@@ -105,17 +109,17 @@ def _bill(f: Fields) -> Bill:
         payment_reference=payment[1],
         payment_terms=payment[2],
         accounts=payment[3],
-        adjustments=f.each("adjustments", lambda a: _adjustment(a, taxed=True), most=_MOST),
+        adjustments=f.each("adjustments", lambda a: _adjustment(a, taxed=True), most=MOST_EACH),
         prepaid=f.decimal("prepaid", places=2).quantize(CENT),
         rounding=f.decimal("rounding", places=2).quantize(CENT),
         lines=_lines(f),
-        attachments=f.each("attachments", _attachment, most=_MOST),
+        attachments=f.each("attachments", _attachment, most=MOST_EACH),
     )
 
 
 def _payment(f: Fields) -> tuple[str, str, str, tuple[Account, ...]]:
     means = f.matching("means", _MEANS, "a code of UNCL 4461 such as 30 (credit transfer)") or "30"
-    accounts = f.each("accounts", _account, most=20)
+    accounts = f.each("accounts", _account, most=MOST_PARTS)
     return means, f.text("reference"), f.text("terms", longest=2000, lines=True), accounts
 
 
@@ -144,7 +148,7 @@ def _trader(f: Fields) -> Trader:
         legal_form=f.text("legal_form"),
         vat_number=f.text("vat_number", longest=50).replace(" ", ""),
         tax_number=f.text("tax_number", longest=200),
-        identifiers=f.each("identifiers", _identifier, most=20),
+        identifiers=f.each("identifiers", _identifier, most=MOST_PARTS),
         address=f.inside("address", _address, needed=True) or PostalAddress(),
         contact=contact[0],
         telephone=contact[1],
@@ -188,11 +192,11 @@ def _line(f: Fields) -> Line:
     if price < 0:
         f.fault("price", "price is not below zero; for a deduction make the quantity negative.", f"{price}")
     standard = f.inside("standard_id", _identifier)
-    return Line(
+    line = Line(
         id=f.text("id", longest=50),
         name=f.text("name", needed=True),
         quantity=f.decimal("quantity", places=8, default=Decimal(1)),
-        unit=f.matching("unit", _UNIT, "a code of UN/ECE recommendation 20 such as C62 (one) or HUR (hour)") or "C62",
+        unit=f.matching("unit", UNIT, "a code of UN/ECE recommendation 20 such as C62 (one) or HUR (hour)") or "C62",
         price=price,
         price_quantity=base,
         vat=f.inside("vat", _vat, needed=True) or Vat(rate=Decimal(0)),
@@ -204,8 +208,12 @@ def _line(f: Fields) -> Line:
         order_line=f.text("order_line", longest=50),
         cost_centre=f.text("cost_centre"),
         period=f.inside("period", lambda p: (p.day("from"), p.day("to"))),
-        adjustments=f.each("adjustments", lambda a: _adjustment(a, taxed=False), most=_MOST),
+        adjustments=f.each("adjustments", lambda a: _adjustment(a, taxed=False), most=MOST_EACH),
     )
+    if abs(line.net) >= MOST:
+        f.fault("quantity", "quantity × price is an amount of more than 15 digits.", f"{line.quantity}")
+        return replace(line, quantity=Decimal(0))
+    return line
 
 
 def _vat(f: Fields) -> Vat:
@@ -242,12 +250,14 @@ def _attachment(f: Fields) -> Attachment:
     octets, link = b"", f.matching("link", _LINK, "an address that begins with http:// or https://")
     content = f.text("content", longest=150_000_000, lines=True)
     name = f.text("file_name", needed=bool(content), longest=200)
-    media = f.word("media_type", _MEDIA, _MEDIA[0]) if content else f.text("media_type")
+    media = f.word("media_type", MEDIA, MEDIA[0]) if content else f.text("media_type")
     if content:
         try:
             octets = base64.b64decode("".join(content.split()), validate=True)
         except (binascii.Error, ValueError):
             f.fault("content", "content is the file in base64 (RFC 4648, section 4).")
+        if link:
+            f.fault("link", "An attachment has a content or a link, not both.")
     elif not link:
         f.fault("content", "An attachment has a content in base64, or a link.")
     return Attachment(
@@ -256,5 +266,5 @@ def _attachment(f: Fields) -> Attachment:
         file_name=name,
         media_type=media,
         octets=octets,
-        link="" if octets else link,
+        link=link,
     )

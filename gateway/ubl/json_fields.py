@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, TypeVar
+from unicodedata import category
 
 from gateway.model.document import Finding
 
 _T = TypeVar("_T")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,8})?", re.ASCII)
 _MOST_FAULTS: Final = 50
+_MOST_OF: Final = ((b"{", 60_000, "objects"), (b"[", 60_000, "lists"), (b",", 400_000, "members"))
+_REFUSED: Final = frozenset({"Cc", "Cs", "Cn"})
+"""General categories: controls, halves of signs, what is no sign. A no-break space is one."""
 
 
 class Number(str):
@@ -25,13 +29,16 @@ class Number(str):
 def read_object(octets: bytes) -> dict[str, object]:
     """The JSON object, its numbers as :class:`Number`.
 
-    Raises ``ValueError`` that says what is wrong: a name that stands twice, NaN, no UTF-8, no object.
+    Raises ``ValueError`` that says what is wrong: a name that stands twice, NaN, no UTF-8, no object, too many of them.
     """
+    for sign, most, what in _MOST_OF:
+        if octets.count(sign) > most:  # before it is read: reading stops everything else in this process
+            raise ValueError(f"it has more than {most:,} {what}")
     try:
         value = json.loads(
             octets,
-            object_pairs_hook=_once,
-            parse_constant=_refuse,
+            object_pairs_hook=once,
+            parse_constant=refuse_constant,
             parse_int=Number,
             parse_float=Number,
         )
@@ -44,14 +51,16 @@ def read_object(octets: bytes) -> dict[str, object]:
     return value
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object none of whose names stands twice. Raises ``ValueError``."""
     table = dict(pairs)
     if len(table) != len(pairs):
         raise ValueError("a name stands twice in one object")
     return table
 
 
-def _refuse(name: str) -> object:
+def refuse_constant(name: str) -> object:
+    """NaN and the infinities are not JSON. Raises ``ValueError``."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -95,7 +104,9 @@ class Fields:
         value = value.strip()
         if len(value) > longest:
             self.fault(name, f"{name} is longer than {longest} characters.", value)
-        elif not all(sign.isprintable() or (lines and sign in "\n\r\t") for sign in value):
+        elif not value.isprintable() and not all(
+            category(sign) not in _REFUSED or (lines and sign in "\n\r\t") for sign in value
+        ):
             self.fault(name, f"{name} has a control character in it: take it out.")
         elif needed and not value:
             self.fault(name, f"{name} is empty.")
@@ -181,11 +192,16 @@ class Fields:
 
     def end(self) -> None:
         """What nobody asked for is refused: a misspelled name would be lost without a word."""
-        for name in self._table:
-            if name not in self._read:
-                known = ", ".join(sorted(self._read))
+        strange = [name for name in self._table if name not in self._read]
+        if strange and len(self.findings) < _MOST_FAULTS:
+            known = ", ".join(sorted(self._read))
+            for name in strange[:_MOST_FAULTS]:
                 self.fault(name, f"There is no member “{name[:40]}” here; known are {known}.")
 
     def _take(self, name: str) -> object:
         self._read.add(name)
         return self._table.get(name)
+
+
+def _is_text(value: str, *, lines: bool) -> bool:
+    return value.isprintable() or all(category(sign) not in _REFUSED or (lines and sign in "\n\r\t") for sign in value)

@@ -18,6 +18,7 @@ from aiohttp import web
 from gateway.files.intake import Body
 from gateway.files.spool import Place, Spool
 from gateway.model.octets import IN_MEMORY, Octets
+from gateway.ubl.json_fields import once, refuse_constant
 from gateway.web.problem import RETRY_SECONDS, Problem, bad_request
 
 PAUSE_SECONDS: Final = 30.0
@@ -57,6 +58,16 @@ class Intake:
         Raises ``Overloaded`` and ``StoreUnavailable`` too.
         """
         async with self._body(request, self.spool, self.limit) as body:
+            yield await body.octets(), body.place
+
+    @asynccontextmanager
+    async def keep(self, octets: bytes) -> AsyncIterator[tuple[Octets, Place | None]]:
+        """The same for a document that was written here, from a body that said it in other words."""
+        if len(octets) > self.limit:
+            raise too_large(self.limit)
+        async with Body(self.spool, in_memory=IN_MEMORY, largest=self.limit) as body:
+            await body.expect(len(octets))
+            await body.add(octets)
             yield await body.octets(), body.place
 
     @asynccontextmanager
@@ -110,21 +121,10 @@ async def read_json(intake: Intake, request: web.Request) -> dict[str, object]:
         raise Problem("unsupported-type", "This call takes application/json.", close=True)
     try:
         async with intake.take(request, limit=JSON_LIMIT) as octets:
-            value = json.loads(octets, object_pairs_hook=_object, parse_constant=_constant)
+            value = json.loads(octets, object_pairs_hook=once, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         text = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise bad_request("", f"The body is not the JSON that is taken here: {text[:200]}") from None
     if not isinstance(value, dict):
         raise bad_request("", "The body must be a JSON object.")
     return value
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return result
-
-
-def _constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")

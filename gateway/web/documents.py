@@ -55,6 +55,7 @@ class Documents:
     _in_work: set[tuple[AccountId, str]] = field(default_factory=set)
     _waiting: int = 0
     _closing: bool = False
+    _writing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def routes(self) -> list[web.RouteDef]:
         """Where each call stands."""
@@ -99,8 +100,14 @@ class Documents:
                 yield document
             return
         async with self.intake.take(request, limit=min(_MODEL_LIMIT, self.intake.limit)) as body:
-            octets = write_bill(body) if len(body) <= _QUICK else await asyncio.to_thread(write_bill, body)
-            yield octets, None
+            octets = write_bill(body) if len(body) <= _QUICK else await self._written(body)
+            async with self.intake.keep(octets) as document:
+                yield document
+
+    async def _written(self, body: bytes) -> bytes:
+        """Large ones are written one after the other: each may take a hundred times its size in memory."""
+        async with self._writing:
+            return await asyncio.to_thread(write_bill, body)
 
     async def find(self, request: web.Request) -> web.Response:
         """A page of documents, newest first."""

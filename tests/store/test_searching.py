@@ -1,4 +1,4 @@
-"""The index of words makes a search quick and changes nothing that it finds."""
+"""The index of words makes a search quick; with it words are found by their beginning, else nothing changes."""
 
 from __future__ import annotations
 
@@ -116,6 +116,26 @@ async def test_pages_and_filters_hold_with_the_index(store: SqlStore) -> None:
             break
     assert paged == everything
     assert await found(store, query="exempelkund", direction=Direction.IN) == await found(store, direction=Direction.IN)
+
+
+async def test_two_words_that_begin_alike_hide_no_document(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "FEW", 10)
+    clock = SteadyClock()
+    for n in range(13):
+        name = "Anders Andersson" if n < 7 else "Eva Andersson"
+        await add(store, clock, Sample(number=f"A-{n}", other=name, ago=timedelta(hours=20 - n)))
+    plain = await found(store, query="anders")
+    await advance(store)
+    assert len(plain) == 13 and await found(store, query="anders") == plain
+
+
+async def test_a_long_name_hides_no_document(store: SqlStore) -> None:
+    name = " ".join(f"ord{n}" for n in range(40))
+    await add(store, SteadyClock(), Sample(number="LONG-1", other=name, ago=timedelta(hours=1)))
+    await fill(store)
+    await advance(store)
+    for query in ("ord39", "ord0 ord39", "LONG-1", "5567212047"):
+        assert "LONG-1" in await found(store, query=query), query
 
 
 async def test_a_word_of_many_reads_the_newest_on(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,9 @@ def test_everything_that_can_be_said_has_its_place_in_both_documents() -> None:
         ("/adjustments/0/vat", ..., "missing"),
         ("/payable", "1502.06", "1502.05"),
         ("/payment", [], "object"),
+        ("/lines/0", {"name": "x", "price": "9" * 15, "quantity": "9" * 15, "vat": {"rate": 25}}, "15 digits"),
+        ("/lines/0/adjustments", [{"amount": 1, "reason": "x"}] * 101, "at most 100"),
+        ("/attachments", [{"file_name": "a.pdf", "content": "QQ==", "link": "https://example.org"}], "not both"),
         ("/attachments", [{"file_name": "a.pdf", "content": "?"}], "base64"),
         (
             "/attachments",
@@ -213,6 +216,20 @@ def test_two_lines_of_one_id_are_refused_and_lines_without_get_a_free_one() -> N
     assert [line.id for line in read(json.dumps(table).encode()).lines] == ["2", "3", "4", "1"]
     table["lines"][0]["id"] = "1"
     assert "/lines" in faults(table)
+
+
+def test_signs_that_no_eye_sees_apart_are_text_and_what_is_no_sign_is_not() -> None:
+    table = changed("/buyer/address/postal_code", "903\u00a026") | {"note": "a\u00adb\u200dc"}
+    assert judge(written(table)).valid
+    for sign in ("\ud800", "\uffff", "\x07", "\x85"):
+        assert "/note" in faults(changed("/note", f"a{sign}b")), ascii(sign)
+
+
+def test_a_price_of_many_digits_is_rounded_once() -> None:
+    table = changed("/lines/0/price", "123456789012.12345678")
+    table["lines"][0]["quantity"], table["lines"] = "0.00012345", table["lines"][:1]
+    del table["payable"]
+    assert read(json.dumps(table).encode()).lines[0].net == Decimal("15240740.60")
 
 
 MONEY = st.decimals(min_value=0, max_value=100_000, places=2)

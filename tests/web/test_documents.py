@@ -367,3 +367,18 @@ async def test_faults_of_an_invoice_as_json_have_their_json_pointer_and_nothing_
     large = await site.call("POST", "/v1/documents", data=b"{" + b" " * LIMIT, headers=headers)
     assert large.status == 413
     assert await count(store) == 0
+
+
+async def test_what_is_written_from_json_is_held_to_the_limit_of_documents(site: Site, store: SqlStore) -> None:
+    text = re.findall(r"```json\n(.*?)```", (DOCS / "json-invoice.md").read_text(encoding="utf-8"), re.S)[0]
+    table = json.loads(text)
+    table["lines"] = [{"name": "x", "price": 1, "vat": {"rate": 25}}] * 1_000
+    del table["payable"]
+    body = json.dumps(table).encode()
+    assert len(body) < LIMIT // 3
+    headers = {"Content-Type": "application/json"}
+    answer = await site.call("POST", "/v1/documents", data=body, headers=headers)
+    assert answer.status == 413
+    table["lines"] = table["lines"][:100]
+    answer = await site.call("POST", "/v1/documents", data=json.dumps(table).encode(), headers=headers)
+    assert answer.status == 202 and await count(store) == 1

@@ -11,8 +11,10 @@ from aiohttp import hdrs
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from gateway.errors import InvalidDocument
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.letter import Letter, LetterId
+from gateway.ubl import bill_json
 from gateway.web.api import application
 from tests.scanning import generator
 from tests.web.conftest import THEIRS, Site, invoice
@@ -57,6 +59,32 @@ def test_the_example_of_the_json_invoice_fits_its_schema() -> None:
     assert not list(Draft202012Validator(schema).iter_errors(json.loads(text)))
     wrong = json.loads(text) | {"buyer_referense": "1"}
     assert list(Draft202012Validator(schema).iter_errors(wrong))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prepaid": "abc"},
+        {"prepaid": "1,00"},
+        {"attachments": [{}]},
+        {"attachments": [{"file_name": "a.exe", "media_type": "application/x-msdownload", "content": "QQ=="}]},
+        {"attachments": [{"link": "https://example.org"}] * 101},
+        {"adjustments": [{"amount": 1, "reason": "x", "vat": {"rate": 25}}] * 101},
+        {"lines": []},
+        {"lines": [{"name": "x", "price": 1, "unit": "stycken", "vat": {"rate": 25}}]},
+        {"payment": {"accounts": [{"number": "1"}] * 21}},
+        {"currency": "kr"},
+        {"seller": {"name": "x"}},
+    ],
+)
+def test_what_the_reader_of_invoices_refuses_the_schema_refuses_too(change: dict[str, object]) -> None:
+    text = re.findall(r"```json\n(.*?)```", (DOCS / "json-invoice.md").read_text(encoding="utf-8"), re.S)[0]
+    table = json.loads(text) | change
+    table.pop("payable")
+    with pytest.raises(InvalidDocument):
+        bill_json.read(json.dumps(table).encode())
+    schema = {**DESCRIPTION["components"]["schemas"]["Bill"]}
+    assert list(Draft202012Validator(schema).iter_errors(table))
 
 
 async def test_programs_get_it_without_a_key(site: Site) -> None:

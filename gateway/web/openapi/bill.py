@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.model.bill import VAT_CATEGORIES
-from gateway.ubl.bill_json import MOST_LINES
-from gateway.web.openapi.shapes import TEXT, Schema, asked, many, word
+from gateway.ubl.bill_json import MEDIA, MOST_EACH, MOST_LINES, MOST_PARTS, UNIT
+from gateway.web.openapi.shapes import TEXT, Schema, asked, either, many, word
 
 _DAY: Final[Schema] = {"type": "string", "format": "date"}
-_AMOUNT: Final[Schema] = {"type": ["string", "number"], "description": "1250.5 or “1250.50”"}
+_AMOUNT: Final[Schema] = {
+    "type": ["string", "number"],
+    "pattern": r"^-?[0-9]{1,15}(\.[0-9]{1,8})?$",
+    "description": "1250.5 or “1250.50”",
+}
+
+
+def _few(item: Schema, most: int) -> Schema:
+    return {**many(item), "maxItems": most}
+
+
 _NUMBERED: Final = asked("value", scheme={**TEXT, "pattern": "^[0-9]{4}$"}, value=TEXT)
 _PERIOD: Final = asked(**{"from": _DAY}, to=_DAY)
 _VAT: Final = asked(category=word(VAT_CATEGORIES), rate=_AMOUNT, reason=TEXT, reason_code=TEXT)
@@ -34,7 +44,7 @@ _TRADER: Final = asked(
     legal_form=TEXT,
     vat_number=TEXT,
     tax_number=TEXT,
-    identifiers=many(_NUMBERED),
+    identifiers=_few(_NUMBERED, MOST_PARTS),
     address=_ADDRESS,
     contact=asked(name=TEXT, telephone=TEXT, email=TEXT),
 )
@@ -52,7 +62,7 @@ _LINE: Final = asked(
     id=TEXT,
     name=TEXT,
     quantity=_AMOUNT,
-    unit=TEXT,
+    unit={**TEXT, "pattern": f"^{UNIT.pattern}$"},
     price=_AMOUNT,
     price_quantity=_AMOUNT,
     vat=_VAT,
@@ -64,9 +74,13 @@ _LINE: Final = asked(
     order_line=TEXT,
     cost_centre=TEXT,
     period=_PERIOD,
-    adjustments=many(_adjustment()),
+    adjustments=_few(_adjustment(), MOST_EACH),
 )
 
+_FILE: Final = asked(
+    "content", "file_name", id=TEXT, description=TEXT, file_name=TEXT, media_type=word(MEDIA), content=TEXT
+)
+_LINK: Final = asked("link", id=TEXT, description=TEXT, link={**TEXT, "pattern": "^https?://"})
 BILL: Final = asked(
     "number",
     "issue_date",
@@ -86,7 +100,7 @@ BILL: Final = asked(
     contract_reference=TEXT,
     project_reference=TEXT,
     cost_centre=TEXT,
-    preceding=many(asked("number", number=TEXT, date=_DAY)),
+    preceding=_few(asked("number", number=TEXT, date=_DAY), MOST_EACH),
     period=_PERIOD,
     seller=_TRADER,
     buyer=_TRADER,
@@ -95,12 +109,12 @@ BILL: Final = asked(
         means=TEXT,
         reference=TEXT,
         terms=TEXT,
-        accounts=many(asked("number", number=TEXT, bank=TEXT, name=TEXT)),
+        accounts=_few(asked("number", number=TEXT, bank=TEXT, name=TEXT), MOST_PARTS),
     ),
     lines={**many(_LINE), "minItems": 1, "maxItems": MOST_LINES},
-    adjustments=many(_adjustment(vat=_VAT)),
+    adjustments=_few(_adjustment(vat=_VAT), MOST_EACH),
     prepaid=_AMOUNT,
     rounding=_AMOUNT,
-    attachments=many(asked(id=TEXT, description=TEXT, file_name=TEXT, media_type=TEXT, content=TEXT, link=TEXT)),
+    attachments=_few(either(_FILE, _LINK), MOST_EACH),
     payable=_AMOUNT,
 )
