@@ -35,11 +35,13 @@ from gateway.exchange.suppliers import Suppliers
 from gateway.exchange.worker import LEASE_SECONDS
 from gateway.model.identifiers import AccountId
 from gateway.model.schemes import read_own
+from gateway.model.text import show_hidden
 from gateway.ports import Clock, Periods
 from gateway.scanners import lacking
 from gateway.security.tls import Pair
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
+from gateway.serving.parser import require_parser
 from gateway.serving.site import listen, low_level, open_site, plain, with_application
 from gateway.serving.supervisor import BEAT_SECONDS, Post, Supervisor
 from gateway.smp.server import SmpServer
@@ -74,6 +76,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     ``post`` and ``held`` are those of one of several processes (``gateway.serving.supervisor``). Raises
     ``ConfigurationError`` before anything listens, ``OSError`` when an address is taken.
     """
+    require_parser()
     sys.setswitchinterval(_SWITCH_SECONDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -170,6 +173,7 @@ def supervise(config: Config, count: int, announce: Announce, work: Callable[[Co
 
     Gives the exit code. Raises ``OSError`` when an address is taken, ``ConfigurationError`` when the database is.
     """
+    require_parser()
     fixed = config
     first = listen_all(config)  # alone: side by side with another program that shares ports we would not notice it
     for section, sockets in first.items():
@@ -357,7 +361,7 @@ class JsonFormatter(logging.Formatter):
                 line[key] = value
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return _write_line(line)
+        return show_hidden(_write_line(line))
 
 
 _write_line: Final = json.JSONEncoder(ensure_ascii=False, default=str).encode

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from conformance.interop.kit import CHECKOUT, LISTS_PORT, PEERS, PKI, PYTHON, SUPPORT, ZONE
 from conformance.interop.programs import InteropError, Program, Programs, tail
+
+_PATIENCE_SECONDS: Final = 60
 
 _CONFIG = """\
 [operator]
@@ -75,17 +78,24 @@ class Ours:
     program: Program
 
     def call(self, method: str, path: str, body: bytes | None = None, kind: str = "application/xml") -> Any:
-        """One call of the API; a JSON answer as values, any other as octets."""
+        """One call of the API; a JSON answer as values, any other as octets.
+
+        Whoever is told to come back later does, as every client should.
+        """
         headers = {"Authorization": f"Bearer {self.key}"}
         if body is not None:
             headers["Content-Type"] = kind
         request = urllib.request.Request(self.api + path, body, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=90) as answer:
-                octets, media = answer.read(), answer.headers.get("Content-Type", "")
-        except urllib.error.HTTPError as error:
-            raise InteropError(f"{method} {path}: {error.code} {error.read().decode()}") from None
-        return json.loads(octets) if "json" in media else octets
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=90) as answer:
+                    octets, media = answer.read(), answer.headers.get("Content-Type", "")
+                return json.loads(octets) if "json" in media else octets
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > end:
+                    raise InteropError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+                time.sleep(min(int(error.headers.get("Retry-After", "1")), 5))
 
     def add_participant(self, participant: str, *services: tuple[str, str]) -> None:
         """Add one of ours; ``services`` are pairs of document type and process, none: the billing documents."""

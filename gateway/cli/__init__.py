@@ -21,5 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gateway {__version__}")
         return YES
     from gateway.cli.commands import run
+    from gateway.cli.terminal import guard_screen
 
+    guard_screen()
     return run(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,7 +12,28 @@ import unicodedata
 from collections.abc import Sequence
 from typing import IO, Any, Final
 
+from gateway.model.text import show_hidden, show_on_screen
+
 _CODES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+
+
+class Screen(io.TextIOWrapper):
+    """Stdout or stderr on which strangers' text cannot move the cursor or turn a line round."""
+
+    def write(self, text: str, /) -> int:
+        super().write(show_on_screen(text))
+        return len(text)
+
+
+def guard_screen() -> None:
+    """From now on nothing hidden reaches stdout and stderr, whichever command prints it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper:  # nobody has put another one there
+            lines, through = stream.line_buffering, stream.write_through
+            encoding, errors = stream.encoding, stream.errors
+            screen = Screen(stream.detach(), encoding, errors, line_buffering=lines, write_through=through)
+            setattr(sys, name, screen)
 
 
 def paint(text: str, *styles: str, to: IO[str] | None = None) -> str:
@@ -87,7 +109,8 @@ def _row(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str], rig
 
 def as_json(value: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str), flush=True)
+    text = json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=str)
+    print(show_hidden(text), flush=True)
 
 
 def say(text: str) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
+import logging
 import time
+from pathlib import Path
 
 import pytest
 
 from gateway.as4.limits import Limits
 from gateway.errors import Conflict, InvalidMessage, LookupUnavailable, Overloaded, StoreUnavailable
 from gateway.model.signals import NOT_SERVICED
+from gateway.server import JsonFormatter
 from tests.as4.as4_parts import outgoing
 from tests.attacks.parts import Kit
 from tests.attacks.wire import Wire, lines, open_site
 
+HERE = Path(__file__).parents[2]
 TYPE = 'Content-Type: multipart/related; boundary="b"'
 
 
@@ -214,6 +219,66 @@ async def test_P07_clients_that_leave_take_nothing_with_them(kit: Kit) -> None:
         assert (await wire.post(kit.good.content_type, kit.good.body)).outcome == "taken"
 
 
+@pytest.mark.parametrize(
+    ("line", "headers", "outcome"),
+    [
+        ("POST http://elsewhere.example/as4 HTTP/1.1", ["Host: a"], "taken"),
+        ("POST /as4 HTTP/1.1", ["Host: evil.example:99999/x?y"], "taken"),
+        ("POST /as4 HTTP/1.1", ["Host: a", "X-Forwarded-Proto: https", "X-Forwarded-For: 10.0.0.1"], "taken"),
+        ("POST /as4 HTTP/1.1", ["Host: a", "Forwarded: for=10.0.0.1;host=evil;proto=https"], "taken"),
+        ("POST /as4 HTTP/1.1", ["Host: a", "X-Original-URL: /else", "X-Rewrite-URL: /else"], "taken"),
+        ("POST /as4 HTTP/1.1", ["Host: a", "X-HTTP-Method-Override: DELETE"], "taken"),
+        ("POST http://a/elsewhere HTTP/1.1", ["Host: a"], "HTTP 404"),
+        ("POST /as4 HTTP/1.1", ["Host: a", "Host: b"], "HTTP 400"),
+    ],
+)
+async def test_P06_who_is_addressed_is_not_for_the_caller_to_say(
+    kit: Kit, line: str, headers: list[str], outcome: str
+) -> None:
+    """Only the path counts; whoever claims to be a proxy changes nothing, and no answer repeats the claim."""
+    length = f"Content-Length: {len(kit.good.body)}"
+    head = lines(line, *headers, f"Content-Type: {kit.good.content_type}", length)
+    async with open_site(kit) as site, Wire(site) as wire:
+        answer = await wire.raw([head + kit.good.body])
+        assert answer.outcome == outcome
+        assert len(site.stored) == (outcome == "taken")
+        assert all(shown not in answer.body for shown in (b"evil", b"elsewhere", b"10.0.0.1"))
+
+
+async def test_P09_nothing_that_a_caller_writes_moves_the_cursor_of_who_reads_the_log(kit: Kit) -> None:
+    """Escape sequences, C1 controls and turned lines reach the log as text."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    evil = 'x\x1b[2J\x9b2J\u202ereversed\x07\r\n{"level":"forged"}\x7f'
+    body = kit.good.body.replace(outgoing().message_id.encode(), f"{evil}@x".encode())
+    try:
+        async with open_site(kit) as site, Wire(site) as wire:
+            await wire.post(kit.good.content_type, body)
+            wire.close()
+            plain = evil.replace("\r\n", "").encode()
+            for head in (
+                b"POST /as4 HTTP/1.1\r\nHost: a\r\nContent-Type: " + plain + b"\r\nContent-Length: 4\r\n\r\nxxxx",
+                b"POST /" + plain + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+                plain + b" /as4 HTTP/1.1\r\nHost: a\r\n\r\n",
+                b"POST /as4 HTTP/1.1\r\nHost: a\r\n" + plain + b"\r\nUser-Agent: " + plain + b"\r\n\r\n",
+            ):
+                await wire.raw([head], seconds=5)
+                wire.close()
+            logging.getLogger("gateway").warning("refused: %s", evil, extra={"agent": evil})
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+    text = written.getvalue()
+    assert "\\u202ereversed" in text
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert '{"level":"forged"}' not in text
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "OPTIONS", "PROPFIND", "FOO"])
 async def test_P08_other_methods_are_refused(kit: Kit, method: str) -> None:
     async with open_site(kit) as site, Wire(site) as wire:
@@ -236,7 +301,7 @@ async def test_P10_error_pages_show_nothing_of_us(kit: Kit) -> None:
         ):
             answer = await wire.raw(pieces, seconds=5)
             assert answer.status < 500
-            for shown in (b"Traceback", b".py", b"<script>", b"/work", b"aiohttp"):
+            for shown in (b"Traceback", b".py", b"<script>", str(HERE).encode(), b"aiohttp"):
                 assert shown not in answer.body
 
 
