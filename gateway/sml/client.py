@@ -235,7 +235,24 @@ def _codec(service: str) -> Any:
             [("smp.sml_url", "the SML is spoken to with zeep: pip install 'access-point-gateway[sml]'")]
         ) from None
     client: Any = zeep.Client
-    return client(str(resources.files("gateway.sml").joinpath("wsdl", _FILES[service])))
+    return client(str(resources.files("gateway.sml").joinpath("wsdl", _FILES[service])), transport=_packaged())
+
+
+def _packaged() -> Any:
+    """What zeep reads files with: those beside this module, whatever an import in them may name."""
+    from zeep import transports
+
+    make: Any = transports.Transport
+    read = make()
+    load = read.load
+
+    def load_packaged(url: str) -> Any:
+        if "://" in url:
+            raise ConfigurationError([("smp.sml_url", f"a description of the SML's services may not import {url}")])
+        return load(url)
+
+    read.load = load_packaged
+    return read
 
 
 def _envelope(status: int, octets: bytes) -> etree._Element:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.attacks.catalogue import BESIDE, NOT_YET, PARTLY, ROWS
+from tests.attacks.catalogue import BESIDE, ELSEWHERE, PARTLY, ROWS
 from tests.attacks.parts import make_kit, run, table
 from tests.attacks.weakened import WEAKENINGS, examine
 from tests.attacks.weakened import table as weakened_table
@@ -42,7 +42,8 @@ def main() -> int:
         rows = sorted(asked.rows.split(",")) if asked.rows else sorted(ROWS)
         tallies = [run(kit, name, ROWS[name](kit)) for name in rows]
     print(table(tallies))
-    for kind, reasons in (("not yet", NOT_YET), ("elsewhere", BESIDE), ("in part", PARTLY)):
+    elsewhere = BESIDE | {row: "::".join(place) for row, place in ELSEWHERE.items()}
+    for kind, reasons in (("elsewhere", elsewhere), ("in part", PARTLY)):
         for name, reason in sorted(reasons.items()):
             print(f"{name} {kind}: {reason}")
     problems = [problem for tally in (*wrapped, *tallies) for problem in tally.problems]

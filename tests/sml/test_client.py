@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import ssl
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from gateway.model.migration_keys import new_key
 from gateway.network.sml import Sml, serve_sml
 from gateway.security.authority import issue, issue_tls, new_pki
 from gateway.security.tls import client_context
+from gateway.sml import client as sml_client
 from gateway.sml.client import SmlClient, open_sml
 from gateway.smp.zone import read_zone
 
@@ -219,3 +223,17 @@ async def test_over_tls_the_certificate_owns_the_smp(tmp_path: Path) -> None:
             with pytest.raises(RegisterUnavailable):
                 await nobody.leave(BUYER)
     assert read_zone(register.zone_file).participants == {BUYER: address}
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/x.xsd", "https://evil.example/x.xsd"])
+async def test_F12_the_services_description_imports_nothing_from_elsewhere(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that ours does: a description that somebody has put in its place cannot make us ask anybody."""
+    for file in resources.files("gateway.sml").joinpath("wsdl").iterdir():
+        shutil.copy(str(file), tmp_path)
+    changed = tmp_path / "participants.wsdl"
+    changed.write_text(changed.read_text().replace('schemaLocation="locator.xsd"', f'schemaLocation="{place}"'))
+    monkeypatch.setattr(sml_client, "_FILES", {"s": str(changed)})
+    with pytest.raises(ConfigurationError, match=re.escape(place)):
+        sml_client._codec("s")
