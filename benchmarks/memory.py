@@ -261,7 +261,7 @@ def picture(found: Trip) -> str:
     parts.append(f'<polyline class="size" points="{at(0, size)} {at(found.seconds, size)}"/>')
     parts.append(f'<text class="note" x="{left + 6}" y="{top + down - size / highest * down - 6:.1f}">its size</text>')
     for style, curve in (("ours", found.sender), ("other", found.receiver)):
-        points = " ".join(at(seconds, mib) for seconds, mib in curve.points)
+        points = " ".join(at(seconds, mib) for seconds, mib in _corners(curve.points))
         parts.append(f'<polyline class="{style}" points="{points}"/>')
     for number, mark in enumerate(found.marks):
         x = left + mark.seconds / found.seconds * across
@@ -281,7 +281,16 @@ def picture(found: Trip) -> str:
     )
 
 
-_TITLE = "Memory of both gateways while a document of {:.0f} MB goes through them (MiB)"
+def _corners(points: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """The first and last point, and those where the curve is not flat: the picture is the same with fewer."""
+    for number, (seconds, mib) in enumerate(points):
+        beside = points[max(0, number - 1) : number + 2]
+        if number in (0, len(points) - 1) or any(abs(other - mib) > _FLAT for _, other in beside):
+            yield seconds, mib
+
+
+_FLAT = 0.2
+_TITLE = "Memory in MiB while a document of {:.0f} MB goes through two gateways"
 _STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
