@@ -103,9 +103,9 @@ def table(fields: dict[str, Counter[str]], automatic: dict[tuple[str, bool], Cou
     for how in dict.fromkeys(how for how, _ in automatic):
         cells = []
         for code in (True, False):
-            counts = automatic.get((how, code), Counter())
-            whole[code].update(counts)
-            cells.append(_share(counts))
+            pages = automatic.get((how, code), Counter())
+            whole[code].update(pages)
+            cells.append(_share(pages))
         print(f"{how:<12}{cells[0]:>22}{cells[1]:>22}")
     print(f"{'all':<12}{_share(whole[True]):>22}{_share(whole[False]):>22}   fully automatic")
 

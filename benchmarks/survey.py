@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -137,13 +137,13 @@ class MovableClock:
 
 def kept(seen: Seen, finding: Finding, now: datetime) -> Seen:
     """What a sweep keeps for the next night; no answer changes nothing."""
-    same = {"participant": seen.participant, "document_type": seen.document_type, "process": seen.process}
+    same = Seen(participant=seen.participant, document_type=seen.document_type, process=seen.process)
     if isinstance(finding, Reachable):
-        return Seen(**same, smp=finding.smp, asked=now, expires=finding.endpoint.expires)
+        return replace(same, smp=finding.smp, asked=now, expires=finding.endpoint.expires)
     if isinstance(finding, Unreachable):
-        return Seen(**same, smp=finding.smp, asked=now if finding.smp else None, reason=finding.reason)
+        return replace(same, smp=finding.smp, asked=now if finding.smp else None, reason=finding.reason)
     if isinstance(finding, Unchanged):
-        return Seen(**same, smp=seen.smp, asked=finding.asked, expires=seen.expires, reason=seen.reason)
+        return replace(same, smp=seen.smp, asked=finding.asked, expires=seen.expires, reason=seen.reason)
     return seen
 
 

@@ -76,6 +76,9 @@ def parse(octets: bytes, *, huge: bool = False, comments: bool = True, drop_comm
         raise UnsafeXml(f"Not well-formed XML: {error.msg}", line=line) from None
     except ValueError as error:  # lxml refuses NUL and such before it parses
         raise UnsafeXml(f"Not well-formed XML: {error}") from None
+    for entry in parser.error_log:  # lxml looks at the last one only: a warning behind it would hide an error
+        if entry.level >= etree.ErrorLevels.ERROR:
+            raise UnsafeXml(f"Not well-formed XML: {entry.message}", line=entry.line)
     info = root.getroottree().docinfo
     _refuse_encoding(info.encoding or "UTF-8")
     if info.internalDTD is not None or info.doctype:
