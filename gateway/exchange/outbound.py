@@ -62,7 +62,7 @@ from gateway.model.signals import EbmsCode
 from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Paper, Store, Transport
 from gateway.routing.words import Said, way_detail
 from gateway.ubl import large, page, sbdh
-from gateway.ubl.candidates import candidates
+from gateway.ubl.candidates import known_candidates
 from gateway.ubl.submission import Submission, read_accepted, read_submission
 
 log = logging.getLogger(__name__)
@@ -416,7 +416,7 @@ class Outbound:
             return [envelope.receiver]
         if message.sent_octets:  # the frozen envelope names it
             return [ParticipantId.parse(message.receiver)]
-        return [c.participant for c in _candidates(facts.receiver)]
+        return [c.participant for c in known_candidates(facts.receiver)]
 
     def _part(self, document: Octets, envelope: Envelope, place: Place | None) -> Octets:
         if isinstance(document, bytes):
@@ -484,12 +484,10 @@ class Outbound:
 
 
 _participant: Final = lru_cache(1024)(ParticipantId.parse)
-_candidates: Final = lru_cache(1024)(candidates)
-"""A receiver gets many documents, and its addresses are many check digits."""
 
 
 def _sender(facts: Facts) -> ParticipantId | None:
     if facts.sender.endpoint:
         return facts.sender.endpoint
-    found: Sequence[ParticipantId] = [c.participant for c in _candidates(facts.sender)]
+    found: Sequence[ParticipantId] = [c.participant for c in known_candidates(facts.sender)]
     return found[0] if found else None

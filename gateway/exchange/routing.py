@@ -40,7 +40,7 @@ from gateway.routing import holding
 from gateway.routing.decision import Choice, Plan, Situation, conclude, plan
 from gateway.routing.matching import match
 from gateway.routing.words import way_detail
-from gateway.ubl.candidates import candidates
+from gateway.ubl.candidates import known_candidates
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Routing:
     async def look(self, message: Message, facts: Facts) -> Way:
         """Read what is known of the receiver. Raises ``StoreUnavailable``."""
         buyer, now = facts.receiver, self.clock.now()
-        on_invoice = [one.participant for one in candidates(buyer)]
+        on_invoice = [one.participant for one in known_candidates(buyer)]
         keys, asked = keys_of(on_invoice), {one.value for one in on_invoice}
         profile = await self.store.relations.profile(message.account)
         known: Sequence[Counterpart] = ()

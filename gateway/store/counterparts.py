@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import Conflict, LostLease, NotFound
@@ -16,7 +17,7 @@ from gateway.model.document import PostalAddress
 from gateway.model.identifiers import AccountId
 from gateway.store import tables
 from gateway.store.relation_tables import capability, counterpart, counterpart_identifier, proposal, relation
-from gateway.store.session import Session, Statement, one_of
+from gateway.store.session import Row, Session, Statement, one_of
 from gateway.store.sweep_tables import sweep_known
 from gateway.store.tables import reader
 
@@ -65,15 +66,14 @@ _OF: Final = Statement(
 def known_by(session: Session, account: AccountId, role: Role, keys: Sequence[str]) -> list[Counterpart]:
     """Those that have one of these identifiers: two small statements on the hot path."""
     rows = session.fetch(_KNOWN, (account, role.value, account, json.dumps(list(keys))))
-    found = []
-    for row in rows:
-        values = {c.name: _read(c, value) for c, value in zip(COLUMNS, row, strict=True)}
-        numbers = [
-            {c.name: _read(c, value) for c, value in zip(_NUMBERS, number, strict=True)}
-            for number in session.fetch(_OF, (values["id"],))
-        ]
-        found.append(_counterpart(values, [Identifier(**number) for number in numbers]))
-    return found
+    return [_made(tuple(row), tuple(map(tuple, session.fetch(_OF, (row[0],))))) for row in rows]
+
+
+@lru_cache(1024)
+def _made(row: Row, numbers: tuple[Row, ...]) -> Counterpart:
+    """The counterpart of these rows; those of one that many documents go to are the same each time."""
+    values = read_row(COLUMNS, row)
+    return _counterpart(values, [Identifier(**read_row(_NUMBERS, number)) for number in numbers])
 
 
 def page_by_id(connection: Connection, account: AccountId, role: Role, after: str, limit: int) -> list[Counterpart]:
@@ -201,6 +201,10 @@ def _counterpart(row: Mapping[Any, Any], numbers: Sequence[Identifier]) -> Count
     )
 
 
-def _read(column: Any, value: Any) -> Any:
-    read = reader(column)
-    return value if value is None or read is None else read(value)
+def read_row(columns: Sequence[Column[Any]], row: Row) -> dict[str, Any]:
+    """Values of the database as ours, by the name of their column."""
+    found = {}
+    for column, value in zip(columns, row, strict=True):
+        read = reader(column)
+        found[column.name] = value if value is None or read is None else read(value)
+    return found

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
@@ -42,6 +43,8 @@ from gateway.store.reads import Reads
 _TOLD: Final = tuple(str(one) for one in (MLS, MLR, INVOICE_RESPONSE))
 _CURSOR: Final = "cost cursor"
 _UNSETTLED: Final = timedelta(seconds=10)
+_COST_FIELDS: Final = tuple(field.name for field in fields(Cost))
+_cost_values: Final = attrgetter(*_COST_FIELDS)
 _PRICE_FIELDS: Final = tuple(field.name for field in fields(Price))
 _MONTH_KEY: Final = (
     cost_month.c.account,
@@ -179,7 +182,9 @@ def _enter(connection: Connection, costs: Sequence[Cost], after: int, last: int)
     for one in connection.execute(known):
         del rows[DocumentId(one.document), one.channel]
     if rows:
-        connection.execute(insert(cost), [asdict(one) for one in rows.values()])
+        connection.execute(
+            insert(cost), [dict(zip(_COST_FIELDS, _cost_values(one), strict=True)) for one in rows.values()]
+        )
         _add_up(connection, list(rows.values()))
     return True
 

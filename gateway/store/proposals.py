@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, and_, bindparam, func, insert, or_, select, update
@@ -18,8 +19,8 @@ from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState
 from gateway.model.relating import Capability, LookupEvidence, Relation, RelationState
 from gateway.store import relation_tables as of
 from gateway.store import tables
-from gateway.store.session import Session, Statement
-from gateway.store.tables import reader
+from gateway.store.counterparts import read_row
+from gateway.store.session import Row, Session, Statement
 
 PAGE_MOST: Final = 200
 _DUE_MOST: Final = 1000
@@ -38,8 +39,13 @@ _WAYS: Final = Statement(
 
 def relations(session: Session, account: AccountId, counterpart: CounterpartId) -> list[Relation]:
     """Every way to this one."""
-    rows = session.fetch(_WAYS, (counterpart, account))
-    return [Relation(**{c.name: _read(c, value) for c, value in zip(_RELATION, row, strict=True)}) for row in rows]
+    return [_relation(tuple(row)) for row in session.fetch(_WAYS, (counterpart, account))]
+
+
+@lru_cache(1024)
+def _relation(row: Row) -> Relation:
+    """The relation of this row; that of one that many documents go to is the same each time."""
+    return Relation(**read_row(_RELATION, row))
 
 
 def ways_of(
@@ -275,8 +281,3 @@ def _proposal(row: Any) -> Proposal:
     for name in ("evidence", "risks", "requirements"):
         values[name] = tuple(values[name])
     return Proposal(**values)
-
-
-def _read(column: Any, value: Any) -> Any:
-    read = reader(column)
-    return value if value is None or read is None else read(value)

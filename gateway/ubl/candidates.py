@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import InvalidAddress
@@ -41,6 +42,10 @@ def candidates(company: Company) -> tuple[Candidate, ...]:
             continue
         found.setdefault(participant.value, Candidate(participant, origin))
     return tuple(found.values())[:MAX_CANDIDATES]
+
+
+known_candidates: Final = lru_cache(1024)(candidates)
+"""The same. A company is in many documents, and its addresses are many check digits."""
 
 
 def _proposals(company: Company) -> Iterator[tuple[str, str, str]]:
