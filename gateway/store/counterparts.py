@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import Conflict, LostLease, NotFound
@@ -151,10 +151,18 @@ def remove(connection: Connection, account: AccountId, id: CounterpartId) -> Cou
     return gone
 
 
-def any_customer(connection: Connection, account: AccountId) -> bool:
+_CUSTOMER: Final = Statement(
+    select(counterpart.c.id)
+    .where(counterpart.c.account == bindparam("account"), counterpart.c.role == literal_column(f"'{Role.CUSTOMER}'"))
+    .limit(literal_column("1"))
+    .offset(literal_column("0")),
+    ("account",),
+)
+
+
+def any_customer(session: Session, account: AccountId) -> bool:
     """Whether the account has a customer here."""
-    wanted = select(counterpart.c.id).where(counterpart.c.account == account, counterpart.c.role == Role.CUSTOMER)
-    return connection.execute(wanted.limit(1)).first() is not None
+    return bool(session.fetch(_CUSTOMER, (account,)))
 
 
 def number_key(account: AccountId, role: Role, number: str) -> str | None:

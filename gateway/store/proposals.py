@@ -29,6 +29,10 @@ _CAPABILITY: Final = tuple(of.capability.c[field.name] for field in fields(Capab
 _EVIDENCE: Final = tuple(of.lookup_evidence.c[field.name] for field in fields(LookupEvidence))
 _PROPOSAL: Final = tuple(of.proposal.c[field.name] for field in fields(Proposal))
 _DECISION: Final = tuple(of.decision.c[field.name] for field in fields(Decision))
+_POLICY: Final = tuple(of.relation_policy.c[field.name] for field in fields(RelationPolicy))
+_POLICY_OF: Final = Statement(
+    select(*_POLICY).where(of.relation_policy.c.account == bindparam("account")), ("account",)
+)
 _WAYS: Final = Statement(
     select(*_RELATION).where(
         of.relation.c.counterpart == bindparam("counterpart"), of.relation.c.account == bindparam("account")
@@ -222,19 +226,19 @@ def note_rejection(
     return int(times), int(documents)
 
 
-def policy(connection: Connection, account: AccountId) -> RelationPolicy | None:
+def policy(session: Session, account: AccountId) -> RelationPolicy | None:
     """The account's policy, where it has one."""
-    table = of.relation_policy
-    row = connection.execute(select(table).where(table.c.account == account)).mappings().first()
-    if row is None:
+    found = session.fetch(_POLICY_OF, (account,))
+    if not found:
         return None
+    row = read_row(_POLICY, tuple(found[0]))
     return RelationPolicy(
         auto_accept=row["auto_accept"],
         kinds=tuple(PartyKind(word) for word in row["kinds"]),
         schemes=tuple(row["schemes"]),
         largest=row["largest"],
         sinks=tuple(row["sinks"]),
-        share=bool(row["share"]),
+        share=row["share"],
     )
 
 

@@ -28,6 +28,7 @@ from gateway.ports import Changes, Clock, Rejections
 from gateway.store import counterpart_lists, counterparts, proposals
 from gateway.store.operation import Write, note
 from gateway.store.reads import Reads
+from gateway.store.session import Session
 
 _REMEMBERED: Final = 10_000
 _REMEMBERED_SECONDS: Final = 0.5
@@ -50,7 +51,7 @@ class Relations:
         known = self._profiles.get(account)
         if known is not None and known[0] > time.monotonic():
             return known[1]
-        found = await self.reads.read(partial(_profile, account=account))
+        found = await self.reads.look(partial(_profile, account=account))
         if len(self._profiles) >= _REMEMBERED:
             self._profiles.clear()
         self._profiles[account] = (time.monotonic() + _REMEMBERED_SECONDS, found)
@@ -175,10 +176,10 @@ class Relations:
         return await self.reads.read(partial(proposals.sends_to_others, account=account, sender=sender))
 
 
-def _profile(connection: Connection, account: AccountId) -> Profile:
+def _profile(session: Session, account: AccountId) -> Profile:
     return Profile(
-        policy=proposals.policy(connection, account) or RelationPolicy(),
-        customers=counterparts.any_customer(connection, account),
+        policy=proposals.policy(session, account) or RelationPolicy(),
+        customers=counterparts.any_customer(session, account),
     )
 
 
