@@ -2,16 +2,20 @@
 
     python -m benchmarks.as4 [--quick] [--messages 2000] [--rounds 3] [--warm-up 20000] [--out DIR]
 
-Under test on core 0: ``gateway serve`` as it is run (outbound: ``benchmarks.node``, whose worker waits for a word),
+Under test on core 0: ``gateway serve`` as it is run (sending alone: ``benchmarks.sender``, our client without queue and
+store; outbound: ``benchmarks.node``, whose worker waits for a word),
 ``phase4 receive --sink`` and ``phase4 send``, python-as4's ``receive`` and ``send``. On core 1: the generator, a second
 gateway that receives what all three send, DNS and SMP.
 
 Inbound: messages made before, each with its own MessageId, the same ones for all, over kept connections; the rounds of
-the three take turns. Ours answers when the message is on disk; the others check, answer and keep nothing. Outbound: the
-same document until the sender has checked the receipt of the same gateway on core 1. Ours sends what waits in its queue
-(claim, look-up, envelope, part and step on disk before the first octet leaves, receipt and evidence kept after); the
-others are told the endpoint and keep nothing. What it costs ours to accept a document over its API before that (facts,
-schema, document rules, commit) is a row of its own: the others have no such step.
+the three take turns. Ours answers when the message is on disk; the others check, answer and keep nothing.
+
+Outbound: the same document until the sender has checked the receipt of the same gateway on core 1. "Sent" is the same
+work for all three: told the endpoint, build, sign, encrypt, send, check the receipt, keep nothing. "Outbound" is what
+our gateway does as a whole: it sends what waits in its queue (claim, look-up, envelope, part and step on disk before
+the first octet leaves, receipt and evidence kept after); the others' rows there are those of "sent": they do no more.
+What it costs ours to accept a document over its API before that (facts, schema, document rules, commit) is a row of its
+own: the others have no such step. "Whole" is both together, and the others' rows are those of "sent" again.
 
 A JVM needs thousands of messages until its code is compiled: phase4 gets ``--warm-up`` of them each way before its
 rounds, the others a tenth. CPU is that of the process, all threads, from the kernel. The RSA-2048 private operation is
@@ -83,6 +87,13 @@ class Result:
     inbound: dict[str, list[Round]] = field(default_factory=dict)
     outbound: dict[str, list[Round]] = field(default_factory=dict)
     accepted: dict[str, list[Round]] = field(default_factory=dict)
+    sent: dict[str, list[Round]] = field(default_factory=dict)
+
+    def whole(self) -> dict[str, list[Round]]:
+        """What a document costs from our API to its receipt, beside what the others do of it."""
+        both = zip(self.accepted.get(_ours(), ()), self.outbound.get(_ours(), ()), strict=True)
+        ours = [replace(out, seconds=had.seconds + out.seconds, cpu=had.cpu + out.cpu) for had, out in both]
+        return {_ours(): ours, **{name: found for name, found in self.outbound.items() if name != _ours()}}
 
 
 def main() -> int:
@@ -137,7 +148,7 @@ def _measure(plan: Plan, result: Result, directory: Path) -> None:
         sender = stack.enter_context(node)
         sender.add_participant(seller)
         asyncio.run(_our_outbound(plan, result, sender))
-        _their_outbound(plan, result, partner, directory)
+        _sent(plan, result, partner, directory)
 
 
 def _inbound(plan: Plan, result: Result, programs: Programs, network: Network, ours: Ours) -> None:
@@ -184,13 +195,28 @@ async def _our_outbound(plan: Plan, result: Result, ours: Ours) -> None:
         _keep(result.outbound, "outbound", _ours(), replace(sent, rsa=operation.microseconds))
 
 
-def _their_outbound(plan: Plan, result: Result, partner: Ours, directory: Path) -> None:
+def _sent(plan: Plan, result: Result, partner: Ours, directory: Path) -> None:
+    """The sending half of all three; that of the others is all they do, so it stands under "outbound" too."""
+    for found in _we_send(plan, partner):
+        _keep(result.sent, "sent", _ours(), found)
     file = directory / "invoice.xml"
     file.write_bytes(SAMPLE)
     target = ["--url", partner.as4, "--from-key", PKI / _SENDER, "--to-cert", PKI / f"{_PARTNER}.pem", "--file", file]
     for name, rounds in ((_phase4(), _phase4_sends), (_python_as4(), _python_as4_sends)):
         for found in rounds(plan, target):
-            _keep(result.outbound, "outbound", name, found)
+            _keep(result.sent, "sent", name, found)
+        result.outbound[name] = result.sent[name]
+
+
+def _we_send(plan: Plan, partner: Ours) -> Iterator[Round]:
+    """Our client without queue and store, with as many messages at once as phase4 has threads."""
+    _say(f"sent, {_ours()}: {plan.short_warm_up:,} messages to warm up")
+    command: list[object] = [*_CORE, sys.executable, "-m", "benchmarks.sender", partner.as4, _SENDER, _PARTNER]
+    command += ["--count", plan.messages, "--rounds", plan.rounds, "--warm-up", plan.short_warm_up]
+    with beside(0) as operation:
+        rows = list(stream(*command))
+    for row in rows:
+        yield Round(seconds=row["seconds"], cpu=row["cpu"], messages=row["messages"], rsa=operation.microseconds)
 
 
 def _phase4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
@@ -233,7 +259,13 @@ def _python_as4_sends(plan: Plan, target: list[object]) -> Iterator[Round]:
 
 def _write(result: Result, plan: Plan, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    ways = {"inbound": result.inbound, "outbound": result.outbound, "accepted": result.accepted}
+    ways = {
+        "inbound": result.inbound,
+        "sent": result.sent,
+        "outbound": result.outbound,
+        "accepted": result.accepted,
+        "whole": result.whole(),
+    }
     text = _table(result.about, ways)
     print(text)
     (out / "as4.txt").write_text(text + "\n")
@@ -253,7 +285,8 @@ def _write(result: Result, plan: Plan, out: Path) -> None:
         Panel(title, [(name, _median(found, _milliseconds)) for name, found in ways[way].items()])
         for way, title in (
             ("inbound", "Receive: check, decrypt, answer with a signed receipt (ours: on disk before the receipt)"),
-            ("outbound", "Send: sign, encrypt, check the receipt (ours: from its queue, with look-up, on disk)"),
+            ("sent", "Send: build, sign, encrypt, check the receipt, keep nothing"),
+            ("outbound", "Send from the queue: ours with look-up, each step on disk; the others as above"),
         )
     ]
     about = result.about
@@ -293,8 +326,9 @@ def _about(plan: Plan) -> dict[str, str]:
         "warm-up": f"{_phase4()} {plan.warm_up:,} messages each way, the others {plan.short_warm_up:,}",
         "inbound": f"{plan.connections} kept connections; ours commits to disk before it answers, "
         "the others check, answer and keep nothing",
-        "outbound": "ours from its queue with look-up and commits; phase4 2 threads; python-as4 one after the other; "
-        "the others keep nothing",
+        "sent": "told the endpoint, keep nothing; ours 2 at once, phase4 2 threads, python-as4 one after the other",
+        "outbound": "ours from its queue with look-up and commits; the others as under sent",
+        "whole": "ours accepted and outbound together; the others as under sent",
         "accepted": f"documents over our API with schema, document rules and commit, {plan.connections} connections",
         "load average at the start": _load(),
     }
