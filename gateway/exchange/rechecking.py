@@ -29,7 +29,8 @@ LOOK_SECONDS: Final = 60.0
 _AT_ONCE: Final = 100
 _AGAIN: Final = timedelta(minutes=5)
 """After no answer."""
-_REMEMBERED: Final = 10_000
+_BESIDE: Final = 10
+"""Who is slow to answer, or does not, holds up no others."""
 _STATES: Final = (RelationState.SUSPECT, RelationState.LOST)
 
 
@@ -58,14 +59,18 @@ class Rechecking:
 
     async def run_once(self) -> int:
         """Ask for those whose time has come; gives how many there were an answer for."""
-        now, answered = self.clock.now(), 0
-        if len(self._silent) >= _REMEMBERED:
-            self._silent.clear()
-        due = await self.store.relations.due(now, _AT_ONCE, states=_STATES)
-        for way in due:
-            if self._silent.get(way.counterpart, now) <= now:
-                answered += await self._ask(way)
-        return answered
+        now = self.clock.now()
+        self._silent = {one: until for one, until in self._silent.items() if until > now}
+        # Those who are silent are due all the same: they must not stand before everybody else.
+        found = await self.store.relations.due(now, _AT_ONCE + len(self._silent), states=_STATES)
+        due = [way for way in found if way.counterpart not in self._silent][:_AT_ONCE]
+        places = asyncio.Semaphore(_BESIDE)
+
+        async def ask(way: Relation) -> bool:
+            async with places:
+                return await self._ask(way)
+
+        return sum(await asyncio.gather(*map(ask, due)))
 
     async def _ask(self, way: Relation) -> bool:
         rows = self.store.relations

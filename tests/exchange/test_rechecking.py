@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gateway.errors import LookupUnavailable
 from gateway.model.lifecycle import State
 from gateway.model.message import Direction
@@ -47,6 +49,28 @@ async def test_without_an_answer_nothing_changes_and_it_is_left_alone_for_some_m
         assert await rechecking.run_once() == 0
         assert swept.surveyor.asked.count(BUYER.value) == hours
     assert await relation(exchange) == before
+
+
+async def test_those_without_an_answer_do_not_stand_before_the_others(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.exchange.rechecking._AT_ONCE", 1)
+    await swept.enter(3)
+    rechecking = swept.sweeping.rechecking
+    for number in (1, 2, 3):
+        swept.surveyor.answers[address(number)] = ENDPOINT
+    await swept.run()
+    for number in (1, 2, 3):
+        await swept.accept(number)
+        del swept.surveyor.answers[address(number)]
+    await swept.run()
+    swept.exchange.clock.forward(minutes=15)
+    swept.surveyor.asked.clear()
+    for number in (1, 2, 3):
+        swept.surveyor.answers[address(number)] = LookupUnavailable("SERVFAIL")
+    for _ in range(4):
+        assert await rechecking.run_once() == 0
+    assert sorted(swept.surveyor.asked) == [address(1), address(2), address(3)]
 
 
 async def test_one_that_stays_away_is_lost_after_a_day_and_found_again_by_itself(swept: Swept) -> None:
