@@ -50,6 +50,15 @@ class Proposing:
         )
         return found[0] if found else None
 
+    def rests(self, known: Proposal) -> bool:
+        """Whether nothing is to be said about it now: it is decided, put off, or was worked out today."""
+        now = self.clock.now()
+        if known.state is _P.SNOOZED:
+            return known.snoozed_until is None or known.snoozed_until > now
+        if known.state is _P.OPEN:
+            return now - known.updated < _REFRESHED
+        return known.state in (_P.ACCEPTED, _P.CONVERTED, _P.DECLINED)
+
     async def propose(
         self,
         counterpart: Counterpart,
@@ -69,12 +78,7 @@ class Proposing:
         now = self.clock.now()
         state = _P.OPEN
         if known is not None:
-            if known.state in (_P.ACCEPTED, _P.CONVERTED):
-                return None
-            snoozed = known.state is _P.SNOOZED and (known.snoozed_until is None or known.snoozed_until > now)
-            if known.state is _P.DECLINED or snoozed:
-                return None  # a person has said so
-            if known.state is _P.OPEN and now - known.updated < _REFRESHED:
+            if self.rests(known):
                 return None
             state = _P.OPEN if known.state is _P.OPEN else advance(known.state, "Reopened")
         if volumes is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,6 +39,8 @@ OFTEN: Final = 3
 """Documents a year from which on a supplier is asked although nothing says that it can send."""
 _PAPER: Final = ("scan", "pdf")
 _EACH: Final = timedelta(hours=1)
+_ASKED_AGAIN: Final = timedelta(hours=20)
+_REMEMBERED: Final = 50_000
 _MOST: Final = 500
 """Suppliers of an account in one turn, those with most paper first."""
 _P: Final = ProposalState
@@ -52,6 +54,8 @@ class Suppliers:
     lookup: Lookup
     clock: Clock
     proposing: Proposing
+    _asked: dict[str, tuple[datetime, str]] = field(default_factory=dict, init=False)
+    """By address: until when the answer of the network is good enough, and the seat of its operator, if it has one."""
 
     async def run(self) -> None:
         """Take a turn every hour, until cancelled."""
@@ -131,6 +135,8 @@ class Suppliers:
     async def _propose(
         self, supplier: Counterpart, mine: Sequence[Volume], known: Proposal | None, *, new: bool
     ) -> int:
+        if known is not None and self.proposing.rests(known):
+            return 0  # nobody is asked
         now = self.clock.now()
         evidence = await self._evidence(supplier)
         often = sum(one.documents for one in mine if one.kind in _PAPER) >= OFTEN
@@ -169,14 +175,26 @@ class Suppliers:
                 text = "It sends e-invoices to another account here"
                 return [self._row(supplier, one.key, "documents of accounts that share", text)]
         for one in supplier.addresses:
-            try:
-                found = await self.lookup.find(ParticipantId(one.key), BILLING_INVOICE, BILLING_PROCESS)
-            except LookupUnavailable:
-                continue
-            if isinstance(found, Reachable):
-                text = f"It takes e-invoices itself, at {found.endpoint.seat}: it has an operator"
+            if seat := await self._operator(one.key):
+                text = f"It takes e-invoices itself, at {seat}: it has an operator"
                 return [self._row(supplier, one.key, f"SML and SMP for {one.key}", text)]
         return []
+
+    async def _operator(self, participant: str) -> str:
+        """The seat at which it takes invoices; empty where it does not, or there was no answer. Asked once a day."""
+        now = self.clock.now()
+        until, seat = self._asked.get(participant, (now, ""))
+        if until > now:
+            return seat
+        try:
+            found = await self.lookup.find(ParticipantId(participant), BILLING_INVOICE, BILLING_PROCESS)
+        except LookupUnavailable:
+            return ""
+        seat = found.endpoint.seat if isinstance(found, Reachable) else ""
+        if len(self._asked) >= _REMEMBERED:
+            self._asked.clear()
+        self._asked[participant] = now + _ASKED_AGAIN, seat
+        return seat
 
     def _row(self, supplier: Counterpart, participant: str, asked: str, text: str) -> LookupEvidence:
         now = self.clock.now()

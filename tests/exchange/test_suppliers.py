@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.errors import LookupUnavailable
 from gateway.exchange.proposing import Proposing
 from gateway.exchange.suppliers import Suppliers
 from gateway.model.counterpart import CounterpartFilter, RelationPolicy, Role
@@ -71,6 +72,7 @@ async def test_one_that_has_an_operator_is_proposed_with_money_and_evidence(
     await came(exchange, "scan", 2)
     assert await suppliers.turn() == 0 and await proposal(exchange) is None, "twice a year, and nothing speaks for it"
     exchange.lookup.answers[SUPPLIER] = ENDPOINT
+    exchange.clock.forward(days=1)
     assert await suppliers.turn() == 1
     one = await proposal(exchange)
     assert one is not None and (one.state, one.volume, one.saving) == (ProposalState.OPEN, 2, Decimal(34))
@@ -150,3 +152,29 @@ async def test_a_declined_one_is_left_alone_and_one_that_sends_by_itself_is_with
     await suppliers.proposing.decide(ACCOUNT, one.id, "Declined", actor="a clerk", reason="no")
     await came(exchange, "scan")
     assert await suppliers.turn() == 0
+
+
+async def test_the_network_is_asked_once_a_day_and_not_at_all_about_one_that_is_decided(
+    exchange: Exchange, suppliers: Suppliers
+) -> None:
+    await came(exchange, "scan", 2)
+    for _ in range(24):
+        await suppliers.turn()
+        exchange.clock.forward(hours=1)
+    assert 1 <= exchange.lookup.asked.count(SUPPLIER) <= 2, "nothing speaks for it"
+    exchange.lookup.answers[SUPPLIER] = LookupUnavailable("SERVFAIL")
+    exchange.clock.forward(days=1)
+    asked = exchange.lookup.asked.count(SUPPLIER)
+    for _ in range(3):
+        await suppliers.turn()
+    assert exchange.lookup.asked.count(SUPPLIER) == asked + 3, "no answer is not remembered"
+    await came(exchange, "scan")
+    await suppliers.turn()
+    one = await proposal(exchange)
+    assert one is not None and one.state is ProposalState.OPEN
+    await suppliers.proposing.decide(ACCOUNT, one.id, "Declined", actor="a clerk", reason="no")
+    asked = exchange.lookup.asked.count(SUPPLIER)
+    for _ in range(48):
+        await suppliers.turn()
+        exchange.clock.forward(hours=1)
+    assert exchange.lookup.asked.count(SUPPLIER) == asked
