@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -23,6 +24,7 @@ from gateway.config.sections import (
     Config,
     Mls,
     Network,
+    Oidc,
     Operator,
     Portal,
     Retention,
@@ -56,6 +58,8 @@ _PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._
 _SEAT: Final = re.compile(r"P[A-Z]{2}[0-9]{6}")
 
 _MOST_WORKERS: Final = 64
+OIDC_BACK: Final = "/sign-in/return"
+"""Where people come back from a sign-in service, below ``portal.url``."""
 
 Problems = list[tuple[str, str]]
 
@@ -114,6 +118,12 @@ def read_section(kind: type[_S], table: Mapping[str, Any], path: str, base: Path
     for key, value in table.items():
         if key not in known:
             problems.append((f"{path}.{key}", _unknown(key, list(known))))
+            continue
+        if hints[key] is Oidc:
+            if isinstance(value, dict):
+                values[key] = read_section(Oidc, value, f"{path}.{key}", base, problems)
+            else:
+                problems.append((f"{path}.{key}", f"is a section; write [{path}.{key}]"))
             continue
         try:
             values[key] = _convert(hints[key], value, base)
@@ -356,6 +366,32 @@ def _portal_contradictions(portal: Portal) -> Problems:
         problems.append(("portal.url", "must be https:// (or http://) and a host, without a path"))
     if not timedelta(minutes=1) <= portal.idle <= portal.longest <= timedelta(days=7):
         problems.append(("portal.idle", "must be a minute or more and at most portal.longest, and that at most 7 days"))
+    if portal.oidc != Oidc():
+        problems += [(f"portal.oidc.{key}", text) for key, text in _oidc_contradictions(portal)]
+    return problems
+
+
+def _oidc_contradictions(portal: Portal) -> Problems:
+    oidc, problems = portal.oidc, []
+    if find_spec("joserfc") is None:
+        problems.append(("issuer", "needs the extra oidc: pip install 'access-point-gateway[portal,oidc]'"))
+    if not re.fullmatch(r"https?://[^\s?#@]{1,1900}" if oidc.allow_http else r"https://[^\s?#@]{1,1900}", oidc.issuer):
+        problems.append(("issuer", "must be the provider's address with https://, exactly as it calls itself"))
+    if not oidc.client_id:
+        problems.append(("client_id", "is missing: the provider gives it when this gateway is entered there"))
+    if not portal.url:
+        text = f"needs portal.url: people come back to its {OIDC_BACK}, which is entered at the provider"
+        problems.append(("issuer", text))
+    try:
+        oidc.read_secret()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(("client_secret_file", f"cannot be read: {error}"))
+    if oidc.ca_file and not oidc.ca_file.is_file():
+        problems.append(("ca_file", f"there is no file {oidc.ca_file}"))
+    if not 1 <= oidc.timeout.total_seconds() <= 60:
+        problems.append(("timeout", "must be between 1 second and 1 minute"))
+    if len(oidc.name) > 60 or not oidc.name.isprintable():
+        problems.append(("name", "must be at most 60 printable characters"))
     return problems
 
 

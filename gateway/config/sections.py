@@ -81,6 +81,32 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Oidc:
+    """``[portal.oidc]``: a sign-in service (OpenID provider) beside passwords."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: Path | None = None
+    client_secret: str = field(default="", repr=False)
+    """For ``GATEWAY__PORTAL__OIDC__CLIENT_SECRET``; in a file it belongs into ``client_secret_file``."""
+    name: str = ""
+    timeout: timedelta = timedelta(seconds=10)
+    allow_http: bool = False
+    allow_private: bool = False
+    ca_file: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """What people read on the button."""
+        return self.name or self.issuer.partition("://")[2].partition("/")[0]
+
+    def read_secret(self) -> str:
+        """The client secret, empty for a client without one. Raises ``OSError``."""
+        file = self.client_secret_file
+        return file.read_text(encoding="ascii").strip() if file else self.client_secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
     """The web tool, on the site of the API."""
 
@@ -89,6 +115,7 @@ class Portal:
     idle: timedelta = timedelta(minutes=30)
     longest: timedelta = timedelta(hours=12)
     time_zone: str = "Europe/Stockholm"
+    oidc: Oidc = field(default_factory=Oidc)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

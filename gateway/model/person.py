@@ -50,7 +50,7 @@ class Membership:
     account: AccountId
     role: Role
     active: bool
-    """Whether they have a password."""
+    """Whether they have a password or come by a sign-in service."""
     last_seen: datetime | None = None
 
 

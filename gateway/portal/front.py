@@ -18,9 +18,11 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
+from gateway.config.sections import Oidc
 from gateway.model.person import SignedIn
 from gateway.portal import pages as page_modules
 from gateway.portal.drawing import STATIC, static_files
+from gateway.portal.oidc import HOLDS
 from gateway.portal.passwords import Passwords
 from gateway.portal.shapes import Shapes, read_zone
 from gateway.portal.visit import FORM_LIMIT, Page, Visit, forbidden
@@ -32,6 +34,7 @@ from gateway.web.problem import Problem, problem_of
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
+    from gateway.portal.provider import Provider
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class Front:
         self.passwords = Passwords()
         self.pages: tuple[Page, ...] = tuple(find_pages())
         self._large = 0
+        self.provider = _provider(gateway.config.portal.oidc)
         self._zone = read_zone(gateway.config.portal.time_zone)
 
     def routes(self) -> list[web.RouteDef]:
@@ -81,6 +85,26 @@ class Front:
             response.set_cookie(name, secret, httponly=True, secure=secure, samesite="Lax", path="/")
         else:
             response.del_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")
+
+    def keep_attempt(self, visit: Visit, response: web.StreamResponse, attempt: str) -> None:
+        """Let the browser remember that it goes to a sign-in service; empty: it is back.
+
+        The way back is a link of another site, with which a ``Strict`` cookie does not travel.
+        """
+        secure = self._secure(visit.request)
+        response.set_cookie(
+            _cookie("attempt", secure),
+            attempt,
+            httponly=True,
+            secure=secure,
+            samesite="Lax",
+            path="/",
+            max_age=int(HOLDS.total_seconds()) if attempt else 0,
+        )
+
+    def attempt(self, visit: Visit) -> str:
+        """What the browser remembers of it."""
+        return visit.request.cookies.get(_cookie("attempt", self._secure(visit.request)), "")
 
     # -- one request
 
@@ -182,6 +206,15 @@ class Front:
 
     def _secure(self, request: web.Request) -> bool:
         return self.gateway.config.portal.url.startswith("https:") or request.secure
+
+
+def _provider(settings: Oidc) -> Provider | None:
+    """The sign-in service of the configuration, if there is one."""
+    if not settings.issuer:
+        return None
+    from gateway.portal.provider import Provider
+
+    return Provider(settings)
 
 
 def find_pages() -> Iterator[Page]:

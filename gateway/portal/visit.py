@@ -167,6 +167,7 @@ class Visit:
         known = {"visit": self, "t": self.t, "shape": self.shapes, "languages": LANGUAGES}
         said = self.request.query.get("said", "")
         known["here"] = self.page.entry.name if self.page.entry else self.page.under
+        known["service"] = self.front.provider.settings.label if self.front.provider else ""
         known["said"] = said if knows(f"said.{said}") else ""
         text = draw(template, known | {"menu": self.front.menu(self)} | values)
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")

@@ -6,6 +6,7 @@ Rule for every signature: an answer is a value, failing to get an answer is an e
 
 from gateway.model.message import Filter as Filter
 from gateway.ports.addresses import FailedAddresses as FailedAddresses
+from gateway.ports.identities import Identities as Identities
 from gateway.ports.intake import Incoming as Incoming
 from gateway.ports.intake import Intake as Intake
 from gateway.ports.intake import Taken as Taken

@@ -14,6 +14,7 @@ from gateway.model.message import Evidence, Filter, Message, Participant, Payloa
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports.addresses import FailedAddresses
+from gateway.ports.identities import Identities
 from gateway.ports.keeping import Operation, Retention
 from gateway.ports.letters import Letters
 from gateway.ports.mail import MailRecords
@@ -136,6 +137,11 @@ class Store(Protocol):
     @property
     def sweeps(self) -> Sweeps:
         """Looking every counterpart up anew."""
+        ...
+
+    @property
+    def identities(self) -> Identities:
+        """Ties between sign-in services and people."""
         ...
 
     @property

@@ -24,7 +24,8 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.files import make_directory
-from gateway.store import letter_tables as letter_tables  # its tables belong to the schema
+from gateway.store import identity_tables as identity_tables  # its tables belong to the schema
+from gateway.store import letter_tables as letter_tables
 from gateway.store import mail_tables as mail_tables
 from gateway.store import operation_tables as operation_tables
 from gateway.store import pending_tables as pending_tables

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import AccountId
 from gateway.model.person import ApiKey, Deed, Membership, Person, PersonId, Place, Role, SignedIn
 from gateway.ports import Clock
 from gateway.ports.people import Guesses
-from gateway.store import sessions, tables, trail
+from gateway.store import identities, sessions, tables, trail
+from gateway.store.identity_tables import identity
 from gateway.store.operation import Write
 from gateway.store.people_tables import invitation, login, membership, person
 from gateway.store.reads import Reads
@@ -135,7 +136,8 @@ def _named(connection: Connection, name: str) -> Person | None:
 
 
 def _first(connection: Connection, *, name: str, account: AccountId, code: str, ends: datetime, now: datetime) -> bool:
-    if connection.execute(select(person.c.id).where(person.c.password != "").limit(1)).first():
+    somebody = select(person.c.id).where((person.c.password != "") | person.c.id.in_(select(identity.c.person)))
+    if connection.execute(somebody.limit(1)).first():
         return False
     if connection.execute(select(tables.account.c.id).where(tables.account.c.id == account)).first() is None:
         return False
@@ -162,6 +164,7 @@ def _invite(connection: Connection, id: PersonId, code: str, ends: datetime) -> 
 def _let_choose(connection: Connection, id: PersonId, code: str, ends: datetime) -> None:
     connection.execute(update(person).where(person.c.id == id).values(password=""))
     connection.execute(delete(login).where(login.c.person == id))
+    identities.forget(connection, id)
     _invite(connection, id, code, ends)
 
 
@@ -237,8 +240,9 @@ def _choose_look(connection: Connection, *, id: PersonId, language: str, theme: 
 def _members(connection: Connection, account: AccountId) -> list[Membership]:
     logins = select(login.c.person, func.max(login.c.seen).label("seen")).where(login.c.account == account)
     seen = logins.group_by(login.c.person).subquery()
+    tied = exists().where(identity.c.person == membership.c.person)
     wanted = (
-        select(membership, person.c.name, person.c.password, seen.c.seen)
+        select(membership, person.c.name, person.c.password, seen.c.seen, tied.label("tied"))
         .join(person, person.c.id == membership.c.person)
         .join(seen, seen.c.person == person.c.id, isouter=True)
         .where(membership.c.account == account)
@@ -250,7 +254,7 @@ def _members(connection: Connection, account: AccountId) -> list[Membership]:
             name=row["name"],
             account=row["account"],
             role=row["role"],
-            active=bool(row["password"]),
+            active=bool(row["password"] or row["tied"]),
             last_seen=datetime.fromisoformat(row["seen"]) if isinstance(row["seen"], str) else row["seen"],
         )
         for row in connection.execute(wanted).mappings()

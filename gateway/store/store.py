@@ -26,6 +26,7 @@ from gateway.store import accounts, documents, figures, happened, queries, regis
 from gateway.store.addresses import FailedAddresses
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
+from gateway.store.identities import Identities
 from gateway.store.letters import Letters
 from gateway.store.mail import MailRecords
 from gateway.store.money import Money
@@ -84,6 +85,7 @@ class SqlStore:
         self.relations = Relations(reads=reads, write=self._errand, clock=clock)
         self.sweeps = Sweeps(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)
+        self.identities = Identities(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.addresses = FailedAddresses(reads=reads, write=self._errand, clock=clock)

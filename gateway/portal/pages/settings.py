@@ -105,8 +105,19 @@ async def _people(
     visit: Visit, *, link: str = "", name: str = "", problem: str = "", status: int = 200
 ) -> web.Response:
     members = await visit.gateway.store.people.members(visit.account)
+    provider, subjects = visit.front.provider, {}
+    if provider is not None:
+        ids = [one.person for one in members]
+        subjects = dict(await visit.gateway.store.identities.subjects(provider.settings.issuer, ids))
     return visit.render(
-        "people.html", status=status, members=members, roles=ROLES, link=link, name=name, problem=problem
+        "people.html",
+        status=status,
+        members=members,
+        subjects=subjects,
+        roles=ROLES,
+        link=link,
+        name=name,
+        problem=problem,
     )
 
 
