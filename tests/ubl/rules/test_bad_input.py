@@ -66,3 +66,18 @@ def test_nesting_as_deep_as_the_parser_lets_through_is_judged_without_recursion(
 def test_a_comment_inside_a_value_does_not_hide_it() -> None:
     document = changed(NETWORK, (">24651.00<", ">246<!-- -->51.00<"))
     assert Rulebook().verdict(document, safexml.parse(document)).valid
+
+
+@pytest.mark.parametrize("kind", ["application/x-msdownload", "text/html", "application/PDF", ""])
+def test_an_attachment_that_receivers_cannot_open_breaks_a_fatal_rule(kind: str) -> None:
+    name = "cbc:EmbeddedDocumentBinaryObject"
+    file = f'<{name} mimeCode="{kind}" filename="../a.exe">TVqQ</{name}>'
+    reference = (
+        "<cac:AdditionalDocumentReference><cbc:ID>a</cbc:ID><cac:Attachment>"
+        f"{file}</cac:Attachment></cac:AdditionalDocumentReference><cac:AccountingSupplierParty>"
+    )
+    document = changed(NETWORK, ("<cac:AccountingSupplierParty>", reference))
+    verdict = Rulebook().verdict(document, safexml.parse(document))
+    assert not verdict.valid and "BR-CL-24" in {finding.rule for finding in verdict.findings}
+    good = changed(document, (f'mimeCode="{kind}"', 'mimeCode="application/pdf"'))
+    assert "BR-CL-24" not in {finding.rule for finding in Rulebook().verdict(good, safexml.parse(good)).findings}
