@@ -28,12 +28,21 @@ class Reviewing:
     scans: Scans
 
     async def confirm(
-        self, scan: Scan, actor: str, values: Mapping[str, str], *, reason: str = "", all_fields: bool = False
+        self,
+        scan: Scan,
+        actor: str,
+        values: Mapping[str, str],
+        *,
+        reason: str = "",
+        all_fields: bool = False,
+        person: bool = False,
     ) -> Scan:
         """Take these values as right and deliver when nothing is open any more; ``all_fields``: as they are shown.
 
-        An empty value says that the field is not on the page. Raises ``InvalidDocument`` with what is wrong or still
-        open, ``Conflict`` when it waits for nobody, or when a changed bank account is released without a reason.
+        An empty value says that the field is not on the page. Where the account wants four eyes, a changed bank account
+        is released by two: the scan stays in review under the name of the first. ``person``: the actor has signed in,
+        nobody else vouches for the name. Raises ``InvalidDocument`` with what is wrong or still open, ``Conflict`` when
+        it waits for nobody, or when a changed bank account is released without a reason, or not by people.
         """
         if scan.state is not ScanState.REVIEW:
             raise Conflict(f"The scan is {scan.state}: nobody is asked about it any more")
@@ -73,11 +82,23 @@ class Reviewing:
         said = printable(reason)[:_MAX_REASON].strip()
         read_now = replace(scan, fields=fields, decided_by=actor, decided_at=now, hold="")
         warning = await self.scans.new_account(read_now)
+        two = await self.scans.store.reviews.four_eyes(scan.account)
         if warning is not None and not said:
             if scan.hold != "bank_account":
-                held = replace(read_now, hold="bank_account", reason=warning[0], reason_sv=warning[1])
+                entered = actor if person else ""
+                held = replace(
+                    read_now, decided_by=entered, hold="bank_account", reason=warning[0], reason_sv=warning[1]
+                )
                 await self.scans.store.reviews.settle(scan, held)
             raise Conflict(warning[0], remedy="Ask the supplier; then confirm with a reason that says how you know.")
+        if two and (warning is not None or _dodges(scan, read_now)):
+            if not person:
+                raise Conflict("In this account two people release a changed bank account, signed in to the web tool.")
+            if not said:
+                raise Conflict("Say how you know that the bank account is right: it is written down.")
+            if not _seconds(scan, read_now, actor):
+                return await self.scans.store.reviews.settle(scan, _first(read_now, actor, said))
+            said = f"{scan.reason} / {actor}: {said}"[: 2 * _MAX_REASON]
         read_now = replace(read_now, reason=said or f"Confirmed by {actor}", reason_sv=said or f"Bekräftad av {actor}")
         delivered = await self.scans.paper.deliver(read_now, octets, structured=structured)
         return await self.scans.store.reviews.settle(scan, delivered)
@@ -99,6 +120,29 @@ class Reviewing:
             decided_at=self.scans.clock.now(),
         )
         return await self.scans.store.reviews.settle(scan, after)
+
+
+def _dodges(before: Scan, after: Scan) -> bool:
+    """Whether the hold would end because somebody has made the invoice another supplier's, now or as the first."""
+    if before.hold != "bank_account":
+        return False
+    return bool(before.decided_by) or _said(before, "supplier") != _said(after, "supplier")
+
+
+def _seconds(before: Scan, after: Scan, actor: str) -> bool:
+    """Whether somebody else has entered or released this very account before."""
+    same = all(_said(before, name) == _said(after, name) for name in ("supplier", "account"))
+    return before.hold == "bank_account" and before.decided_by not in ("", actor) and same
+
+
+def _first(scan: Scan, actor: str, said: str) -> Scan:
+    """The first of two has released it."""
+    text = f"{actor}: {said}"[:_MAX_REASON]
+    return replace(scan, hold="bank_account", reason=text, reason_sv=text)
+
+
+def _said(scan: Scan, name: str) -> str:
+    return scan.fields[name].value if name in scan.fields else ""
 
 
 def read(name: str, text: str) -> tuple[str, str]:

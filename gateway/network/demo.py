@@ -27,7 +27,7 @@ from lxml import etree
 
 from gateway.config import load
 from gateway.errors import ChannelUnavailable, GatewayError
-from gateway.network.desk import Desk, fill_desk, look_at_desk
+from gateway.network.desk import Desk, begin_sweep, fill_desk, look_at_desk
 from gateway.network.history import CUSTOMERS, SUPPLIERS, write_history
 from gateway.network.market import Market, Member, free_ports, new_market
 from gateway.network.running import run_market
@@ -163,6 +163,7 @@ async def _desk(ours: _Corner, theirs: _Corner, template: bytes, *, reads: bool)
         done, _ = await asyncio.wait({work}, timeout=_DESK_SECONDS)
         if done and (error := work.exception()) is not None:
             log.warning("the clerk's desk has less than it should: %s", error)
+        await begin_sweep(ours)
         yield await look_at_desk(ours, ready=bool(done))
     finally:
         work.cancel()

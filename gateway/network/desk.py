@@ -26,6 +26,7 @@ _ACCOUNTS: Final = ("01234566", "50501055")
 """Two bankgiro numbers with right check digits: of the first invoice, and of the second."""
 _PAYMENT: Final = re.compile(r"<cbc:PaymentID>([^<]+)<")
 _SIDE: Final = 200 / 72
+_LOOKS, _LOOK_SECONDS = 15, 0.2
 
 
 class Api(Protocol):
@@ -43,6 +44,8 @@ class Desk:
     held: int = 0
     """Invoices with another bank account than ever before."""
 
+    asked: tuple[int, int] = (0, 0)
+    """Of the sweep over all customers that is running: who has been looked up, of how many."""
     ready: bool = True
     """False while papers are still being read."""
 
@@ -51,7 +54,8 @@ class Desk:
         """One line for the terminal."""
         more = "" if self.ready else "; papers are still being read"
         what = f"{self.proposals} customers to move, {self.reviews} to review, {self.held} changed bank account"
-        return f"waiting: {what}{more}"
+        sweep = "; a sweep over {1} customers is running, {0} looked up".format(*self.asked) if self.asked[1] else ""
+        return f"waiting: {what}{sweep}{more}"
 
 
 async def fill_desk(ours: Api, theirs: Api, template: bytes, *, reads: bool) -> None:
@@ -63,12 +67,23 @@ async def fill_desk(ours: Api, theirs: Api, template: bytes, *, reads: bool) -> 
             tasks.create_task(_hand_in_scan(ours, template))
 
 
+async def begin_sweep(ours: Api) -> None:
+    """Have all customers looked up anew; gives once it has begun, after three seconds in any case."""
+    sweep = await ours.call("POST", "/v1/sweeps")
+    for _ in range(_LOOKS):
+        if (await ours.call("GET", f"/v1/sweeps/{sweep['id']}"))["total"]:
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
 async def look_at_desk(ours: Api, *, ready: bool) -> Desk:
     """What waits now, by the API."""
     proposals = (await ours.call("GET", "/v1/proposals?state=open&direction=out"))["items"]
     waiting = (await ours.call("GET", "/v1/reviews"))["items"]
     held = sum(one["hold"] == "bank_account" for one in waiting)
-    return Desk(proposals=len(proposals), reviews=len(waiting) - held, held=held, ready=ready)
+    sweeps = (await ours.call("GET", "/v1/sweeps"))["items"]
+    asked = (sweeps[0]["done"], sweeps[0]["total"]) if sweeps else (0, 0)
+    return Desk(asked=asked, proposals=len(proposals), reviews=len(waiting) - held, held=held, ready=ready)
 
 
 async def _become_reachable(ours: Api, theirs: Api, template: bytes) -> None:

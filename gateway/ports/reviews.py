@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Evidence, Message
+from gateway.model.person import Deed
 from gateway.model.scan import Scan, ScanState, Supplier
 
 
@@ -81,6 +82,14 @@ class Reviews(Protocol):
 
     async def learn(self, account: AccountId, lesson: Lesson) -> Supplier:
         """Remember what a confirmed document says of its supplier."""
+        ...
+
+    async def four_eyes(self, account: AccountId) -> bool:
+        """Whether two people release a changed bank account in this account."""
+        ...
+
+    async def want_four_eyes(self, on: bool, deed: Deed) -> None:
+        """From now on so in the deed's account, or no longer."""
         ...
 
     async def same_number(self, account: AccountId, number: str, amount: Decimal, currency: str) -> Sequence[Message]:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, tup
 from gateway.errors import LostLease, NotFound
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Direction, Evidence, Message
+from gateway.model.person import Deed
 from gateway.model.scan import Candidate, Field, Place, Scan, ScanState, Supplier
 from gateway.ports import Clock
 from gateway.ports.reviews import Begun, Lesson
@@ -25,7 +26,8 @@ from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write
 from gateway.store.reads import Reads
-from gateway.store.scan_tables import scan, scan_crop, supplier
+from gateway.store.scan_tables import four_eyes, scan, scan_crop, supplier
+from gateway.store.trail import note
 
 _PLAIN: Final = (
     *("id", "account", "key", "state", "hold", "source", "sender", "file_name", "media_type", "channel", "pages"),
@@ -104,10 +106,30 @@ class Reviews:
         learned: Supplier = await self.write(partial(_learn, account=account, lesson=lesson, now=self.clock.now()))
         return learned
 
+    async def four_eyes(self, account: AccountId) -> bool:
+        """Whether two people release a changed bank account there."""
+        return await self.reads.read(partial(_four_eyes, account=account))
+
+    async def want_four_eyes(self, on: bool, deed: Deed) -> None:
+        """From now on so, or no longer."""
+        await self.write(partial(_want_four_eyes, on=on, deed=deed, now=self.clock.now()))
+
     async def same_number(self, account: AccountId, number: str, amount: Decimal, currency: str) -> Sequence[Message]:
         """Documents that came in with this number and amount, the oldest first."""
         ask = partial(_same_number, account=account, number=number, amount=amount, currency=currency)
         return await self.reads.read(ask)
+
+
+def _four_eyes(connection: Connection, account: AccountId) -> bool:
+    return connection.execute(select(four_eyes).where(four_eyes.c.account == account)).first() is not None
+
+
+def _want_four_eyes(connection: Connection, on: bool, deed: Deed, now: datetime) -> None:
+    if on == _four_eyes(connection, deed.account):
+        return
+    mine = four_eyes.c.account == deed.account
+    connection.execute(insert(four_eyes).values(account=deed.account) if on else delete(four_eyes).where(mine))
+    note(connection, deed, now)
 
 
 def _once(new: Scan) -> str:

@@ -41,6 +41,9 @@ scan_crop = Table(
     PrimaryKeyConstraint("scan", "field"),
 )
 
+# Accounts in which two people release a changed bank account.
+four_eyes = Table("four_eyes", metadata, _account(), PrimaryKeyConstraint("account"))
+
 # What an account knows of its suppliers: their bank accounts, and where things stand on their invoices.
 supplier = Table(
     "supplier",

@@ -45,6 +45,8 @@ def test_it_takes_its_gateways_along_when_it_is_stopped(tmp_path: Path) -> None:
             assert answer.status == 200
         key = (tmp_path / "demo/gateway1/var/api.key").read_text().strip()
         assert _waits(value["api"], key) == (3, {"fields", "bank_account"})
+        (sweep,) = _items(value["api"], "/v1/sweeps", key)
+        assert sweep["total"] >= 40 and sweep["kind"] == "demand", sweep
     finally:
         process.terminate()
         process.communicate(timeout=30)

@@ -12,6 +12,8 @@ import pytest
 from aiohttp import FormData
 
 from gateway.correspondence.answering import Answering
+from gateway.errors import Conflict
+from gateway.exchange.reviewing import Reviewing
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Role
 from gateway.model.scan import Candidate, Field, Scan, ScanState
@@ -94,6 +96,32 @@ async def test_another_bank_account_shows_both_and_is_released_only_with_a_reaso
     after = await scan(site, "review_fraud")
     assert (after.state, after.reason) == (ScanState.ACCEPTED, "Ringde växeln, nummer från avtalet")
     assert (await site.gateway.store.people.deeds(ALPHA, 1))[0].detail == after.reason
+
+
+async def test_where_the_account_wants_four_eyes_nobody_releases_a_changed_account_alone(site: Site) -> None:
+    admin, clerk, file = await site.visitor("admin@exempel.example"), await site.visitor(CLERK), "review_fraud"
+    assert (await clerk.send("/settings/people/four-eyes", {"four-eyes": "yes"})).status == 404
+    assert (await admin.send("/settings/people/four-eyes", {"four-eyes": "yes"})).status == 303
+    before = await scan(site, file)
+    path, said = f"/review/{site.documents[file]}/confirm", {"reason": "Ringde växeln, nummer från avtalet"}
+    assert (await clerk.send(path, said)).headers["Location"].endswith("said=scan-first")
+    dodge = {**said, "f-supplier": "SE5567212047"}
+    for again in (said, dodge, dodge, {**said, "f-supplier": before.fields["supplier"].value}):
+        await clerk.send(path, again)
+        assert (await scan(site, file)).state is ScanState.REVIEW, again
+    first = await scan(site, file)
+    assert first.hold == "bank_account" and first.decided_by == CLERK
+    reviewing = Reviewing(scans=site.gateway.scanning.scans)  # type: ignore[union-attr]
+    with pytest.raises(Conflict, match="signed in"):
+        await reviewing.confirm(first, "admin@exempel.example", {}, reason="by the API", all_fields=True)
+    assert CLERK in (await admin.get(f"/review/{site.documents[file]}")).text
+    assert (await admin.send(path, {"reason": "  "})).status == 422
+    assert (await admin.send(path, {"reason": "Samma svar av leverantören"})).status == 303
+    after = await scan(site, file)
+    assert after.state is ScanState.ACCEPTED and after.decided_by == "admin@exempel.example"
+    assert CLERK in after.reason and "Samma svar" in after.reason
+    actions = [(one.actor, one.action) for one in await site.gateway.store.people.deeds(ALPHA, 20)]
+    assert actions[0] == ("admin@exempel.example", "scan-confirmed") and (CLERK, "scan-first") in actions
 
 
 async def test_an_account_typed_by_a_clerk_that_is_new_is_held_until_there_is_a_reason(site: Site) -> None:

@@ -30,6 +30,8 @@ from gateway.web.problem import bad_request
 
 _DOCUMENTS: Final = 8
 _EVIDENCE: Final = 40
+_KINDS: Final = (("network", "SML and SMP"), ("network", "NAPTR"), ("shared", "documents of accounts"))
+"""Where an answer comes from, by how the question begins."""
 _SHOWN_EVIDENCE: Final = 12
 _PROPOSALS: Final = 5
 _ONLY_ONE: Final = CounterpartFilter(limit=1)
@@ -58,8 +60,7 @@ class WayTo:
     word: str
     tone: Tone
     text: str = ""
-    """The answer."""
-    asked: str = ""
+    """The answer, in the reader's language."""
     time: datetime | None = None
 
 
@@ -81,8 +82,7 @@ def ways_to(visit: Visit, one: Counterpart, evidence: Sequence[LookupEvidence]) 
                 verdict=verdict,
                 word=visit.t(f"counterpart.verdict-{verdict or 'none'}"),
                 tone=VERDICT_TONES.get(verdict, ""),
-                text=known.text if known else "",
-                asked=known.asked if known else "",
+                text=answered(visit, known) if known else "",
                 time=known.time if known else None,
             )
         )
@@ -105,6 +105,12 @@ def ways_to(visit: Visit, one: Counterpart, evidence: Sequence[LookupEvidence]) 
                 )
             )
     return sorted(found, key=lambda way: (_ORDER.index(way.verdict), way.sign != "send"))
+
+
+def answered(visit: Visit, row: LookupEvidence) -> str:
+    """What a stored answer says, in the reader's language; its own words are kept as they came."""
+    kind = next((kind for kind, begins in _KINDS if row.asked.startswith(begins)), "other")
+    return visit.t(f"counterpart.answer-{kind}-{row.verdict}")
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -134,7 +140,7 @@ async def _page(visit: Visit, one: Counterpart, checked: Sequence[Checked] | Non
         foreseen=_told(visit, foreseen) if foreseen else None,
         ways=ways_to(visit, one, evidence),
         relations=[(way, visit.word(f"relation.{way.state}", way.state), _tone(way)) for way in ways],
-        evidence=evidence[:_SHOWN_EVIDENCE],
+        evidence=[(row, answered(visit, row)) for row in evidence[:_SHOWN_EVIDENCE]],
         verdict_tones=VERDICT_TONES,
         proposals=proposals,
         documents=[Line(message=m, told=tell(visit, m), other=other_party(m)) for m in documents],

@@ -30,7 +30,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     reviewing = Reviewing(scans=scanning_of(visit).scans)
     held = scan.hold == "bank_account"
     try:
-        after = await reviewing.confirm(scan, actor, values, reason=reason, all_fields=held)
+        after = await reviewing.confirm(scan, actor, values, reason=reason, all_fields=held, person=True)
     except InvalidDocument as error:
         wrong = {one.rule: _what_is_wrong(visit, one, values) for one in error.findings}
         return await show_case(visit, scan, typed=form, wrong=wrong, problem=visit.t("review.not-yet"), status=422)
@@ -39,7 +39,10 @@ async def confirm(visit: Visit) -> web.StreamResponse:
         if reason or now.state is not ScanState.REVIEW or now.hold != "bank_account":
             raise
         return await show_case(visit, now, typed=form, problem=visit.t("review.reason-needed"), status=422)
-    await visit.gateway.store.people.note(visit.deed("scan-confirmed", scan.id, reason))
+    first = after.state is ScanState.REVIEW and after.hold == "bank_account"
+    await visit.gateway.store.people.note(visit.deed("scan-first" if first else "scan-confirmed", scan.id, reason))
+    if first:
+        return visit.go(f"/review/{scan.id}", said="scan-first")
     if after.state is ScanState.REVIEW:  # the same invoice came before and was not delivered: asked once more
         return visit.go(f"/review/{scan.id}")
     return await _next(visit, "scan-confirmed")

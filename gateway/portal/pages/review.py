@@ -174,6 +174,7 @@ async def show_case(
         doubtful=[one for one in claims if one.doubtful],
         certain=[one for one in claims if not one.doubtful],
         marks=[one for one in claims if one.place and one.place.page == page],
+        four_eyes=await visit.gateway.store.reviews.four_eyes(visit.account),
         fraud=await _fraud(visit, scan) if waits and scan.hold == "bank_account" else None,
         first=next((one.name for one in claims if one.wrong), next((one.name for one in claims if one.doubtful), "")),
         page=page,

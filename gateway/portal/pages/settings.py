@@ -106,6 +106,7 @@ async def _people(
 ) -> web.Response:
     members = await visit.gateway.store.people.members(visit.account)
     provider, subjects = visit.front.provider, {}
+    four_eyes = await visit.gateway.store.reviews.four_eyes(visit.account)
     if provider is not None:
         ids = [one.person for one in members]
         subjects = dict(await visit.gateway.store.identities.subjects(provider.settings.issuer, ids))
@@ -114,6 +115,7 @@ async def _people(
         status=status,
         members=members,
         subjects=subjects,
+        four_eyes=four_eyes,
         roles=ROLES,
         link=link,
         name=name,
@@ -161,6 +163,13 @@ async def change_person(visit: Visit) -> web.StreamResponse:
     return visit.go("/settings/people", said="saved")
 
 
+async def want_four_eyes(visit: Visit) -> web.StreamResponse:
+    """Whether two people release a changed bank account."""
+    on = (await visit.form()).get("four-eyes") == "yes"
+    await visit.gateway.store.reviews.want_four_eyes(on, visit.deed("four-eyes-on" if on else "four-eyes-off"))
+    return visit.go("/settings/people", said="saved")
+
+
 # -- keys
 
 
@@ -203,6 +212,7 @@ PAGES: Final = (
     _form("people/add", add_person),
     _form("people/reset", reset_person),
     _form("people/change", change_person),
+    _form("people/four-eyes", want_four_eyes),
     _form("keys/add", add_key),
     _form("keys/remove", remove_key),
 )
