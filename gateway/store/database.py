@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.files import make_directory
+from gateway.store import audit_guard, tables
 from gateway.store import identity_tables as identity_tables  # its tables belong to the schema
 from gateway.store import letter_tables as letter_tables
 from gateway.store import mail_tables as mail_tables
@@ -34,7 +35,6 @@ from gateway.store import relation_tables as relation_tables
 from gateway.store import scan_tables as scan_tables
 from gateway.store import search_tables as search_tables
 from gateway.store import sweep_tables as sweep_tables
-from gateway.store import tables
 from gateway.store.session import Session, SqliteSession
 from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, metadata, schema_version
 
@@ -328,8 +328,9 @@ def check_version(version: int | None) -> None:
 
 
 def make_missing(connection: Connection) -> None:
-    """Make the tables and indexes that an older program did not make."""
+    """Make the tables, indexes and triggers that an older program did not make."""
     metadata.create_all(connection)
+    audit_guard.guard(connection)
     for index in (
         tables.message_trouble,
         tables.message_not_arrived,

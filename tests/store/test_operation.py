@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
-from store_parts import START, StillClock, outgoing, plain
+import pytest
+from store_parts import START, StillClock, opened, outgoing, plain
 
 from gateway.model.lifecycle import Event
 from gateway.store import SqlStore
+from gateway.store.operation import note
 
 DAY, LEASE = timedelta(days=1), timedelta(seconds=60)
 
@@ -49,3 +52,33 @@ async def test_what_waits_is_counted_no_further_than_asked(store: SqlStore, cloc
     await store.record(taken, Event(name="GaveUp", reason="it is no use"))
     queue = await store.queue(100)
     assert (queue.waiting, queue.overdue) == (4, 1)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit"])
+async def test_nobody_changes_or_removes_a_row_of_the_audit_log(
+    store: SqlStore, tmp_path: Path, clock: StillClock, database: str, statement: str
+) -> None:
+    await store.operation.write(lambda connection: note(connection, clock.now(), "somebody", "did something"))
+    before = [tuple(row) for row in plain(tmp_path, "SELECT actor, action FROM audit ORDER BY number")]
+    assert ("somebody", "did something") in before
+    with pytest.raises(Exception, match="only added to"):
+        plain(tmp_path, statement)
+    assert [tuple(row) for row in plain(tmp_path, "SELECT actor, action FROM audit ORDER BY number")] == before
+
+
+async def test_the_audit_log_of_an_earlier_store_is_guarded_from_its_next_start(
+    tmp_path: Path, clock: StillClock, database: str
+) -> None:
+    async with opened(tmp_path, clock) as store:
+        await store.operation.write(lambda connection: note(connection, clock.now(), "somebody", "did something"))
+    if database.startswith("sqlite:"):
+        for name in ("audit_no_update", "audit_no_delete"):
+            plain(tmp_path, f"DROP TRIGGER {name}")
+    else:
+        plain(tmp_path, "DROP TRIGGER audit_stays ON audit")
+    plain(tmp_path, "UPDATE audit SET actor = 'another'")  # (as before)
+    for _ in range(2):
+        async with opened(tmp_path, clock):
+            pass
+    with pytest.raises(Exception, match="only added to"):
+        plain(tmp_path, "DELETE FROM audit")
