@@ -52,7 +52,7 @@ from gateway.security.trust import Trust
 from gateway.smp.client import SmpLookup
 from gateway.store import SqlStore, open_store
 
-_WAVE: Final = 100
+_WAVE: Final = 400
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class Tally:
 
 @dataclass(slots=True, kw_only=True)
 class Wave:
-    """A hundred outages side by side over one store."""
+    """Some hundred outages side by side over one store."""
 
     store: SqlStore
     clock: Clock
@@ -252,7 +252,7 @@ async def wave(directory: Path, pki: Path, chance: random.Random, tally: Tally, 
             inbound=Inbound(store=store, deliveries={}, clock=clock, retry=retry),
             clock=clock,
             retry=retry,
-            at_once=16,
+            at_once=64,
         )
         await every_kind_is_no_answer(lookup, world)
         await _register(store, world, clock.now())

@@ -25,6 +25,7 @@ from gateway.cli import NOT_NOW, YES
 from gateway.cli.terminal import as_json, say
 from gateway.config import load
 from gateway.errors import ConfigurationError, InvalidAddress, LookupUnavailable
+from gateway.model.cells import harmless
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reachable, Unreachable
 from gateway.model.schemes import read_typed
@@ -84,7 +85,7 @@ class Bulk:
         writer.writerow([*head, *ADDED])
         async for row, answer in self._answers(first, rows, head):
             self.counts[answer[0]] += 1
-            writer.writerow([*row, *[""] * (len(head) - len(row)), *answer])
+            writer.writerow([*row, *[""] * (len(head) - len(row)), *map(harmless, answer)])  # SMPs write in it
             self._tell()
         self._tell(last=True)
         return self.counts

@@ -20,11 +20,10 @@ from typing import Any, Final
 from lxml import etree
 
 from gateway.files import publish_directory, safe_name
+from gateway.model.cells import harmless
 from gateway.model.letter import letter_id
 
 MANIFEST: Final = "manifest.jsonl"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +164,7 @@ def _as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
 
 def _cell(value: Any) -> str:
     text = "\n".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return harmless(text)
 
 
 def _as_xml(name: str, rows: Sequence[dict[str, Any]]) -> bytes:

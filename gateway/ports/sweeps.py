@@ -81,5 +81,5 @@ class Sweeps(Protocol):
         ...
 
     async def latest(self) -> Sequence[Sweep]:
-        """The last one of each account that has begun, at most a hundred accounts."""
+        """The last one of each account that has begun, newest first, of at most a thousand accounts."""
         ...

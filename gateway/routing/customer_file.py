@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import InvalidDocument
+from gateway.model.cells import as_meant, harmless
 from gateway.model.counterpart import Counterpart, Origin, Role
 from gateway.routing.fields import NAMES, Draft, Problem, read_fields
 
@@ -20,7 +21,6 @@ LIMIT: Final = 10_000_000
 """Octets of one file."""
 MAX_LINES: Final = 50_000
 MAX_COLUMNS: Final = 60
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: Final = (
     "number",
     "name",
@@ -128,11 +128,6 @@ def write_file(rows: Sequence[Counterpart]) -> bytes:
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
-def harmless(text: str) -> str:
-    """The text so that no spreadsheet runs it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
 def _decoded(octets: bytes) -> tuple[str, str]:
     if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
         tries = ["utf-16"]
@@ -232,8 +227,7 @@ def _twice(draft: Draft, place: int, numbers: dict[str, int], keys: dict[str, in
 
 def _cell(text: str) -> str:
     """A cell without blanks around it, and without the apostrophe that made it harmless."""
-    bare = text.strip()
-    return bare[1:] if bare.startswith("'") and bare[1:2] in _FORMULA else bare
+    return as_meant(text.strip())
 
 
 def report(of: Register) -> Mapping[str, object]:

@@ -8,33 +8,19 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Table, Text, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from gateway.errors import NotFound
 from gateway.model.addresses import BOUNCE_LASTS, Cause, FailedAddress, FailedId
 from gateway.model.identifiers import AccountId
 from gateway.ports import Clock
+from gateway.store.address_tables import SEARCHING, failed_address
 from gateway.store.operation import Write, note
 from gateway.store.reads import Reads
-from gateway.store.tables import Instant, Word, metadata
 
 PAGE_MOST: Final = 200
 
-failed_address = Table(
-    "failed_address",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("account", Text, ForeignKey("account.id"), nullable=False),
-    *(Column(name, Text, nullable=False) for name in ("channel", "address")),
-    Column("cause", Word(Cause), nullable=False),
-    *(Column(name, Text, nullable=False) for name in ("said", "document", "counterpart")),
-    Column("since", Instant, nullable=False),
-    Column("search_at", Instant),
-)
 _known = failed_address.c
-_searching = _known.search_at.is_not(None)
-Index("failed_address_list", _known.account, _known.since, _known.id)
-Index("failed_address_search", _known.search_at, sqlite_where=_searching, postgresql_where=_searching)
 _COLUMNS: Final = tuple(_known[field.name] for field in fields(FailedAddress))
 
 
@@ -68,6 +54,18 @@ class FailedAddresses:
 
     async def searched(self, id: FailedId, again: datetime | None) -> None:
         await self.write(partial(_searched, id=id, again=again))
+
+
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop bounces that no longer count."""
+    old = and_(_known.cause == Cause.BOUNCED, _known.since <= now - BOUNCE_LASTS)
+    return connection.execute(delete(failed_address).where(old)).rowcount
+
+
+def forget_documents(connection: Connection, ids: Sequence[str]) -> None:
+    """Drop what was said of documents that are being erased; that the address is bad stays."""
+    nothing = {"said": "", "document": "", "search_at": None}
+    connection.execute(update(failed_address).where(_known.document.in_(ids)).values(nothing))
 
 
 def _mark(connection: Connection, failed: FailedAddress) -> None:
@@ -106,7 +104,7 @@ def _lift(connection: Connection, account: AccountId, id: FailedId, actor: str, 
 
 
 def _searches(connection: Connection, now: datetime, limit: int) -> list[FailedAddress]:
-    wanted = select(*_COLUMNS).where(_searching, _known.search_at <= now).order_by(_known.search_at).limit(limit)
+    wanted = select(*_COLUMNS).where(SEARCHING, _known.search_at <= now).order_by(_known.search_at).limit(limit)
     return [FailedAddress(**row) for row in connection.execute(wanted).mappings()]
 
 

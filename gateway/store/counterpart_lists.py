@@ -33,6 +33,7 @@ from gateway.model.proposal import ProposalState
 from gateway.model.relating import RelationState, Verdict
 from gateway.store.counterparts import COLUMNS, with_numbers
 from gateway.store.relation_tables import counterpart, lookup_evidence, proposal, relation
+from gateway.store.words import forms
 
 PAGE_MOST: Final = 200
 _WORDS_MOST: Final = 8
@@ -149,14 +150,9 @@ def after(connection: Connection, account: AccountId, cursor: str) -> ColumnElem
 def words_of(query: str) -> Sequence[ColumnElement[bool]]:
     """Every word must stand in what a search looks at; a Swedish number may be written with its hyphen."""
     return [
-        or_(*(_of.search.contains(form, autoescape=True) for form in dict.fromkeys((word, _bare(word)))))
+        or_(*(_of.search.contains(form, autoescape=True) for form in forms(word)))
         for word in query.casefold().split()[:_WORDS_MOST]
     ]
-
-
-def _bare(word: str) -> str:
-    digits = word.replace("-", "")
-    return digits if digits.isdigit() and len(word) == len(digits) + 1 else word
 
 
 def _narrowed(wanted: Select[Any], which: CounterpartFilter) -> Select[Any]:

@@ -24,8 +24,9 @@ from sqlalchemy.pool import NullPool
 
 from gateway.errors import ConfigurationError, GatewayError, Overloaded, StateError, StoreUnavailable
 from gateway.files import make_directory
+from gateway.store import address_tables as address_tables  # its tables belong to the schema
 from gateway.store import audit_guard, tables
-from gateway.store import identity_tables as identity_tables  # its tables belong to the schema
+from gateway.store import identity_tables as identity_tables
 from gateway.store import letter_tables as letter_tables
 from gateway.store import mail_tables as mail_tables
 from gateway.store import operation_tables as operation_tables
@@ -341,6 +342,7 @@ def make_missing(connection: Connection) -> None:
         mail_tables.evidence_bounce,
         scan_tables.scan_document,
         relation_tables.proposal_of,
+        address_tables.failed_address_document,
     ):
         index.create(connection, checkfirst=True)
 

@@ -35,6 +35,7 @@ from gateway.store.session import (
 )
 from gateway.store.steps import Change, Current
 from gateway.store.tables import instant_text, json_text
+from gateway.store.words import UNSAID, words_gone
 
 MESSAGE_COLUMNS: Final = tuple(tables.message.c[name] for name in MESSAGE_FIELDS)
 KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
@@ -405,6 +406,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     outcomes: list[Stepped | GatewayError] = []
     changed: dict[DocumentId, Current] = {}
     readdressed: dict[DocumentId, Row] = {}
+    unsaid: list[Row] = []
     parts: dict[DocumentId, tuple[Message, Kept]] = {}
     follows: list[New] = []
     rows = _Rows()
@@ -426,6 +428,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
             parts[job.id] = (now.message, job.part)
         if now.message.receiver != was.message.receiver:
             readdressed[job.id] = (now.message.receiver, search_text(now.message), job.id)
+            unsaid += words_gone(was.message, now.message)
         current[job.id] = changed[job.id] = now
         if job.follow is not None:
             follows.append(job.follow)
@@ -433,6 +436,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
         outcomes.append(Stepped(message=now.message, due=due))
     session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
     session.write(_READDRESS, list(readdressed.values()))
+    session.write(UNSAID, unsaid)
     session.write(_NO_PART, [(of,) for of in parts])
     for message, part in parts.values():
         rows.add_payload(message, PayloadKind.PART, part)

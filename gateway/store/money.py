@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from operator import attrgetter
@@ -35,6 +35,7 @@ from gateway.model.schemes import schemes
 from gateway.model.services import INVOICE_RESPONSE, MLR, MLS
 from gateway.ports import Clock
 from gateway.store import tables
+from gateway.store.happened import settled
 from gateway.store.money_tables import cost, cost_month, price
 from gateway.store.operation import Write, note
 from gateway.store.operation_tables import setting
@@ -42,7 +43,6 @@ from gateway.store.reads import Reads
 
 _TOLD: Final = tuple(str(one) for one in (MLS, MLR, INVOICE_RESPONSE))
 _CURSOR: Final = "cost cursor"
-_UNSETTLED: Final = timedelta(seconds=10)
 _COST_FIELDS: Final = tuple(field.name for field in fields(Cost))
 _cost_values: Final = attrgetter(*_COST_FIELDS)
 _PRICE_FIELDS: Final = tuple(field.name for field in fields(Price))
@@ -113,11 +113,7 @@ def _next(connection: Connection, limit: int, now: datetime) -> _Batch:
     after = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
     row = tables.event
     window = select(row.c.number, row.c.message, row.c.event, row.c.time, row.c.detail).where(row.c.number > after)
-    seen = connection.execute(window.order_by(row.c.number).limit(limit)).all()
-    if connection.dialect.name != "sqlite":
-        # Where several number at once, a row may be seen later than one with a higher number.
-        settled = now - _UNSETTLED
-        seen = seen[: next((place for place, one in enumerate(seen) if one.time > settled), len(seen))]
+    seen = settled(connection, connection.execute(window.order_by(row.c.number).limit(limit)).all(), now)
     counted = [one for one in seen if one.event in COUNTED]
     about = _about(connection, {one.message for one in counted})
     happened = tuple(_happened(one, about[one.message]) for one in counted if one.message in about)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import zlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -41,7 +41,7 @@ class Pending:
             newest = select(_of.id).where(_of.account == account).order_by(_of.created.desc(), _of.id).limit(MOST - 1)
             kept = list(connection.execute(newest).scalars())
             connection.execute(delete(pending_file).where(_of.account == account, _of.id.not_in(kept)))
-            connection.execute(delete(pending_file).where(_of.created < now - KEPT))
+            forget_old(connection, now)
             values = {"id": id_, "account": account, "actor": actor, "kind": kind, "octets": packed, "created": now}
             connection.execute(insert(pending_file).values(values))
 
@@ -49,7 +49,8 @@ class Pending:
         return id_
 
     async def fetch(self, account: AccountId, actor: str, kind: str, id: str) -> bytes:
-        packed = await self.reads.read(partial(_octets, account=account, actor=actor, kind=kind, id=id))
+        since = self.clock.now() - KEPT
+        packed = await self.reads.read(partial(_octets, account=account, actor=actor, kind=kind, id=id, since=since))
         if packed is None:
             raise NotFound("The file is not here any more", remedy="Hand it in once more.")
         return await asyncio.to_thread(zlib.decompress, packed)
@@ -61,6 +62,13 @@ class Pending:
         await self.write(errand)
 
 
-def _octets(connection: Connection, account: AccountId, actor: str, kind: str, id: str) -> bytes | None:
-    mine = (_of.account == account, _of.actor == actor, _of.kind == kind, _of.id == id)
+def forget_old(connection: Connection, now: datetime) -> int:
+    """Drop what nobody has said yes to in time, of all accounts."""
+    return connection.execute(delete(pending_file).where(_of.created <= now - KEPT)).rowcount
+
+
+def _octets(
+    connection: Connection, account: AccountId, actor: str, kind: str, id: str, since: datetime
+) -> bytes | None:
+    mine = (_of.account == account, _of.actor == actor, _of.kind == kind, _of.id == id, _of.created > since)
     return connection.execute(select(_of.octets).where(*mine)).scalar_one_or_none()

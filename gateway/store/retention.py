@@ -23,7 +23,7 @@ from gateway.errors import Conflict, NotFound
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
-from gateway.store import ledger, letters, scan_erasing, searching, tables
+from gateway.store import addresses, ledger, letters, pending, scan_erasing, searching, tables
 from gateway.store.backup import no_erasing
 from gateway.store.octets import Folder, Kept
 from gateway.store.operation import Write, note
@@ -77,6 +77,7 @@ class Retention:
             while ids := await self.reads.read(partial(_ids, query)):
                 await self._remove(await self.write(partial(_forget_scans, query=query)))
                 counts["scans"] += len(ids)
+            await self.write(partial(_forget_old, now=now))
             swept = await asyncio.to_thread(self._sweep, await self.reads.read(_named_files))
             erased = Erased(**counts)
             if swept or any(counts.values()):
@@ -175,6 +176,12 @@ def _forget(connection: Connection, *, kind: str, ids: list[str], now: datetime)
     return files
 
 
+def _forget_old(connection: Connection, *, now: datetime) -> None:
+    """What has a period of its own, which nobody sets."""
+    addresses.forget_old(connection, now)
+    pending.forget_old(connection, now)
+
+
 def _forget_wholly(connection: Connection, ids: list[str], now: datetime) -> list[str]:
     """The document itself; what stays says that it was here."""
     searching.forget(connection, ids)
@@ -188,6 +195,7 @@ def _forget_wholly(connection: Connection, ids: list[str], now: datetime) -> lis
         if table is not tables.message and "message" in table.c and table.c.message.foreign_keys:
             connection.execute(delete(table).where(table.c.message.in_(ids)))
     letters.forget(connection, ids)
+    addresses.forget_documents(connection, ids)
     files += scan_erasing.forget(connection, ids)
     connection.execute(delete(tables.message).where(known.id.in_(ids)))
     return files
@@ -253,6 +261,7 @@ def _erase(connection: Connection, *, id: DocumentId, actor: str, reason: str, n
     bare = {"seller_name": "", "buyer_name": "", "number": "", "amount": None, "reason": "Erased", "search": id}
     connection.execute(update(tables.message).where(known.id == id).values(**bare))
     letters.forget(connection, [id])
+    addresses.forget_documents(connection, [id])
     _say_erased(connection, [id], "Its content was erased by the operator", now)
     note(connection, now, actor, "erased", message=id, detail={"reason": reason})
     return files

@@ -9,17 +9,15 @@ earlier release) all are, and a word is found in the middle of another too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.model.identifiers import AccountId
-from gateway.model.message import Direction
 from gateway.ports import Clock
 from gateway.store import tables
 from gateway.store.happened import settled
@@ -27,26 +25,16 @@ from gateway.store.operation import Write
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
 from gateway.store.search_tables import document_word
+from gateway.store.words import CUT, ID, IDS, WHOLE, exactly, forms, parts, words_of
 
 _CURSOR: Final = "search cursor"
 FEW: Final = 1_000
 """Documents that are looked at one by one; of a word that more have, the newest are read on instead."""
 BEHIND: Final = 4_000
 """Rows of the timeline that may be younger than the index; with more of them it is of no use yet."""
-WORD_MOST: Final = 40
-_WORDS_MOST: Final = 24
-"""Words of one document."""
 _LAST: Final = "\U0010ffff"
-_ID: Final = "#"
-"""Before the beginning of an id, which no part of a text has."""
-_CUT: Final = "*"
-"""The word of a document that has more words than are entered: each search looks at it."""
-_PARTS: Final = re.compile(r"[^\W_]+")
 _of: Final = tables.message.c
-_WHOLE: Final = (_of.number, _of.sender, _of.receiver, _of.seller_name, _of.buyer_name)
-_IDS: Final = (_of.id, _of.message_id, _of.instance_id)
-"""Long and never said in part: their beginning finds them."""
-_READ: Final = (_of.account, _of.direction, *_WHOLE, *_IDS)
+_READ: Final = tuple(_of[name] for name in ("account", "direction", *WHOLE, *IDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +53,6 @@ class Search:
         return batch.looked_at if moved else 0
 
 
-def parts(text: str) -> list[str]:
-    """The words of a text as the index has them."""
-    return [word[:WORD_MOST] for word in _PARTS.findall(text.casefold())]
-
-
 def candidates(connection: Connection, account: AccountId, words: Sequence[str]) -> list[str] | None:
     """The few documents that may have all of these, so that each can be looked at; None where they are not few.
 
@@ -86,7 +69,7 @@ def candidates(connection: Connection, account: AccountId, words: Sequence[str])
         found = _rarest(connection, account, ways)
         if found is not None and (best is None or len(found) < len(best)):
             best = found
-    cut = _with(connection, account, _CUT, FEW + 1)
+    cut = _with(connection, account, CUT, FEW + 1)
     if best is None or len(cut) > FEW:
         return None
     return list(dict.fromkeys((*best, *cut, *recent)))
@@ -103,7 +86,7 @@ def _rarest(connection: Connection, account: AccountId, ways: Sequence[Sequence[
                 few = found
         if few is None:
             return None
-        begun = _with(connection, account, f"{_ID}{way[0]}", FEW + 1)  # no id has its later parts in the index
+        begun = _with(connection, account, f"{ID}{way[0]}", FEW + 1)  # no id has its later parts in the index
         if len(begun) > FEW:
             return None
         together |= dict.fromkeys((*few, *begun))
@@ -118,7 +101,7 @@ def of_parties(
     if recent is None:
         return None
     known = document_word.c
-    words = [_exactly(text) for text in (*parties, *names) if text]
+    words = [exactly(text) for text in (*parties, *names) if text]
     wanted = select(known.message).where(known.account == account, known.word.in_(words)).limit(FEW + 1)
     found = list(connection.execute(wanted).scalars())
     return None if len(found) > FEW else list(dict.fromkeys((*found, *recent)))
@@ -131,23 +114,6 @@ def forget(connection: Connection, ids: Sequence[str]) -> None:
     key = tuple_(document_word.c.account, document_word.c.word, document_word.c.message)
     for start in range(0, len(keys), 300):
         connection.execute(delete(document_word).where(key.in_(keys[start : start + 300])))
-
-
-def words_of(row: Any) -> list[str]:
-    """Under which words a document is found."""
-    found = [f"{_ID}{beginning[0]}" for column in _IDS if (beginning := parts(getattr(row, column.name)))]
-    out = row.direction is Direction.OUT
-    found += [
-        _exactly(text) for text in ((row.receiver, row.buyer_name) if out else (row.sender, row.seller_name)) if text
-    ]
-    found += [word for column in _WHOLE for word in parts(getattr(row, column.name))]
-    unique = list(dict.fromkeys(found))
-    return unique if len(unique) <= _WORDS_MOST else [*unique[: _WORDS_MOST - 1], _CUT]
-
-
-def _exactly(text: str) -> str:
-    """A whole name or participant as one word that no part of a text can be."""
-    return f"={text.casefold()[:100]}"
 
 
 def _with(connection: Connection, account: AccountId, word: str, most: int) -> list[str]:
@@ -169,12 +135,6 @@ def _recent(connection: Connection) -> list[str] | None:
 def by_words(words: Sequence[str]) -> list[ColumnElement[bool]]:
     """The rule that decides, with or without the index: each word stands in what a search looks at."""
     return [or_(*(_of.search.contains(form, autoescape=True) for form in forms(word))) for word in words]
-
-
-def forms(word: str) -> tuple[str, ...]:
-    """A Swedish company number may be written with its hyphen."""
-    digits = word.replace("-", "", 1)
-    return (word, digits) if len(word) == len(digits) + 1 and digits.isdigit() and len(digits) == 10 else (word,)
 
 
 # -- the index

@@ -29,7 +29,8 @@ KEPT: Final = timedelta(days=90)
 UNKNOWN_MOST: Final = 1_000
 """Lines of one report that only say that there was no answer; the rest of them is a number."""
 _PAGE_MOST: Final = 500
-_LATEST: Final = 200
+_LATEST: Final = 1_000
+"""Accounts whose last sweeps are told."""
 _SWEEP: Final = tuple(sweep.c[field.name] for field in fields(Sweep))
 _DIFFERENCE: Final = tuple(sweep_difference.c[field.name] for field in fields(Difference))
 _KNOWN: Final = tuple(sweep_known.c[field.name] for field in fields(Known))
@@ -291,8 +292,10 @@ def _differences(
 
 
 def _latest(connection: Connection) -> list[Sweep]:
-    wanted = select(*_SWEEP).where(sweep.c.started.is_not(None)).order_by(sweep.c.id.desc()).limit(_LATEST)
-    newest: dict[AccountId, Sweep] = {}
-    for row in connection.execute(wanted).mappings():
-        newest.setdefault(row["account"], Sweep(**row))
-    return list(newest.values())
+    """Of each account by the index of its own sweeps: how many the others have had meanwhile tells nothing of it."""
+    one = sweep.alias("one")
+    begun = select(one.c.id).where(one.c.account == tables.account.c.id, one.c.started.is_not(None))
+    newest = begun.order_by(one.c.id.desc()).limit(1).scalar_subquery()
+    wanted = select(*_SWEEP).where(sweep.c.id.in_(select(newest).select_from(tables.account)))
+    rows = connection.execute(wanted.order_by(sweep.c.id.desc()).limit(_LATEST)).mappings()
+    return [Sweep(**row) for row in rows]

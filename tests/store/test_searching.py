@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from store_parts import outgoing
 
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction, Filter
@@ -176,3 +177,18 @@ async def test_two_processes_enter_each_word_once(store: SqlStore) -> None:
     assert await store.operation.write(lambda c: searching._enter(c, later))
     stale = replace(later, after=batch.after)
     assert not await store.operation.write(lambda c: searching._enter(c, stale))
+
+
+async def test_the_words_of_an_earlier_receiver_go_with_the_document(store: SqlStore) -> None:
+    """Another address of the same buyer is found at the search: its row says nothing of the first one any more."""
+    await store.add_once(
+        outgoing("d1", account=ALPHA, number="1", receiver="0007:5590001234", created=SteadyClock().time)
+    )
+    await advance(store)
+    (message,) = await store.claim("worker", 10, 60)
+    await store.mark_sending(message, peer="POP000101", receiver="0088:7365567212040", part=b"envelope")
+    assert await found(store, query="5590001234") == []
+    assert await found(store, query="7365567212040") == ["1"]
+    await advance(store)
+    await store.operation.write(lambda connection: searching.forget(connection, [message.id]))
+    assert await words(store) == 0
