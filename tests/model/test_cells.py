@@ -8,7 +8,6 @@ import io
 import pytest
 
 from gateway.cli.lookup_bulk import Bulk
-from gateway.fallback._batch import Batch, Printed
 from gateway.model.cells import as_meant, harmless
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.relation import Reason, Unreachable
@@ -26,14 +25,6 @@ def runs(cell: str) -> bool:
 def test_a_formula_becomes_text_and_comes_back_as_it_was(text: str) -> None:
     assert not runs(harmless(text)) and as_meant(harmless(text)) == text
     assert (harmless(text) == text) is (text in COMMON)
-
-
-@pytest.mark.parametrize("text", FORMULAS)
-def test_the_manifest_of_a_batch_runs_nothing(text: str) -> None:
-    letter = Printed(document="d", account="main", pdf=b"%PDF", pages=1, duplex=True, address=(text, "111 22 Ort"))
-    octets = Batch(name="b", letters=(letter,)).files()["manifest.csv"]
-    cells = [cell for row in csv.reader(io.StringIO(octets.decode("utf-8-sig"), ""), delimiter=";") for cell in row]
-    assert any(text in cell for cell in cells) and not any(map(runs, cells))
 
 
 class Stranger:
