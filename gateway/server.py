@@ -83,11 +83,12 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     certificates = read_certificates(config)
+    new_keys = asyncio.Event()
     reloading: list[Callable[[], object]] = [each.reload for each in certificates.values()]
     loop.add_signal_handler(signal.SIGHUP, lambda: [reload() for reload in reloading])
     siblings = Siblings(post.board, post.number) if post else None
     async with open_gateway(config, held=held, siblings=siblings) as gateway, AsyncExitStack() as sites:
-        reloading += [gateway.keys.reload, gateway.lookup.forget]
+        reloading += [new_keys.set, gateway.lookup.forget]
         if gateway.certificates.watch:
             reloading.append(gateway.certificates.watch.hasten)
         for text in not_built(config):
@@ -109,6 +110,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
                 aside.append(tasks.create_task(Following(follower=follower).run()))
             aside.append(tasks.create_task(gateway.checking.run()))
             aside.append(tasks.create_task(gateway.keys.watch()))
+            aside.append(tasks.create_task(gateway.keys.reload_at(new_keys)))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:

@@ -209,7 +209,7 @@ class SweepSection:
     spread: timedelta = timedelta(hours=3)
     often: timedelta = timedelta(days=90)
     seldom: timedelta = timedelta(days=400)
-    requests: int = 20_000
+    requests: int = 10_000
     per_smp: int = 20
 
 

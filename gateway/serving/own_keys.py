@@ -128,6 +128,20 @@ class OwnKeys:
 
     def reload(self) -> bool:
         """Read the keys of the configuration again; what is wrong with them is logged, and the old ones stay."""
+        return self._use(self._read())
+
+    async def reload_at(self, wanted: asyncio.Event) -> None:
+        """Whenever this is set; what takes long (a password of PKCS#12, a module) keeps the event loop from nothing."""
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            try:
+                self._use(await asyncio.to_thread(self._read))
+            except Exception:
+                _log.exception("the old keys stay in use")
+
+    def _read(self) -> tuple[Config, Loaded] | None:
+        """The configuration and its keys; None, and a line in the log for each problem, where they cannot be used."""
         try:
             fresh = self.config if self.config.file is None else self.reread(self.config.file)
             config = dataclasses.replace(
@@ -140,8 +154,13 @@ class OwnKeys:
         except ConfigurationError as error:
             for path, text in error.problems:
                 _log.error("the old keys stay in use: %s: %s", path, text)
+            return None
+        return config, loaded
+
+    def _use(self, read: tuple[Config, Loaded] | None) -> bool:
+        if read is None:
             return False
-        self.config = config
+        self.config, loaded = read
         self._take(loaded)
         return True
 

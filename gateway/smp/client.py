@@ -1,12 +1,15 @@
 """The relation search as the exchange uses it: :class:`gateway.ports.Lookup` over DNS and SMP. [I/O]
 
 Searches are :mod:`gateway.smp.search`'s; here they are remembered for a while and never made twice at once.
-Positive answers are kept for 15 minutes at most and never beyond the end of endpoint or certificate. A "no" is never
-kept, because it leads to paper: who registered a second ago is found; failures are not kept either.
+A positive answer is good for 15 minutes. Then, for the rest of an hour, it is used at once and verified again beside
+that; what is not confirmed is asked for before its next use, as is everything older. Nothing is kept beyond the end of
+endpoint or certificate. A "no" is never kept, because it leads to paper: who registered a second ago is found;
+failures are not kept either.
 """
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +25,7 @@ from gateway.ports import Clock
 from gateway.security.dsig import verify_enveloped
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
+from gateway.smp.beside import Beside, open_beside
 from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
 from gateway.smp.memory import Memory, SingleFlight
 from gateway.smp.politeness import Hosts, Pace
@@ -29,7 +33,12 @@ from gateway.smp.resolver import Resolver
 from gateway.smp.search import Search, Surroundings, aged, read_types
 from gateway.smp.survey import Survey
 
+log = logging.getLogger(__name__)
+
 POSITIVE_FOR: Final = timedelta(minutes=15)
+"""So long a positive answer needs no other word."""
+USED_FOR: Final = timedelta(hours=1)
+"""So long it is used, while it is verified again."""
 PER_SMP: Final = 20.0
 """Requests that a survey makes to one SMP in a second."""
 DNS_PER_SECOND: Final = 500.0
@@ -40,6 +49,14 @@ Settle = Callable[[], Awaitable[None]]
 """Fetches the revocation lists that are missing, and comes back when they are here or do not come."""
 
 _Question = tuple[ParticipantId, DocumentTypeId, ProcessId]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A positive answer and how long it needs no other word."""
+
+    answer: Reachable
+    fresh: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +96,8 @@ class SmpLookup:
         """
         rules = WebRules(allow_http=allow_http, allow_loopback=allow_loopback)
         resolver = Resolver(dns_servers)
-        async with open_fetcher(rules, timeouts, tls) as fetcher:
-            yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle, per_smp=per_smp)
+        async with open_fetcher(rules, timeouts, tls) as fetcher, open_beside() as beside:
+            yield cls(fetcher, resolver, trust, zone=zone, clock=clock, settle=settle, per_smp=per_smp, beside=beside)
 
     def __init__(
         self,
@@ -92,7 +109,9 @@ class SmpLookup:
         clock: Clock,
         settle: Settle | None = None,
         per_smp: float = PER_SMP,
+        beside: Beside | None = None,
     ) -> None:
+        """Without ``beside``, nothing is verified in the background: what is no longer fresh is asked for first."""
         self._settle = settle
         self._around = Surroundings(fetcher=fetcher, resolver=resolver, trust=trust, zone=zone)
         self._clock = clock
@@ -103,20 +122,23 @@ class SmpLookup:
             hosts=Hosts(per_second=per_smp),
             dns=Pace(DNS_PER_SECOND, 32),
         )
-        self._known: Memory[_Question, Reachable] = Memory(_REMEMBERED)
+        self._known: Memory[_Question, _Known] = Memory(_REMEMBERED)
+        self._beside = beside
         self._flights: SingleFlight[_Question, Reachable | Unreachable] = SingleFlight()
 
     async def find(
         self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
     ) -> Reachable | Unreachable:
-        """Ask whether and where the participant takes this document.
+        """Ask whether and where the participant takes this document; an answer of the last hour may serve.
 
         Raises ``LookupUnavailable``, which carries the steps, whenever the network does not say yes or no.
         """
         question = (participant, document_type, process)
-        known = self._known.get(question, self._clock.now())
-        if known is not None and self._still_believed(known):
-            return known
+        now = self._clock.now()
+        known = self._known.get(question, now)
+        usable = known is not None and self._still_believed(known.answer)
+        if known is not None and usable and (now < known.fresh or self._verify(question, known)):
+            return known.answer
         return await self._flights.run(question, lambda: self._search(question))
 
     async def find_afresh(
@@ -170,6 +192,24 @@ class SmpLookup:
             return group
         return Listing(participant=participant, smp=smp, document_types=read_types(group), steps=tuple(search.steps))
 
+    def _verify(self, question: _Question, known: _Known) -> bool:
+        """See to it that the answer is verified again; False when that cannot be done beside."""
+        return self._beside is not None and self._beside.begin(question, lambda: self._renew(question, known))
+
+    async def _renew(self, question: _Question, known: _Known) -> None:
+        """Ask anew; whatever is not a yes ends the old answer, and whoever asks next waits for one of his own."""
+        try:
+            found = await self._flights.run(question, lambda: self._search(question))
+        except LookupUnavailable as error:
+            log.info("what is known of %s was not confirmed: %s", question[0].value, error)
+        except Exception:
+            log.exception("what is known of %s could not be verified", question[0].value)
+        else:
+            if isinstance(found, Reachable):
+                return
+        if self._known.get(question, self._clock.now()) is known:
+            self._known.drop(question)
+
     def _begin(self, participant: ParticipantId) -> Search:
         return Search(around=self._around, participant=participant, now=self._clock.now())
 
@@ -184,7 +224,10 @@ class SmpLookup:
             raise _with_steps(error, search) from None
         if isinstance(answer, Reachable):
             kept = replace(answer, steps=tuple(aged(step) for step in answer.steps))
-            self._known.put(question, kept, _until(answer, search.now))
+            until = _until(answer, search.now)
+            self._known.put(question, _Known(kept, min(until, search.now + POSITIVE_FOR)), until)
+        else:
+            self._known.drop(question)
         return answer
 
     async def _again(
@@ -218,5 +261,5 @@ def _with_steps(error: LookupUnavailable | RevocationUnknown, search: Search) ->
 
 
 def _until(answer: Reachable, now: datetime) -> datetime:
-    until = now + POSITIVE_FOR
+    until = now + USED_FOR
     return min(until, answer.endpoint.expires) if answer.endpoint.expires else until

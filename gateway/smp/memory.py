@@ -36,6 +36,10 @@ class Memory(Generic[K, V]):
         self._kept.move_to_end(key)
         return value
 
+    def drop(self, key: K) -> None:
+        """Forget this one."""
+        self._kept.pop(key, None)
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()

@@ -20,6 +20,7 @@ from gateway.security.dsig import sign_enveloped
 from gateway.security.keys import Identity, load_identity
 from gateway.security.trust import Trust
 from gateway.security.weburl import WebRules
+from gateway.smp.beside import open_beside
 from gateway.smp.client import Settle, SmpLookup
 from gateway.smp.fetch import Timeouts, open_fetcher
 from gateway.smp.metadata import ServiceEndpoint, path, write_group, write_metadata
@@ -179,13 +180,15 @@ async def searching(
     try_seconds: float = 0.3,
     total: float = 1.0,
     settle: Settle | None = None,
+    most_beside: int = 32,
 ) -> AsyncIterator[SmpLookup]:
     """A search with short patience."""
     async with open_fetcher(
         WebRules(allow_http=True, allow_loopback=True), Timeouts(connect=0.5, total=total)
     ) as fetch:
         resolver = Resolver([dns], try_seconds=try_seconds)
-        yield SmpLookup(fetch, resolver, pki.trust, zone=ZONE, clock=clock, settle=settle)
+        async with open_beside(most_beside) as beside:
+            yield SmpLookup(fetch, resolver, pki.trust, zone=ZONE, clock=clock, settle=settle, beside=beside)
 
 
 DnsAnswer = Callable[[dns.message.Message, bool], list[bytes]]

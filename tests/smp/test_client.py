@@ -44,9 +44,89 @@ async def test_a_positive_answer_is_kept_for_fifteen_minutes_and_says_so(network
     assert second.endpoint == first.endpoint
     assert all(step.answer.endswith("(kept from an earlier search)") for step in second.steps)
     assert not any("kept" in step.answer for step in first.steps)
+    assert network.smp.asked.count(METADATA) == 1
+
+
+async def verified(network: Network) -> None:
+    """Come back when nothing is being verified any more."""
+    assert network.lookup._beside is not None
+    await network.lookup._beside.settled()
+
+
+async def test_past_its_freshness_it_is_used_at_once_and_verified_beside_that(network: Network) -> None:
+    network.smp.all_well()
+    first = await find(network)
     at(network, minutes=15)
-    await find(network)
+    network.smp.metadata(network.smp.signed(url="http://127.0.0.1:18998/as4"))
+    old = [await find(network) for _ in range(20)]
+    assert network.smp.asked.count(METADATA) == 1
+    assert isinstance(first, Reachable) and all(isinstance(o, Reachable) and o.endpoint == first.endpoint for o in old)
+    await verified(network)
     assert network.smp.asked.count(METADATA) == 2
+    new = await find(network)
+    assert isinstance(new, Reachable) and new.endpoint.url == "http://127.0.0.1:18998/as4"
+    assert network.smp.asked.count(METADATA) == 2
+
+
+async def test_an_answer_of_an_hour_is_asked_for_before_it_is_used(network: Network) -> None:
+    network.smp.all_well()
+    await find(network)
+    at(network, hours=1)
+    found = await find(network)
+    assert network.smp.asked.count(METADATA) == 2 and not any("kept" in step.answer for step in found.steps)
+
+
+async def test_a_no_while_it_is_verified_ends_the_old_answer(network: Network) -> None:
+    network.smp.all_well()
+    await find(network)
+    at(network, minutes=16)
+    network.zone_file.write_text(f'{{"zone": "{ZONE}", "participants": {{}}}}')
+    assert isinstance(await find(network), Reachable)
+    await verified(network)
+    assert isinstance(await find(network), Unreachable)
+
+
+async def test_what_could_not_be_verified_is_asked_for_before_its_next_use(network: Network) -> None:
+    network.smp.all_well()
+    await find(network)
+    at(network, minutes=16)
+    network.smp.answers[METADATA] = status(503)
+    assert isinstance(await find(network), Reachable)
+    await verified(network)
+    with pytest.raises(LookupUnavailable):
+        await find(network)
+    network.smp.all_well()
+    assert isinstance(await find(network), Reachable)
+
+
+async def test_a_certificate_that_has_ended_is_not_used_while_it_is_verified(network: Network) -> None:
+    network.smp.all_well()
+    end = network.pki.ap.certificate.not_valid_after_utc
+    network.clock.time = end - timedelta(minutes=20)
+    await find(network)
+    network.clock.time = end - timedelta(seconds=1)
+    assert isinstance(await find(network), Reachable)
+    await verified(network)
+    network.clock.time = end
+    with pytest.raises(LookupUnavailable, match="expired"):
+        await find(network)
+
+
+async def test_a_no_to_somebody_else_ends_what_is_known(network: Network) -> None:
+    network.smp.all_well()
+    await find(network)
+    network.zone_file.write_text(f'{{"zone": "{ZONE}", "participants": {{}}}}')
+    assert isinstance(await network.lookup.find_afresh(BUYER, BILLING_INVOICE, BILLING_PROCESS), Unreachable)
+    assert isinstance(await find(network), Unreachable)
+
+
+async def test_what_there_is_no_room_to_verify_beside_is_asked_for_first(network: Network) -> None:
+    network.smp.all_well()
+    async with searching(network.pki, network.dns, network.clock, most_beside=0) as lookup:
+        for _ in range(2):
+            found = await lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+            at(network, minutes=16)
+    assert network.smp.asked.count(METADATA) == 2 and not any("kept" in step.answer for step in found.steps)
 
 
 async def test_a_positive_answer_is_not_kept_beyond_the_endpoint(network: Network) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.app import FIRST_ACCOUNT, open_gateway
-from gateway.config import load
+from gateway.config import Config, load
 from gateway.model.lifecycle import State
 from gateway.model.message import Message
 from gateway.model.relation import Reachable
@@ -132,6 +133,30 @@ async def test_keys_that_cannot_be_used_leave_the_old_ones_in_use(town: Town, ca
     assert "the old keys stay in use: as4.certificate" in caplog.text
     member.config.write_text("[as4")
     assert not keys.reload() and keys.access_point.current is before
+
+
+async def test_keys_are_read_again_beside_the_event_loop(town: Town) -> None:
+    member, keys = town.market.members[1], town.receiver.gateway.keys
+    renew(member, town.market.directory / "pki")
+    say(member, certificate="renewed.pem", key="renewed.key.pem")
+    before, wanted, threads = keys.access_point.current, asyncio.Event(), []
+
+    def read(path: Path) -> Config:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
+            raise RuntimeError("a fault of ours")
+        return load(path)
+
+    keys.reread = read
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        rereading = tasks.create_task(keys.reload_at(wanted))
+        for times in (1, 2):
+            wanted.set()
+            while len(threads) < times or (times == 2 and keys.access_point.current is before):
+                await asyncio.sleep(0.01)
+        rereading.cancel()
+    assert keys.access_point.current is not before
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.skipif(bool(softhsm.MISSING), reason=softhsm.MISSING)
