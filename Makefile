@@ -25,8 +25,8 @@ types: .venv/.dev
 shape: .venv/.dev
 	@$(BIN)/lint-imports --no-cache | tail -n 3
 
-axe: .venv/.dev .venv/.debian ## every page of the web tool in Chromium: axe finds nothing, no page is wider than a phone
-	@$(BIN)/python -m pytest -q tests/portal/test_browser.py
+axe: .venv/.dev .venv/.debian ## every page of the web tool in Chromium, both languages and themes, wide and on a phone: axe finds nothing
+	@$(BIN)/python -m tests.portal.axe
 
 attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every hostile input of the catalogue
 	@$(BIN)/python -m tests.attacks

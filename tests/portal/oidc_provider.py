@@ -40,6 +40,8 @@ class Double:
     key: RSAKey = field(default_factory=lambda: FIRST)
     published: list[RSAKey] = field(default_factory=list)
     algorithm: str = "RS256"
+    header: dict[str, Any] = field(default_factory=dict)
+    """More in the token's head."""
     strict: bool = True
     """Whether a code works once."""
     description: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Double:
         )
 
     def sign(self, claims: dict[str, Any]) -> str:
-        header = {"alg": self.algorithm, "kid": self.key.kid}
+        header = {"alg": self.algorithm, "kid": self.key.kid} | self.header
         if self.algorithm == "none":
             return f"{_plain(header)}.{_plain(claims)}."
         if self.algorithm == "HS256":  # signed with what everybody knows: the public key

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.portal.axe import ADMIN, THEMES, Look, look_through
 from tests.portal.browser import open_browser, why_not
 from tests.portal.conftest import Site
-from tests.portal.pages import OPEN, PAGES
 from tests.portal.pictures import sign_in
-
-AXE = Path(__file__).with_name("axe.min.js")
-ADMIN = "admin@exempel.example"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 CONTRAST = ["color-contrast", "link-in-text-block"]
 
@@ -28,41 +23,13 @@ async def browser() -> AsyncIterator[Any]:
         yield opened
 
 
-async def _violations(page: Any) -> list[str]:
-    """Everything in the light, then once more what another theme can change."""
-    found = []
-    for theme, run in (("light", {"runOnly": TAGS}), ("dark", {"runOnly": {"type": "rule", "values": CONTRAST}})):
-        await page.emulate_media(color_scheme=theme)
-        told = await page.evaluate("run => axe.run(document, run)", run)
-        found += [f"{theme} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in told["violations"]]
-    return found
-
-
 async def test_axe_finds_nothing_and_nothing_breaks_the_policy(site: Site, browser: Any) -> None:
     url = str(site.client.make_url("")).rstrip("/")
     problems: list[str] = []
-    refused: list[str] = []
-    for language, width in (("sv", 1280), ("en", 390)):
-        context = await browser.new_context(
-            locale={"sv": "sv-SE", "en": "en-GB"}[language],
-            reduced_motion="reduce",
-            viewport={"width": width, "height": 844},
-        )
-        await context.add_init_script(path=AXE)
-        page = await context.new_page()
-        page.on("console", lambda told: refused.append(told.text) if "Content Security Policy" in told.text else None)
-        page.on("pageerror", lambda error: refused.append(str(error)))
-        paths = [*OPEN, *(shown.at(site.documents) for shown in PAGES), "/documents/none"]
-        for place, path in enumerate(paths):
-            if place == len(OPEN):
-                await sign_in(page, url, ADMIN)
-            await page.goto(url + path)
-            assert not refused, (path, refused)
-            problems += [f"{path} {language} {width}: {one}" for one in await _violations(page)]
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if wide > 0:
-                problems.append(f"{path} {language} {width}: {wide} pixels wider than the window")
-        await context.close()
+    for language, width in (("sv", 1280), ("en", 390)):  # `make axe` takes every one of both with both themes
+        light, dark = (Look(language=language, width=width, theme=theme) for theme in THEMES)
+        problems += (await look_through(browser, url, site.documents, light)).problems
+        problems += (await look_through(browser, url, site.documents, dark, CONTRAST)).problems
     assert not problems, "\n".join(problems)
 
 

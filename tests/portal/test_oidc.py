@@ -23,7 +23,7 @@ from gateway.store import open_store
 from gateway.web.api import application
 from gateway.web.invitation import hash_secret
 from tests.portal.conftest import Visitor
-from tests.portal.oidc_provider import CLIENT, SECRET, Double, _key, running
+from tests.portal.oidc_provider import CLIENT, FIRST, SECRET, Double, _key, running
 from tests.portal.stage import ALPHA, BETA, NOW, SteadyClock, open_stage
 
 CLERK = "ekonomi@exempel.example"
@@ -191,6 +191,31 @@ async def test_a_token_that_the_providers_key_has_not_signed_lets_nobody_in(door
         assert answer.status == 403 and "går inte att lita på" in answer.text, algorithm
     door.double.algorithm, door.double.key, door.double.published = "RS256", _key("first"), [_key("first")]
     assert (await door.come_in(door.visitor())).status == 403, "another key under the same name"
+
+
+async def test_a_token_that_brings_or_names_a_key_of_its_own_lets_nobody_in(door: Door) -> None:
+    evil = _key("evil")
+    door.double.key, door.double.published = evil, [FIRST]
+    for header in (
+        {"jku": "https://evil.example/keys"},
+        {"x5u": "https://evil.example/certificate"},
+        {"jwk": evil.as_dict(private=False)},
+        {"kid": FIRST.kid, "jku": f"{door.double.url}/keys?evil"},
+        {"kid": FIRST.kid, "jwk": evil.as_dict(private=False)},
+        {"kid": "../../../../dev/null"},
+        {"kid": ""},
+    ):
+        door.double.header = header
+        visitor = door.visitor()
+        assert (await door.come_in(visitor)).status == 403, header
+        assert "gateway-session" not in visitor.cookies, header
+    door.double.key, door.double.header = FIRST, {}
+    assert (await door.come_in(door.visitor())).status == 303, "and the provider's own key does"
+
+
+async def test_only_a_plain_yes_is_a_verified_address(door: Door) -> None:
+    for said in ("true", 1, "yes", [True], None):
+        assert (await door.come_in(door.visitor(), email_verified=said)).status == 403, said
 
 
 async def test_a_new_key_of_the_provider_is_fetched(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
