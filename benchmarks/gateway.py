@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--durability", action="store_true", help="measure inbound with and without fsync instead")
+    parser.add_argument(
+        "--durability", action="store_true", help="inbound with SQLite, without fsync and without database, by turns"
+    )
     parser.add_argument("--first-port", type=int, default=FIRST_PORT, help="where free ports are looked for")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
@@ -92,25 +94,32 @@ async def measure(market: Market, messages: int, rounds: int, connections: int) 
 
 
 async def compare(market: Market, messages: int, rounds: int, connections: int) -> None:
-    """Inbound with and without fsync in turn, and the ratio of the rates: what durability costs a whole gateway."""
+    """Inbound as it is, without fsync, and without database, by turns: what durability costs a whole gateway."""
     os.sched_setaffinity(0, {1})
-    found: dict[str, list[Round]] = {"": [], "--without-fsync": []}
+    found: dict[str, list[Round]] = {"": [], "--without-fsync": [], "--without-database": []}
     assert FACTS.seller.endpoint
     async with aiohttp.ClientSession() as http:
         for turn in range(rounds):
             for option, rates in found.items():
-                async with node(market, option) as ours:
+                async with node(market, *filter(None, [option])) as ours:
                     if not (turn or option):
                         key = market.members[0].key_file.read_text().strip()
                         await register(http, market, [key], 0, FACTS.seller.endpoint.value)
                     pin(ours, 0)
-                    rounded = await _rounds(
-                        option[2:9] or "durable", 1, lambda: _inbound(market, ours, messages, connections)
-                    )
+                    name = option.removeprefix("--without-") or "SQLite FULL"
+                    name = f"no {name}" if option else name
+                    rounded = await _rounds(name, 1, lambda: _inbound(market, ours, messages, connections))
                     rates.append(rounded[0])
-    durable, other = (statistics.median(r.rate for r in rates) for rates in found.values())
-    more, less = (statistics.median(r.cpu for r in rates) for rates in found.values())
-    print(f"inbound, with fsync ÷ without: messages/s {durable / other:.2f}, CPU {more / less:.2f}")
+    durable, *others = found.values()
+    for option, rates in zip(list(found)[1:], others, strict=True):
+        rate, operations = (_ratio(durable, rates, value) for value in ("rate", "operations"))
+        print(
+            f"inbound, SQLite FULL ÷ {option[2:].replace('-', ' ')}: messages/s {rate:.2f}, by op {1 / operations:.2f}"
+        )
+
+
+def _ratio(of: list[Round], to: list[Round], value: str) -> float:
+    return statistics.median(getattr(r, value) for r in of) / statistics.median(getattr(r, value) for r in to)
 
 
 @asynccontextmanager
@@ -141,7 +150,7 @@ async def _rounds(name: str, rounds: int, one: Callable[[], Awaitable[Round]]) -
 
 def _told(name: str, found: Round) -> Round:
     print(
-        f"{name:10}{found.rate:12.0f}{found.milliseconds:10.2f}{found.rsa:12.0f}"
+        f"{name:12}{found.rate:10.0f}{found.milliseconds:10.2f}{found.rsa:12.0f}"
         f"{found.operations:12.2f}{1 / found.operations:13.3f}"
     )
     return found

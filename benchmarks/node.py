@@ -1,10 +1,12 @@
 """A gateway whose worker runs only when told: what ``benchmarks.gateway`` measures.
 
-    python -m benchmarks.node CONFIG [--without-fsync]
+    python -m benchmarks.node CONFIG [--without-fsync | --without-database]
 
 It is ``gateway serve`` (sites, worker, ledger of costs) but for one thing: SIGUSR1 starts the worker and SIGUSR2 stops
 it, so that handing in and sending can be measured apart. Prints the same line when it is ready; SIGTERM ends it. With
-``--without-fsync`` its database is not durable (``synchronous=OFF``, which the gateway itself never uses).
+``--without-fsync`` its database is not durable (``synchronous=OFF``, which the gateway itself never uses). With
+``--without-database`` a new document is noted in a dictionary by its key and forgotten when the process ends: nothing
+is packed, no statement is run, nothing is committed.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from gateway.cli.serve import fast_loop
 from gateway.config import load
 from gateway.exchange.following import Following
 from gateway.exchange.worker import Worker
+from gateway.ports import Added, Arrival
 from gateway.server import log_as_json, open_sites, spare_collector
-from gateway.store import database
+from gateway.store import SqlStore, database
+from gateway.store.keys import once_key
 
 
 async def run(config: Path) -> None:
@@ -62,8 +66,19 @@ class Switch:
             self._worker = None
 
 
+async def add_to_memory(store: SqlStore, arrival: Arrival, *, _known: dict[str, Arrival] = {}) -> Added:  # noqa: B006
+    """In place of the store's ``add_once``: the same answer, out of a dictionary."""
+    key = once_key(arrival.message) or arrival.message.id
+    standing = _known.setdefault(key, arrival)
+    receipt = next((proof.octets for proof in standing.evidence if proof.kind == "receipt"), b"")
+    same = standing.message.sha256 == arrival.message.sha256
+    return Added(message=standing.message, new=standing is arrival, same=same, receipt=receipt)
+
+
 if __name__ == "__main__":
     log_as_json()
+    if "--without-database" in sys.argv:
+        SqlStore.add_once = add_to_memory  # type: ignore[method-assign, assignment]
     if "--without-fsync" in sys.argv:
         settings = tuple(s.replace("synchronous=FULL", "synchronous=OFF") for s in database._WRITER_SETTINGS)
         database._WRITER_SETTINGS = settings  # type: ignore[misc, assignment]

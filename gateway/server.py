@@ -106,7 +106,7 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside = [tasks.create_task(_watch(certificates, gateway.clock)), tasks.create_task(gateway.door.watch())]
             aside.append(tasks.create_task(gateway.timekeeping.watch(partial(_bring_near, gateway))))
             aside.append(tasks.create_task(_erase_each_night(gateway)))
-            for follower in (gateway.store.money, gateway.store.search):
+            for follower in (gateway.store.money, gateway.store.search, gateway.store.operation.counting):
                 aside.append(tasks.create_task(Following(follower=follower).run()))
             aside.append(tasks.create_task(gateway.checking.run()))
             aside.append(tasks.create_task(gateway.keys.watch()))

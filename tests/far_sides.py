@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -91,14 +92,10 @@ async def sftp_server(root: Path, *, keys: tuple[str, ...] = ()) -> AsyncIterato
 
 @dataclass
 class S3Server:
-    """moto's S3. ``bucket`` is there and empty."""
+    """moto's S3, or the one that ``S3_SERVER`` names. ``bucket`` is there and empty."""
 
-    port: int
+    endpoint: str
     bucket: str = "incoming"
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def table(self, **more: object) -> dict[str, object]:
         """The section of a channel that delivers here."""
@@ -129,6 +126,10 @@ class S3Server:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
+    """moto's server in a thread; with ``S3_SERVER=http://127.0.0.1:8333`` that one, with the access of ``S3Server``."""
+    if named := os.environ.get("S3_SERVER"):
+        yield _with_its_bucket(S3Server(named))
+        return
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -136,9 +137,13 @@ def s3_server() -> Iterator[S3Server]:
     server.start()
     try:
         _, port = server.get_host_and_port()
-        double = S3Server(port)
-        if double.bucket not in [found["Name"] for found in double.client().list_buckets()["Buckets"]]:
-            double.client().create_bucket(Bucket=double.bucket)
-        yield double
+        yield _with_its_bucket(S3Server(f"http://127.0.0.1:{port}"))
     finally:
         server.stop()
+
+
+def _with_its_bucket(server: S3Server) -> S3Server:
+    if server.bucket not in [found["Name"] for found in server.client().list_buckets()["Buckets"]]:
+        server.client().create_bucket(Bucket=server.bucket)
+    server.empty()
+    return server

@@ -84,6 +84,14 @@ class Ledger:
     """Documents that wait for a person now, by direction and state."""
 
 
+class Counting(Protocol):
+    """Counts beside the work, so that the ledger is at hand whenever somebody asks for it."""
+
+    async def advance(self, limit: int) -> int:
+        """Count a piece of what has happened since; gives less than ``limit`` where nothing is left to count."""
+        ...
+
+
 class Operation(Protocol):
     """What a person does with the whole store."""
 
@@ -101,6 +109,11 @@ class Operation(Protocol):
 
     async def ledger(self) -> Ledger:
         """What happened to all documents, counted. Raises ``StoreUnavailable``."""
+        ...
+
+    @property
+    def counting(self) -> Counting:
+        """Who counts beside the work what :meth:`ledger` gives."""
         ...
 
     async def probe(self) -> None:

@@ -20,6 +20,7 @@ from gateway.model.message import Direction, Message
 from gateway.ports import Clock, Gap, Ledger
 from gateway.store import ledger, tables
 from gateway.store.documents import MESSAGE_COLUMNS
+from gateway.store.ledger import LedgerFollower
 from gateway.store.operation_tables import audit, setting
 from gateway.store.reads import Reads
 
@@ -72,9 +73,9 @@ class Operation:
 
     async def ledger(self) -> Ledger:
         """What happened to all documents, counted. Raises ``StoreUnavailable``."""
-        events, anew = await self.reads.read(ledger.counts)
-        if anew > ledger.REMEMBER_AFTER:
-            await self.write(ledger.remember)
+        while await self.counting.advance(1):  # at most what came since the last look of whoever counts beside the work
+            pass
+        events, _ = await self.reads.read(ledger.counts)
         return Ledger(events=events, trouble=await self.reads.read(_trouble))
 
     async def probe(self) -> None:
@@ -88,6 +89,11 @@ class Operation:
         """
         now = self.clock.now()
         return int(await self.write(partial(_bring_near, now=now, due=now + longest, lease=now + lease)))
+
+    @property
+    def counting(self) -> LedgerFollower:
+        """Counts beside the work what :meth:`ledger` gives."""
+        return LedgerFollower(self.reads, self.write)
 
     async def operator(self) -> AccountId | None:
         """The account of whoever runs this gateway: the first that was made."""

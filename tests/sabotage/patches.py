@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "var", "demo-network", "found", "corpus")
-_SECONDS = 300
+_SECONDS = 900
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _DOES_NOT_RUN = re.compile(
     r"^E +(NameError|ImportError|SyntaxError|IndentationError|ModuleNotFoundError)\b", re.MULTILINE

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from pathlib import Path
 
+import pytest
 from store_parts import EXEMPEL, StillClock, only_sqlite, opened, outgoing, plain
 
 from gateway.model.lifecycle import Event
@@ -59,20 +61,29 @@ async def test_two_that_remember_at_once_count_nothing_twice(
     await live(store, clock, 0, 10)
     await store.operation.write(lambda connection: ledger.remember(connection, keep=0))
     await live(store, clock, 10, 10)
-    stale = await store.operation.reads.read(lambda connection: ledger._remembered(connection))
+    stale = await store.operation.reads.read(ledger._remembered)
     await store.operation.write(lambda connection: ledger.remember(connection, keep=0))
-
-    def late(connection: object) -> None:
-        """One who read before the other had written."""
-        kept = ledger._remembered
-        ledger._remembered = lambda _: stale  # type: ignore[assignment]
-        try:
-            ledger.remember(connection, keep=0)  # type: ignore[arg-type]
-        finally:
-            ledger._remembered = kept
-
-    await store.operation.write(late)
+    late = ledger.Counted(stale.upto + 20, stale.counts + stale.counts)  # of one who read before the other had written
+    await store.operation.write(lambda connection: ledger._replace(connection, before=stale, after=late))
     assert (await store.operation.ledger()).events == rows(tmp_path)
+
+
+async def test_it_is_counted_in_pieces_beside_the_work_and_nobody_who_asks_waits_for_more_than_one(
+    store: SqlStore, tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("REMEMBER_AFTER", 20), ("NEWEST", 10), ("PIECE", 25)):
+        monkeypatch.setattr(ledger, name, value)
+    await live(store, clock, 0, 60)
+    pieces = 0
+    while await store.operation.counting.advance(200) >= 200:
+        pieces += 1
+    events, anew = await store.operation.reads.read(ledger.counts)
+    assert pieces == 4 and anew <= 20  # 120 rows
+    assert events == rows(tmp_path)
+    assert await store.operation.counting.advance(200) == 0  # nothing is written while nothing happens
+    await live(store, clock, 60, 30)
+    together = await asyncio.gather(*(store.operation.ledger() for _ in range(4)))
+    assert [one.events for one in together] == [rows(tmp_path)] * 4
 
 
 @only_sqlite
