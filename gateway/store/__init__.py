@@ -19,6 +19,7 @@
 ``transactions.py``  begin, work, commit: what the writer stands on
 ``reads.py``       questions beside the writer
 ``turns.py``       several processes on one file take turns at writing
+``shared_clock.py`` one time for all nodes of one PostgreSQL
 ``database.py``    opening, settings, schema version, and what the database's errors mean
 ``tables.py``      the schema
 =================  ==========================================================================

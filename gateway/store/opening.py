@@ -28,6 +28,7 @@ from gateway.store.database import (
 )
 from gateway.store.octets import Folder
 from gateway.store.reads import Reads, SqliteReads
+from gateway.store.shared_clock import SharedClock
 from gateway.store.store import SqlStore
 from gateway.store.transactions import SqliteTransactions, Transactions
 from gateway.store.turns import open_turns
@@ -81,7 +82,8 @@ async def open_store(
     """
     work, bells = asyncio.Event(), Bells()
     if is_postgresql(database):
-        opened = postgres_part("opening").open_postgres(database, owner, work.set)
+        clock = shared = SharedClock(clock)
+        opened = postgres_part("opening").open_postgres(database, owner, work.set, shared.told)
     else:
         opened = _open_sqlite(database_path(database, base), held, owner)
     make_folder(base / payloads, "store.payloads")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ from gateway.errors import ConfigurationError, StoreUnavailable
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Evidence
-from gateway.store import SqlStore, open_store
+from gateway.store import SqlStore, open_store, opening
+from gateway.store.shared_clock import SharedClock
 from tests import postgres_server
 from tests.postgres_server import Server, ask
 
@@ -159,6 +163,44 @@ async def test_two_nodes_claim_nothing_twice_and_wake_each_other(
         )
         claimed = [message.id for claim in claims for message in claim]
         assert len(claimed) == len(set(claimed)) == 100
+
+
+@dataclass
+class Apart:
+    """The clock of another machine."""
+
+    clock: StillClock
+    by: timedelta
+
+    def now(self) -> datetime:
+        return self.clock.now() + self.by
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+async def test_nodes_whose_clocks_are_ten_minutes_apart_take_nothing_from_each_other(
+    tmp_path: Path, clock: StillClock, database: str, minutes: int
+) -> None:
+    apart = timedelta(minutes=minutes)
+    wrong = SharedClock(Apart(clock, apart), wall=lambda: time.time() + apart.total_seconds())
+    with pytest.MonkeyPatch.context() as other:
+        other.setattr(opening, "SharedClock", lambda _: wrong)
+        theirs = opened(tmp_path, clock, owner="b")
+        two = await theirs.__aenter__()
+    try:
+        async with opened(tmp_path, clock, owner="a") as one:
+            await one.add_account(EXEMPEL, "Exempel AB", "hash")
+            for name in ("d1", "d2"):
+                await one.add_once(outgoing(name, next_attempt=clock.now() - timedelta(seconds=1)))
+            (first,) = await one.claim("a", 1, 60)
+            (second,) = await two.claim("b", 5, 60)  # the one that is free, and not the other
+            assert {first.id, second.id} == {"d1", "d2"}
+            assert await one.claim("a", 5, 60) == [] == await two.claim("b", 5, 60)
+            for node, message in ((one, first), (two, second)):
+                await node.mark_sending(message, peer="POP000009", receiver="0007:5590001234", part=b"part")
+            clock.pass_seconds(120)  # leases end for both alike
+            assert len(await one.claim("a", 5, 60)) == 2
+    finally:
+        await theirs.__aexit__(None, None, None)
 
 
 async def test_a_node_that_starts_leaves_what_another_has_in_hand(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -21,14 +22,15 @@ from gateway.store.session import Session
 
 @asynccontextmanager
 async def open_postgres(
-    url: str, owner: str, heard: Callable[[], None]
+    url: str, owner: str, heard: Callable[[], None], told: Callable[[datetime], None]
 ) -> AsyncIterator[tuple[PostgresTransactions, PostgresReads]]:
     """Check the server, make or check the schema, and give the ways to it.
 
-    ``heard`` is called when another process has made work. Raises ``ConfigurationError``, ``StoreUnavailable``.
+    ``heard`` is called when another process has made work, ``told`` with the server's time now and then.
+    Raises ``ConfigurationError``, ``StoreUnavailable``.
     """
     await prepare(url)
-    transactions, reads = PostgresTransactions(url, heard), PostgresReads(url)
+    transactions, reads = PostgresTransactions(url, heard, told), PostgresReads(url)
     try:
         if await transactions.begin(owner):
 

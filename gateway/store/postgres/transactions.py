@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeVar
 
 import asyncpg
@@ -41,6 +42,8 @@ _PAUSE_SECONDS: Final = 0.02
 _WAKE_SECONDS: Final = 0.05
 """Other nodes are woken no more often; they look for themselves anyway."""
 _LOOK_UP_SECONDS: Final = 10.0
+_TIME_SECONDS: Final = 60.0
+"""How often the server is asked for its time."""
 
 
 class _Lost(Exception):
@@ -61,9 +64,11 @@ class _Open:
 class PostgresTransactions:
     """Implements :class:`~gateway.store.transactions.Transactions` on one connection, made anew when it breaks."""
 
-    def __init__(self, url: str, heard: Callable[[], None]) -> None:
+    def __init__(self, url: str, heard: Callable[[], None], told: Callable[[datetime], None]) -> None:
         self._url = url
         self._heard = heard
+        self._told = told
+        self._asked = 0.0
         self._name = f"writer {uuid.uuid4().hex}"
         self._batch = 0
         self._woke = 0.0
@@ -107,6 +112,7 @@ class PostgresTransactions:
         batch, driver, session = self._batch, opened.driver, opened.session
         try:
             await driver.execute(f"BEGIN; UPDATE mark SET value = '{batch}' WHERE name = '{self._name}'")  # noqa: S608
+            await self._ask_time(driver)
             session.work = False
             outcome = await greenlet_spawn(work, session)
             if session.work and self._may_wake():
@@ -162,6 +168,12 @@ class PostgresTransactions:
             raise StoreUnavailable("The database was lost before the commit; nothing was written")
         raise StoreUnavailable("The database was lost in a commit; it is not known whether this was written")
 
+    async def _ask_time(self, driver: Driver, *, at_once: bool = False) -> None:
+        now = asyncio.get_running_loop().time()
+        if at_once or now - self._asked > _TIME_SECONDS:
+            self._told(await driver.fetchval("SELECT clock_timestamp()"))
+            self._asked = now
+
     def _may_wake(self) -> bool:
         now = asyncio.get_running_loop().time()
         if now < self._woke + _WAKE_SECONDS:
@@ -184,6 +196,7 @@ class PostgresTransactions:
                 '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')) ON CONFLICT (name) DO NOTHING',
                 self._name,
             )
+            await self._ask_time(driver, at_once=True)
             await driver.add_listener(CHANNEL, self._hear)
             session = PostgresSession(connection.sync_connection, driver)
         except BaseException:
