@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -126,3 +129,22 @@ def test_a_second_gateway_on_the_same_database_is_refused(market: Market) -> Non
     assert _call(ready, market.members[0].key_file.read_text().strip(), "/v1/documents")["items"] == []
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
+
+
+def test_without_file_descriptors_it_takes_nothing_more_and_goes_on_when_there_are_some(market: Market) -> None:
+    process, ready = _serve(market)
+    used = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
+    host, port = ready["api"].removeprefix("http://").split(":")
+    with ExitStack() as callers:
+        for number in range(40):  # each from its own few, so that no share of one address is what stops them
+            local = (f"127.0.0.{2 + number // 8}", 0)
+            callers.enter_context(socket.create_connection((host, int(port)), 5, source_address=local))
+        time.sleep(1.5)
+    assert _call(ready, ready["api_key"], "/v1/documents", NETWORK)["status"] == "queued"
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    said = [json.loads(line)["text"] for line in log.splitlines()]
+    short = [text for text in said if "Too many open files" in text]
+    assert short[0].startswith("no connection can be taken") and len(short) < 10  # it waits, and does not spin

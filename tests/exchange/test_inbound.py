@@ -98,6 +98,27 @@ async def test_fifty_repeats_at_once_get_one_receipt_and_are_one_document(ours: 
     assert len(await _all(ours)) == 1
 
 
+async def test_an_acceptance_that_is_cancelled_at_any_step_is_whole_or_not_there_and_the_repeat_is_answered(
+    ours: Exchange,
+) -> None:
+    for steps in range(200):  # of the event loop
+        async with asyncio.TaskGroup() as tasks:
+            received = _received(ours.clock, id=f"{steps}@b")
+            received = replace(received, envelope=replace(received.envelope, instance_id=f"i-{steps}"))
+            first = tasks.create_task(ours.inbound.receive(received, b"<receipt 1: digest>"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            first.cancel()
+        again = await ours.inbound.receive(received, b"<receipt 2: digest>")
+        assert await ours.inbound.receive(received, b"<receipt 3: digest>") == again
+        stored = await ours.store.find_received("POP000009", received.message_id)
+        assert stored is not None and len(await _all(ours)) == min(steps + 1, 50)
+        if not first.cancelled():
+            assert again == b"<receipt 1: digest>"
+            break
+    assert steps > 5 and not first.cancelled()
+
+
 async def test_the_same_id_with_other_content_is_refused_and_nothing_is_stored_over(ours: Exchange) -> None:
     await ours.inbound.receive(_received(ours.clock), b"<receipt: digest>")
     with pytest.raises(InvalidMessage, match="other content"):
