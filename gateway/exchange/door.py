@@ -1,7 +1,7 @@
 """The door for what is new: asked before a body is read, so that a refusal costs its sender nothing but time.
 
-It is closed while the disks are nearly full or too much waits already. What was accepted goes on behind it, and it
-opens by itself. Closing and opening are logged once each, not each refusal.
+It is closed while the disks are nearly full, for a moment after a commit has failed, or when too much waits already.
+What was accepted goes on behind it, and it opens by itself. Closing and opening are logged once each, not each refusal.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _SHARE: Final = 0.02
 _MAKE_ROOM: Final = (
     "Make room on that disk, or lower store.reserve; until then new documents and messages are answered 503 and what "
     "was accepted goes on."
+)
+_SEE_DISK: Final = (
+    "It is tried again each second. If it goes on: is the disk full, read-only or failing, the database away?"
 )
 _WORK_OFF: Final = "Nothing to do while it goes down. If it does not, see why the oldest documents wait: gateway list."
 
@@ -58,6 +61,8 @@ class Door:
     def _refusal(self) -> TemporaryError | None:
         if short := self.room.shortage():
             return StoreUnavailable(short, remedy=_MAKE_ROOM)
+        if self.store is not None and self.store.writes_failing:
+            return StoreUnavailable("The last commit failed", remedy=_SEE_DISK)
         if self.queue.waiting >= self.most_waiting:
             return Overloaded(f"{self.queue.waiting} documents wait for their turn already", remedy=_WORK_OFF)
         if self.store is not None and self.store.writes_waiting >= MOST_WRITES:

@@ -170,6 +170,11 @@ class Store(Protocol):
         ...
 
     @property
+    def writes_failing(self) -> bool:
+        """Whether the last commit failed, a moment ago: nothing new should be begun."""
+        ...
+
+    @property
     def writes_waiting(self) -> int:
         """How many writes wait for the disk."""
         ...

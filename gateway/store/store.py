@@ -92,6 +92,11 @@ class SqlStore:
         self.mail = MailRecords(reads=reads, write=self._errand, clock=clock)
 
     @property
+    def writes_failing(self) -> bool:
+        """Whether the last commit failed, a moment ago: nothing new should be begun."""
+        return self._writer.failing
+
+    @property
     def writes_waiting(self) -> int:
         """How many writes wait for the disk."""
         return self._writer.waiting

@@ -20,6 +20,7 @@ of their kind in the batch, so that a hundred new documents are one statement a 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ LINGER_SECONDS: Final = 0.002
 """How long a batch waits for the next job; as long as one comes in each such moment, it goes on waiting."""
 LONGEST_LINGER: Final = 0.03
 """A commit costs the CPU of two or three documents, and a message takes the loop one or two ms: a dozen share it."""
+FAILED_SECONDS: Final = 1.0
+"""How long after a commit that failed nothing new should be begun; then whoever comes first is the trial."""
 _FEW: Final = 24
 """A batch of so many is not waited for: it is cheap already."""
 
@@ -62,6 +65,8 @@ class Writer:
         self._enough = asyncio.Event()
         self._usual = 1.0
         """How many share a commit lately."""
+        self._failed: float | None = None
+        """When the last commit failed; None where it did not."""
         self._closing = False
 
     async def do(self, work: Work[Job, Result], job: Job) -> Result:
@@ -84,6 +89,11 @@ class Writer:
     def waiting(self) -> int:
         """How many jobs wait for the next commit."""
         return len(self._waiting)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last commit failed, a moment ago."""
+        return self._failed is not None and time.monotonic() - self._failed < FAILED_SECONDS
 
     def close(self) -> None:
         """Take no new jobs; ``run`` ends when those that wait are done."""
@@ -131,6 +141,7 @@ class Writer:
         try:
             outcomes = await self._commit(batch, alone=alone)
         except StoreUnavailable as error:
+            self._failed = time.monotonic()
             for waiter in batch:
                 _refuse(waiter, StoreUnavailable(str(error), remedy=error.remedy))
         except Exception as error:
@@ -144,6 +155,7 @@ class Writer:
                 _refuse(waiter, StoreUnavailable("The store was stopped; it is not known whether this was written"))
             raise
         else:
+            self._failed = None
             self._committed(outcomes)
             for waiter, outcome in zip(batch, outcomes, strict=True):
                 _answer(waiter, outcome)

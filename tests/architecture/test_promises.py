@@ -39,7 +39,7 @@ def test_every_known_fault_is_there_once() -> None:
         "O": (1, 2, 3, *range(5, 10), *range(11, 20), *range(21, 26)),
         "Q": (1, 2, 3, 5, 6, 8, 9),
     }
-    assert ROWS == [f"{letter}{number:02}" for letter, numbers in known.items() for number in numbers]
+    assert [f"{letter}{number:02}" for letter, numbers in known.items() for number in numbers] == ROWS
 
 
 def test_a_fault_names_tests_that_are_there_or_says_what_is_missing() -> None:

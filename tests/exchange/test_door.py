@@ -19,6 +19,7 @@ class Fullness:
 
     short: str = ""
     writes_waiting: int = 0
+    writes_failing: bool = False
     waiting: int = 0
     asked: list[int] = field(default_factory=list)
 
@@ -67,4 +68,11 @@ async def test_writes_that_wait_for_the_disk_close_it() -> None:
     fullness = Fullness(writes_waiting=MOST_WRITES)
     assert isinstance(door(fullness).refusal(), Overloaded)
     fullness.writes_waiting -= 1
+    assert door(fullness).refusal() is None
+
+
+async def test_a_commit_that_failed_closes_it_for_a_moment() -> None:
+    fullness = Fullness(writes_failing=True)
+    assert isinstance(door(fullness).refusal(), StoreUnavailable)
+    fullness.writes_failing = False
     assert door(fullness).refusal() is None

@@ -69,6 +69,22 @@ async def test_after_a_failed_commit_the_same_document_can_be_handed_in_again(st
 
 
 @only_sqlite
+async def test_after_a_failed_commit_nothing_new_is_begun_for_a_moment(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_commits(store, 2)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await store.add_once(outgoing("d1", key="k"))
+        assert store.writes_failing
+    monkeypatch.setattr(writer, "FAILED_SECONDS", 0.0)
+    assert not store.writes_failing  # somebody may try
+    monkeypatch.undo()
+    assert (await store.add_once(outgoing("d1", key="k"))).new
+    assert not store.writes_failing  # one commit that succeeds is enough
+
+
+@only_sqlite
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
     engine = store._writer._transactions._engine
     room = plain(tmp_path, "PRAGMA page_count")[0][0] + 60
