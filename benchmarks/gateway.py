@@ -119,7 +119,8 @@ async def compare(market: Market, messages: int, rounds: int, connections: int) 
 
 
 def _ratio(of: list[Round], to: list[Round], value: str) -> float:
-    return statistics.median(getattr(r, value) for r in of) / statistics.median(getattr(r, value) for r in to)
+    more, less = (statistics.median(float(getattr(r, value)) for r in rounds) for rounds in (of, to))
+    return more / less
 
 
 @asynccontextmanager
