@@ -180,7 +180,12 @@ def _parser() -> argparse.ArgumentParser:
     participant = commands.add_parser("participant", help="our own participants")
     actions = participant.add_subparsers(metavar="ACTION", required=True)
     add = _add(
-        actions, "add", "participant:add", "publish in our SMP and the private SML", client=True, example="participant"
+        actions,
+        "add",
+        "participant:add",
+        "publish in our SMP, enter in the SML, and test",
+        client=True,
+        example="participant",
     )
     add.add_argument("participant", metavar="PARTICIPANT")
     add.add_argument("--name", default="")
@@ -203,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     for action, seconds in ((add, 30), (remove, 30)):
         action.add_argument("--wait", type=_seconds, default=seconds, metavar="SECONDS", help="default: %(default)s")
     add.add_argument("--migration-key", metavar="KEY", help="take it over from the SMP whose operator gave this key")
-    _add(actions, "list", "participant:list_all", "all of them", client=True, example="participant")
+    _add(actions, "list", "participant:list_all", "our participants", client=True, example="participant")
 
     user = commands.add_parser("user", help="who may sign in to the web tool")
     actions = user.add_subparsers(metavar="ACTION", required=True)
