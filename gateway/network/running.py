@@ -114,4 +114,7 @@ async def _ready(member: Member, process: asyncio.subprocess.Process) -> dict[st
             ready: dict[str, Any] = json.loads(line)
     except (TimeoutError, ValueError):
         raise DidNotStart(f"{member.name} did not start; see {member.directory / 'log.jsonl'}") from None
+    if "ready" not in ready:  # it has said why it ends instead
+        said = "; ".join(f"{one['path']}: {one['message']}" for one in ready.get("problems", ())) or str(ready)
+        raise DidNotStart(f"{member.name} did not start: {said[:500]}")
     return ready
