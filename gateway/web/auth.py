@@ -1,7 +1,7 @@
 """Whose request is it: ``Authorization: Bearer gwk_…`` to an account.
 
 The store knows only the SHA-256 of a key; keys are 256 random bits, so a plain hash is enough and finding it in an
-index tells nobody anything. A key that was good stays believed for half a minute without asking again; a bad one
+index tells nobody anything. A key that was good stays believed for a second without asking again; a bad one
 never is.
 """
 
@@ -23,7 +23,7 @@ from gateway.web.frame import Handler
 from gateway.web.problem import Problem
 
 ACCOUNT: Final = web.RequestKey("account", str)
-BELIEVED_SECONDS: Final = 30.0
+BELIEVED_SECONDS: Final = 1.0
 _MAX_BELIEVED: Final = 1_000
 _BEARER: Final = re.compile(r"Bearer +(gwk_[A-Za-z0-9_-]{16,200})", re.ASCII | re.IGNORECASE)
 _CHALLENGE: Final = 'Bearer realm="gateway"'

@@ -191,7 +191,7 @@ async def add_key(visit: Visit) -> web.StreamResponse:
 
 
 async def remove_key(visit: Visit) -> web.StreamResponse:
-    """Take a key away; a business system that uses it is refused within half a minute."""
+    """Take a key away; a business system that uses it is refused within a second."""
     wanted = (await visit.form()).get("key", "")
     known = {key.hash: key for key in await visit.gateway.store.people.keys(visit.account)}
     name = known[wanted].name if wanted in known else ""
