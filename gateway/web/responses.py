@@ -68,7 +68,7 @@ def read(table: dict[str, object]) -> InvoiceResponse:
     """Read the response object; raises ``invalid-value`` with everything that is wrong with it."""
     errors = [wrong(f"/{name[:40]}", f"There is no field “{name[:40]}”.") for name in table if name not in _FIELDS]
     code = table.get("code")
-    if code not in ResponseCode.__members__:
+    if not isinstance(code, str) or code not in ResponseCode.__members__:
         errors.append(wrong("/code", f"code is one of {', '.join(ResponseCode)}.", str(code)[:40]))
     note = _text(table.get("note"), "/note", errors)
     effective: date | None = None
@@ -110,11 +110,12 @@ def _clarifications(
     rows = []
     for number, item in enumerate(value):
         where = f"{place}/{number}"
-        if not isinstance(item, dict) or not set(item) <= _ROW or item.get("code") not in known:
+        word = item.get("code") if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not set(item) <= _ROW or not isinstance(word, str) or word not in known:
             errors.append(wrong(where, f"An object with code (one of {', '.join(known)}), text and conditions."))
             continue
         text = _text(item.get("text"), f"{where}/text", errors)
-        rows.append(Clarification(list=name, code=item["code"], text=text, conditions=_conditions(item, where, errors)))
+        rows.append(Clarification(list=name, code=word, text=text, conditions=_conditions(item, where, errors)))
     return tuple(rows)
 
 

@@ -55,6 +55,10 @@ async def test_nothing_is_taken_back(site: Site) -> None:
     ("body", "pointer"),
     [
         ({"code": "XX"}, "/code"),
+        ({"code": {}}, "/code"),
+        ({"code": ["AP"]}, "/code"),
+        ({"code": "RE", "reasons": [{"code": {}}]}, "/reasons/0"),
+        ({"code": "RE", "actions": [{"code": ["x"]}, 5]}, "/actions/0"),
         ({"code": "RE"}, "/reasons"),
         ({"code": "UQ", "reasons": [{"code": "ZZ"}]}, "/reasons/0"),
         ({"code": "AP", "date": "soon"}, "/date"),
