@@ -125,14 +125,16 @@ class World:
         number = url.partition("0007%3A")[2].partition("/")[0] or url.partition("0007:")[2].partition("/")[0]
         receiver = self.receivers[number]
         listing = "/services/" not in path
-        kind = receiver.fails if receiver.fails in OF_SMP else ""
+        kind = receiver.fails
         if kind:
             self.answers[kind] += 1
-        if kind in ("no connection", "SMP time-out", "status 500", "status 503", "TLS") or (
+        if kind in (*OF_DNS, "no connection", "SMP time-out", "status 500", "status 503", "TLS") or (
             kind == "404, list fails" and listing
-        ):
+        ):  # while DNS fails the SMP's own name has no address either, also for whoever has its record still
             step = Step(asked=f"GET {url}", where=base, answer=kind, milliseconds=1.0)
             raise LookupUnavailable(f"the SMP {base} gave no usable answer: {kind}", steps=(step,))
+        if not kind and not receiver.registered:  # the outage has ended since DNS was asked
+            return Fetched(status=404, body=b"", url=url, host=base.partition("//")[2], milliseconds=1.0)
         ours = Participant(id=receiver.participant, account=ACCOUNT, name="Exempel AB", country="SE")
         status, body = 200, publisher.group(ours)
         if not listing:

@@ -37,6 +37,7 @@ from gateway.exchange.breakers import Breakers
 from gateway.exchange.diverting import CHANNEL_WORDS, PAPER, TOO_LARGE, parcel_of
 from gateway.exchange.fresh import Fresh
 from gateway.exchange.ids import new_document_id
+from gateway.exchange.refused import Refusals
 from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.routing import Routing
 from gateway.exchange.rules import DocumentRules, as_detail
@@ -58,7 +59,6 @@ from gateway.model.message import (
 )
 from gateway.model.octets import IN_MEMORY, Octets, Spooled, sha256_of, size_of
 from gateway.model.relation import Reachable
-from gateway.model.signals import EbmsCode
 from gateway.ports import Added, Arrival, Channel, Clock, Lookup, Paper, Store, Transport
 from gateway.routing.words import Said, way_detail
 from gateway.ubl import large, page, sbdh
@@ -66,8 +66,6 @@ from gateway.ubl.candidates import known_candidates
 from gateway.ubl.submission import Submission, read_accepted, read_submission
 
 log = logging.getLogger(__name__)
-
-_TEMPORARY_CODES: Final = frozenset({EbmsCode.CONNECTION_FAILURE, EbmsCode.DELIVERY_FAILURE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,7 +331,8 @@ class Outbound:
             event = self.retry.after(message, str(error), self.clock.now(), sent=True)
             return Outcome(message=message, event=explained_event(event, error))
         except PeerRefused as error:
-            return self._refused(message, error)
+            refusals = Refusals(lookup=self.lookup, retry=self.retry, clock=self.clock)
+            return await refusals.outcome(message, found, error, sent_before=sent_before)
         reason = (
             f"{found.participant.value} is on the network at {found.endpoint.seat}; "
             f"its signed receipt came after {delivery.milliseconds:.0f} ms"
@@ -347,26 +346,6 @@ class Outbound:
                 Evidence(kind="receipt", media_type="application/soap+xml", octets=delivery.receipt.octets),
             ),
         )
-
-    def _refused(self, message: Message, error: PeerRefused) -> Outcome:
-        evidence = (
-            (Evidence(kind="error", media_type="application/soap+xml", octets=error.octets),) if error.octets else ()
-        )
-        unsigned = "" if error.signed else " (an unsigned answer)"
-        repeated = message.attempts > 1 and (
-            error.code == EbmsCode.DUPLICATE_DETECTED
-            or (error.code == EbmsCode.OTHER and "duplicate" in error.detail.lower())
-        )
-        if error.code in _TEMPORARY_CODES:
-            event = self.retry.after(message, f"The other access point answered {error}", self.clock.now(), sent=True)
-        elif repeated:
-            # It has the message from an earlier attempt whose receipt was lost: no proof, and no reason to send anew.
-            event = Event(name="LostTrack", reason=f"The receiver has it already, its receipt was lost: {error}")
-        else:
-            event = Event(
-                name="Rejected", reason=f"The receiver's access point refused it{unsigned}: {error}", channel="peppol"
-            )
-        return Outcome(message=message, event=explained_event(event, error), evidence=evidence)
 
     async def _order(self, message: Message, submission: Submission) -> tuple[str, ...]:
         """Which channels may carry it at all: one that was asked for explicitly, or all that law and receiver allow."""

@@ -31,6 +31,12 @@ class Lookup(Protocol):
         """Ask whether and where the participant takes this document. Raises ``LookupUnavailable``."""
         ...
 
+    async def find_afresh(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        """The same, asked for now, whatever is remembered."""
+        ...
+
 
 class Surveyor(Protocol):
     """The relation search for many participants, within what one may ask of a stranger's servers."""

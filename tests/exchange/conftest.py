@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -45,12 +45,30 @@ class ScriptedLookup:
 
     answers: dict[str, Endpoint | GatewayError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    afresh: list[str] = field(default_factory=list)
+    found_afresh: Endpoint | GatewayError | Literal["same"] | None = "same"
+    """What is there when it is asked for past what is remembered."""
 
     async def find(
         self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
     ) -> Reachable | Unreachable:
         self.asked.append(participant.value)
-        answer = self.answers.get(participant.value)
+        return self._answer(participant, document_type, process, self.answers.get(participant.value))
+
+    async def find_afresh(
+        self, participant: ParticipantId, document_type: DocumentTypeId, process: ProcessId
+    ) -> Reachable | Unreachable:
+        self.afresh.append(participant.value)
+        found = self.answers.get(participant.value) if self.found_afresh == "same" else self.found_afresh
+        return self._answer(participant, document_type, process, found)
+
+    def _answer(
+        self,
+        participant: ParticipantId,
+        document_type: DocumentTypeId,
+        process: ProcessId,
+        answer: Endpoint | GatewayError | None,
+    ) -> Reachable | Unreachable:
         step = Step(asked=f"NAPTR {participant.value}", where="dns", answer="NXDOMAIN", milliseconds=1.0)
         if isinstance(answer, GatewayError):
             raise answer

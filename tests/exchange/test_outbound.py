@@ -172,10 +172,50 @@ async def test_a_refusal_by_the_receiver_is_final_and_prints_nothing(exchange: E
     await exchange.settle()
     now = await exchange.now(message)
     assert now.state is State.REJECTED and "PEPPOL:NOT_SERVICED" in now.reason
+    assert exchange.lookup.afresh == [BUYER.value], "the network was asked once more, and names the same place"
     assert exchange.email.parcels == exchange.print.parcels == []
     assert [e.octets for _, _, e in await exchange.store.evidence(ACCOUNT, message.id) if e.kind == "error"] == [
         b"<error/>"
     ]
+
+
+async def test_one_that_has_moved_meanwhile_is_reached_where_it_is_now(exchange: Exchange) -> None:
+    """B07: what is remembered of a receiver may be older than its move to another operator."""
+    exchange.lookup.answers[BUYER.value] = ENDPOINT
+    exchange.transport.errors = [PeerRefused("EBMS:0004", "PEPPOL:NOT_SERVICED")]
+    message = await exchange.submit(NETWORK)
+    exchange.lookup.found_afresh = replace(ENDPOINT, url="https://new.example/as4", seat="POP000077")
+    await exchange.settle()
+    now = await exchange.now(message)
+    assert now.state is State.ACCEPTED and not now.sent_octets and now.next_attempt
+    assert "has moved" in now.reason and "POP000077" in now.reason
+    exchange.lookup.answers[BUYER.value] = exchange.lookup.found_afresh
+    exchange.clock.forward(minutes=5)
+    await exchange.settle()
+    now = await exchange.now(message)
+    assert (now.state, now.peer) == (State.SENT, "POP000077")
+    assert len({outgoing.message_id for outgoing in exchange.transport.sent}) == 1
+
+
+@pytest.mark.parametrize(
+    ("afresh", "state"), [(LookupUnavailable("SERVFAIL"), State.ACCEPTED), (None, State.REJECTED)], ids=["?", "no"]
+)
+async def test_one_that_is_not_served_and_not_found_becomes_no_paper(
+    exchange: Exchange, afresh: LookupUnavailable | None, state: State
+) -> None:
+    exchange.lookup.answers[BUYER.value] = ENDPOINT
+    exchange.transport.errors = [PeerRefused("EBMS:0004", "PEPPOL:NOT_SERVICED")]
+    message = await exchange.submit(NETWORK)
+    exchange.lookup.found_afresh = afresh
+    await exchange.settle()
+    assert (await exchange.now(message)).state is state
+    exchange.transport.errors = [PeerRefused("EBMS:0004", "PEPPOL:NOT_SERVICED") for _ in range(9)]
+    for _ in range(5):
+        exchange.clock.forward(hours=5)
+        await exchange.settle()
+    now = await exchange.now(message)
+    assert now.state is State.REJECTED and now.attempts <= 4, "the sender is told, and not after days"
+    assert exchange.email.parcels == exchange.print.parcels == []
 
 
 async def test_a_duplicate_error_on_a_retry_is_no_rejection(exchange: Exchange) -> None:
