@@ -34,6 +34,7 @@ HERE: Final = 30_000
 _START: Final = 60.0
 """Seconds that a new process may take until it is ready; on an idle machine 0.4 s."""
 _TRIES: Final = 2
+_PIECE: Final = 1 << 18
 _MAX_ANSWER: Final = 64 * 1024 * 1024
 
 
@@ -160,7 +161,13 @@ async def _read(process: Process) -> dict[str, Any]:
 async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
-    await process.wait()
+    await asyncio.gather(process.wait(), _leave(process))
+
+
+async def _leave(process: Process) -> None:
+    """Take the rest off its pipe: asyncio takes no process for ended while one that is full is not read on."""
+    while process.stdout is not None and await process.stdout.read(_PIECE):
+        pass
 
 
 def _environment() -> dict[str, str]:

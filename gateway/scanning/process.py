@@ -121,7 +121,9 @@ async def run(command: list[str], octets: bytes, room: Room) -> bytes | Ended:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            # What it said meanwhile is taken off the pipe: a full one is not read on, and asyncio, which takes no
+            # process for ended whose pipes are open, would wait for ever.
+            await asyncio.gather(process.wait(), _leave(process.stdout))
     if code != 0:
         return Ended(f"it ended by signal {-code}" if code < 0 else f"it ended with {code}")
     return answer.result() or b""
@@ -143,6 +145,11 @@ async def _hear(pipe: asyncio.StreamReader, most: int) -> bytes | None:
         if len(heard) > most:
             return None
     return bytes(heard)
+
+
+async def _leave(pipe: asyncio.StreamReader) -> None:
+    while await pipe.read(_PIECE):
+        pass
 
 
 def split(answer: bytes) -> tuple[bytes, bytes] | None:

@@ -123,6 +123,15 @@ async def test_a_process_that_does_not_end_is_killed_and_one_that_dies_is_told()
     assert answers == [b"1\n"] * 3
 
 
+async def test_one_that_says_too_much_is_ended_though_its_pipe_is_full() -> None:
+    import sys
+
+    pouring = [sys.executable, "-c", "import os\nwhile True: os.write(1, b'x' * 1048576)"]
+    unheard = b"x" * 5_000_000  # so that its pipe is full when it is ended
+    ended = await asyncio.wait_for(run(pouring, unheard, Room(answer=1_000_000, wall=0.5)), 30)
+    assert isinstance(ended, Ended)
+
+
 def test_processes_start_under_the_event_loop_of_the_gateway_too() -> None:
     uvloop = pytest.importorskip("uvloop")
     import sys
