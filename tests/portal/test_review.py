@@ -220,7 +220,9 @@ async def test_the_page_is_a_picture_of_the_file_and_nothing_else_is_given(site:
         assert answer.headers["Cache-Control"] == "no-store"
     assert (await visitor.get(f"/review/{file}/page.png?page=3")).status == 404
     assert (await visitor.get(f"/review/{file}/page.png?page=0")).status == 400
-    assert (await visitor.get(f"/review/{site.documents['review_refused']}/page.png")).status == 404
+    refused = f"/review/{site.documents['review_refused']}"
+    assert (await visitor.get(f"{refused}/page.png")).status == 404
+    assert "page.png" not in (await visitor.get(refused)).text, "no frame without a picture"
     given = await visitor.get(f"/review/{file}/content")
     assert given.headers["Content-Disposition"].startswith("attachment")
 
