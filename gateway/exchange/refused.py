@@ -62,7 +62,8 @@ class Refusals:
         after = now.endpoint
         if (before.url, before.certificate) == (after.url, after.certificate):
             return ""
-        return f"{who.value} has moved: {before.seat} does not serve it any more, the network names {after.seat} now"
+        place = f"{after.seat} at {after.url}"
+        return f"{who.value} has moved: {before.seat} does not serve it any more, the network names {place} now"
 
     def _event(self, message: Message, error: PeerRefused) -> Event:
         unsigned = "" if error.signed else " (an unsigned answer)"

@@ -45,7 +45,7 @@ class Desk:
     """Invoices with another bank account than ever before."""
 
     asked: tuple[int, int] = (0, 0)
-    """Of the sweep over all customers that is running: who has been looked up, of how many."""
+    """Of the sweep over all customers: who has been looked up, of how many."""
     ready: bool = True
     """False while papers are still being read."""
 
@@ -54,7 +54,10 @@ class Desk:
         """One line for the terminal."""
         more = "" if self.ready else "; papers are still being read"
         what = f"{self.proposals} customers to move, {self.reviews} to review, {self.held} changed bank account"
-        sweep = "; a sweep over {1} customers is running, {0} looked up".format(*self.asked) if self.asked[1] else ""
+        done, of = self.asked
+        sweep = f"; a sweep over {of} customers is running, {done} looked up" if done < of else ""
+        if done == of and of:
+            sweep = f"; all {of} customers have just been looked up anew"
         return f"waiting: {what}{sweep}{more}"
 
 
