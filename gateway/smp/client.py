@@ -3,8 +3,8 @@
 Searches are :mod:`gateway.smp.search`'s; here they are remembered for a while and never made twice at once.
 A positive answer is good for 15 minutes. Then, for the rest of an hour, it is used at once and verified again beside
 that; what is not confirmed is asked for before its next use, as is everything older. Nothing is kept beyond the end of
-endpoint or certificate. A "no" is never kept, because it leads to paper: who registered a second ago is found;
-failures are not kept either.
+endpoint or certificate. A "no" is never kept for an invoice, because it leads to paper: who registered a second ago is
+found. A survey uses one for as long as its SOA says, a few minutes at most. Failures are not kept.
 """
 
 from __future__ import annotations
@@ -162,6 +162,7 @@ class SmpLookup:
         """Forget every decision: the next questions are all asked of the network."""
         self._known.clear()
         self._around.groups.clear()
+        self._around.absent.clear()
         self._survey.forget()
 
     async def locate(self, participant: ParticipantId) -> str | Unreachable:

@@ -1,13 +1,15 @@
 """The octets of a NAPTR question, and of the answers that nearly everybody gives. Pure.
 
-Source: RFC 1035 section 4, RFC 3403 section 4.1, RFC 6891. What is usual is read here, at a tenth of the cost of a
-general library: NAPTR records of the very name that was asked for, or NXDOMAIN with the SOA of the zone. Where anything
-is otherwise, reading gives nothing, and :mod:`gateway.smp.resolver` has the library read it, which has the last word.
+Source: RFC 1035 section 4, RFC 2308 section 5, RFC 3403 section 4.1, RFC 6891. What is usual is read here, at a tenth
+of the cost of a general library: NAPTR records of the very name that was asked for, or NXDOMAIN with the SOA of the
+zone. Where anything is otherwise, reading gives nothing, and :mod:`gateway.smp.resolver` has the library read it, which
+has the last word.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.smp.locator import Naptr
@@ -17,10 +19,22 @@ _RECORD: Final = struct.Struct("!HHIH")
 """Type, class, TTL and length of the data, after the owner."""
 _PREFERENCE: Final = struct.Struct("!HH")
 _NAPTR, _SOA, _OPT, _IN = 35, 6, 41, 1
+_MINIMUM: Final = struct.Struct("!I")
+_SOA_LEAST: Final = 22
+"""Two names of one octet and five numbers, of which the last is the minimum."""
 _RD, _QR, _AA, _TC, _RA = 0x0100, 0x8000, 0x0400, 0x0200, 0x0080
 _NXDOMAIN: Final = 3
 _OWNER: Final = b"\xc0\x0c"
 """The name of the question, as an answer points to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The usual answer: the records, none for NXDOMAIN."""
+
+    records: tuple[Naptr, ...]
+    no_for: int = 0
+    """Seconds that the NXDOMAIN may be kept."""
 
 
 def write_question(name: str, number: int, payload: int) -> bytes:
@@ -50,8 +64,13 @@ def is_cut(wire: bytes) -> bool:
     return bool(wire[2] & 0x02)
 
 
-def read_usual(wire: bytes, question: bytes) -> tuple[Naptr, ...] | None:
-    """The records, none for NXDOMAIN; None says nothing but that the answer is not the usual one."""
+def kept_for(ttl: int, minimum: int) -> int:
+    """Seconds that a no with this SOA may be kept (RFC 2308 section 5); a TTL from 2^31 is 0 (RFC 2181 section 8)."""
+    return min(ttl, minimum) if ttl < 1 << 31 else 0
+
+
+def read_usual(wire: bytes, question: bytes) -> Usual | None:
+    """None says nothing but that the answer is not the usual one."""
     try:
         _, flags, _, count, above, beside = _HEADER.unpack_from(wire)
         at = len(question) - 11
@@ -63,8 +82,12 @@ def read_usual(wire: bytes, question: bytes) -> tuple[Naptr, ...] | None:
             zone = _zone(question)
             if zone is None or wire[at : at + 2] != zone:
                 return None
-            at, of, _ = _record(wire, at + 2)
-            return () if of == _SOA and _ends(wire, at, beside) else None
+            start = at + 2
+            at, of, data = _record(wire, start)
+            if of != _SOA or len(data) < _SOA_LEAST or not _ends(wire, at, beside):
+                return None
+            ttl = _RECORD.unpack_from(wire, start)[2]
+            return Usual((), kept_for(ttl, _MINIMUM.unpack_from(data, len(data) - _MINIMUM.size)[0]))
         if not count or above:
             return None
         found: list[Naptr] = []
@@ -76,7 +99,7 @@ def read_usual(wire: bytes, question: bytes) -> tuple[Naptr, ...] | None:
             if of != _NAPTR:
                 return None
             found.append(_read_naptr(data))
-        return tuple(found) if _ends(wire, at, beside) else None
+        return Usual(tuple(found)) if _ends(wire, at, beside) else None
     except (struct.error, IndexError, ValueError):
         return None
 

@@ -3,7 +3,7 @@
 Source: RFC 1035, RFC 2308 (negative answers), RFC 6891 (EDNS). NXDOMAIN and an empty NOERROR are the SML's word;
 SERVFAIL, REFUSED, silence, referrals and nonsense are nobody's word and give
 :class:`~gateway.errors.LookupUnavailable`. What the records mean is :mod:`gateway.smp.locator`'s. Answers are not
-kept here.
+kept here; how long a no may be kept is told with it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+from dns.rdtypes.ANY.SOA import SOA
 from dns.rdtypes.IN.NAPTR import NAPTR
 
 from gateway.errors import ConfigurationError, LookupUnavailable
 from gateway.model.relation import Step
-from gateway.smp.dnswire import answers, is_cut, read_usual, write_question
+from gateway.smp.dnswire import Usual, answers, is_cut, kept_for, read_usual, write_question
 from gateway.smp.locator import Naptr
 
 TRY_SECONDS: Final = 2.0
@@ -40,7 +41,7 @@ _PAUSES: Final = (0.0, 0.15, 0.4)
 """Pause before each round over all servers; the last round asks over TCP."""
 _EDNS_PAYLOAD: Final = 1232
 _LARGEST: Final = 65_535
-_Answered = dns.message.Message | tuple[Naptr, ...] | None
+_Answered = dns.message.Message | Usual | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Found:
     says: str
     """``NXDOMAIN``, ``no NAPTR record``, or the records in words."""
     steps: tuple[Step, ...]
+    no_for: int = 0
+    """Seconds that a no may be kept; 0 where its SOA does not say so, and with records."""
 
 
 class Resolver:
@@ -103,12 +106,15 @@ class Resolver:
         question = write_question(name, secrets.randbits(16), _EDNS_PAYLOAD)
         started = time.monotonic()
         records: tuple[Naptr, ...] | None = None
+        no_for = 0
         try:
             response, tcp = await _exchange(question, server, seconds, tcp)
-            if isinstance(response, tuple):
-                records, says = response, _say(response) if response else "NXDOMAIN"
+            if isinstance(response, Usual):
+                records, no_for = response.records, response.no_for
+                says = _say(records) if records else "NXDOMAIN"
             else:
                 records, says = _judge(response, zone=dns.name.from_text(name).parent().parent())
+                no_for = _no_for(response) if records == () else 0
         except (dns.exception.Timeout, TimeoutError):
             says = f"no answer within {seconds:.1f} s"
         except (dns.exception.DNSException, OSError, EOFError, ValueError) as error:
@@ -121,12 +127,14 @@ class Resolver:
                 milliseconds=(time.monotonic() - started) * 1000,
             )
         )
-        return None if records is None else Found(records=records, says=says, steps=tuple(steps))
+        if records is None:
+            return None
+        return Found(records=records, says=says, steps=tuple(steps), no_for=no_for)
 
 
 async def _exchange(
     question: bytes, server: Server, seconds: float, tcp: bool
-) -> tuple[dns.message.Message | tuple[Naptr, ...], bool]:
+) -> tuple[dns.message.Message | Usual, bool]:
     """Ask over UDP, and again over TCP when the answer was cut; tells which one answered.
 
     Each question has a port of its own, and the system passes on only what comes from the server: who forges an answer
@@ -169,7 +177,7 @@ async def _over_udp(question: bytes, server: Server) -> _Answered:
             loop.remove_reader(own.fileno())
 
 
-def _read(data: bytes, question: bytes) -> dns.message.Message | tuple[Naptr, ...]:
+def _read(data: bytes, question: bytes) -> dns.message.Message | Usual:
     """Raises ``DNSException``, ``ValueError`` or ``struct.error`` for what is no answer."""
     usual = read_usual(data, question)
     if usual is not None:
@@ -203,6 +211,13 @@ def _judge(response: dns.message.Message, zone: dns.name.Name) -> tuple[tuple[Na
         return ((), "no NAPTR record") if has_soa or own else (None, "neither records nor a refusal")
     records = tuple(_record(item) for item in chain.answer if isinstance(item, NAPTR))
     return records, _say(records)
+
+
+def _no_for(response: dns.message.Message) -> int:
+    """Seconds that the no may be kept: as the SOA says, and no longer than an alias that led to it (RFC 2308, 5)."""
+    zones = [rrset for rrset in response.authority if isinstance(rrset[0], SOA)]
+    aliases = [rrset.ttl for rrset in response.answer]
+    return min([*(kept_for(rrset.ttl, rrset[0].minimum) for rrset in zones), *aliases]) if zones else 0
 
 
 def _say(records: tuple[Naptr, ...]) -> str:

@@ -57,6 +57,9 @@ _SMALL: Final = 32 * 1024
 GROUP_FOR: Final = timedelta(seconds=60)
 """How long a list of document types serves."""
 
+NO_FOR: Final = timedelta(minutes=5)
+"""How long a no of the SML may be kept at most, whatever its SOA says: who registers is seen after that."""
+
 Groups = Memory[tuple[str, ParticipantId], tuple[ServiceGroup, Step]]
 
 
@@ -69,6 +72,8 @@ class Surroundings:
     trust: Trust
     zone: str
     groups: Groups = field(default_factory=lambda: Memory(2_000))
+    absent: Memory[ParticipantId, tuple[Unreachable, datetime]] = field(default_factory=lambda: Memory(20_000))
+    """Who is not registered, and since when that is known."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,7 +103,7 @@ class Search:
         return self._reachable(smp, information, group, document_type, process)
 
     async def locate(self) -> str | Unreachable:
-        """Ask DNS for the participant's SMP; gives its base URL."""
+        """Ask DNS for the participant's SMP, whatever is kept; gives its base URL."""
         zone = self.around.zone
         try:
             found = await self.around.resolver.naptr(query_name(self.participant, zone))
@@ -108,12 +113,24 @@ class Search:
         self.steps += found.steps
         if not found.records:
             text = f"{self._who} is not registered: the SML zone {zone} says {found.says}"
-            return self._unreachable(Reason.NOT_REGISTERED, text)
+            absent = self._unreachable(Reason.NOT_REGISTERED, text)
+            kept = replace(absent, steps=tuple(aged(step) for step in absent.steps))
+            until = self.now + min(timedelta(seconds=found.no_for), NO_FOR)
+            self.around.absent.put(self.participant, (kept, self.now), until)
+            return absent
+        self.around.absent.drop(self.participant)
         try:
             return read_location(found.records, self.around.fetcher.rules)
         except InvalidAnswer as error:
             # It is registered: a record that nobody can follow is a fault to mend, not a no.
             raise LookupUnavailable(f"{self._who} is registered, but its record is unusable: {error}") from None
+
+    def absent(self) -> Unreachable | None:
+        """The SML's last no, where its SOA lets it be kept until now. Never for what leads to paper."""
+        known = self.around.absent.get(self.participant, self.now)
+        if known is None or self.now < known[1]:  # the clock was set back: nobody knows how old it is
+            return None
+        return known[0]
 
     async def group(self, smp: str) -> ServiceGroup | Unreachable:
         """Ask the SMP for the participant's document types."""

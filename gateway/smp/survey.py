@@ -41,7 +41,7 @@ _WAITING: Final = 20_000
 """Participants that wait for their SMPs; while there are so many, no more are taken up."""
 _REMEMBERED: Final = 20_000
 _SHARED: Final = timedelta(minutes=5)
-"""How many answers serve other accounts which ask the same, and how long."""
+"""How many answers serve other accounts which ask the same, and how long; a no of the SML as long as its SOA says."""
 _LACKING: Final = (Reason.NO_DOCUMENT_TYPE, Reason.BROKEN_REGISTRATION)
 """Where the list of document types alone tells whether there is anything new."""
 
@@ -68,7 +68,7 @@ class Survey:
     settle: Callable[[], Awaitable[None]] | None = None
     hosts: Hosts
     dns: Pace
-    located: Memory[str, str | Unreachable] = field(default_factory=lambda: Memory(_REMEMBERED))
+    located: Memory[str, str] = field(default_factory=lambda: Memory(_REMEMBERED))
     locating: SingleFlight[str, str | Unreachable] = field(default_factory=SingleFlight)
     answered: Memory[_Asked, _Answer] = field(default_factory=lambda: Memory(_REMEMBERED))
     asking: SingleFlight[_Asked, _Answer] = field(default_factory=SingleFlight)
@@ -150,10 +150,13 @@ class _Run:
                 raise LookupUnavailable(str(error), steps=search.steps, remedy=error.remedy) from None
             finally:
                 self.tally.questions += len(search.steps)
-            self.survey.located.put(search.participant.value, found, search.now + _SHARED)
+            if isinstance(found, str):
+                self.survey.located.put(search.participant.value, found, search.now + _SHARED)
+            else:
+                self.survey.located.drop(search.participant.value)
             return found
 
-        known = self.survey.located.get(search.participant.value, search.now)
+        known = search.absent() or self.survey.located.get(search.participant.value, search.now)
         try:
             return known if known is not None else await self.survey.locating.run(search.participant.value, ask)
         except LookupUnavailable as error:

@@ -12,7 +12,7 @@ import dns.rrset
 import pytest
 from dns.rdtypes.IN.NAPTR import NAPTR
 
-from gateway.smp.dnswire import answers, is_cut, read_usual, write_question
+from gateway.smp.dnswire import Usual, answers, is_cut, read_usual, write_question
 
 NAME = "a" * 52 + ".iso6523-actorid-upis.sml.test"
 QUESTION = write_question(NAME, 4711, 1232)
@@ -50,7 +50,7 @@ def test_records_are_read_as_the_library_reads_them(records: tuple[str, ...], ed
     found = read_usual(response.to_wire(), QUESTION)
     assert found is not None
     theirs = [item for rrset in dns.message.from_wire(response.to_wire()).answer for item in rrset]
-    assert [(r.order, r.preference, r.flags, r.service, r.regexp) for r in found] == [
+    assert [(r.order, r.preference, r.flags, r.service, r.regexp) for r in found.records] == [
         (i.order, i.preference, i.flags.decode(), i.service.decode(), i.regexp.decode())
         for i in theirs
         if isinstance(i, NAPTR)
@@ -58,7 +58,31 @@ def test_records_are_read_as_the_library_reads_them(records: tuple[str, ...], ed
 
 
 def test_nxdomain_of_the_zone_is_a_no() -> None:
-    assert read_usual(answer(code=3, above=SOA).to_wire(), QUESTION) == ()
+    assert read_usual(answer(code=3, above=SOA).to_wire(), QUESTION) == Usual((), 60)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "minimum", "seconds"),
+    [(60, 10, 10), (10, 60, 10), (3600, 900, 900), (0, 60, 0), (60, 0, 0), (2**31 - 1, 2**32 - 1, 2**31 - 1)],
+)
+def test_a_no_may_be_kept_for_the_lesser_of_ttl_and_minimum(ttl: int, minimum: int, seconds: int) -> None:
+    soa = SOA.replace("sml.test. 60", f"sml.test. {ttl}").replace("4 60", f"4 {minimum}")
+    assert read_usual(answer(code=3, above=soa).to_wire(), QUESTION) == Usual((), seconds)
+
+
+def test_a_ttl_with_its_first_bit_set_is_none() -> None:
+    wire = answer(code=3, above=SOA).to_wire()
+    ttl = (60).to_bytes(4)
+    assert wire.count(ttl) == 2, "the TTL and the minimum"
+    assert read_usual(wire.replace(ttl, b"\xff\0\0\0", 1), QUESTION) == Usual((), 0)
+
+
+def test_an_soa_without_its_numbers_is_left_to_the_library() -> None:
+    wire = answer(code=3, above=SOA, edns=-1).to_wire()
+    data = wire[wire.index(b"\x02ns\xc0") :]
+    head = wire[: -len(data) - 2]
+    assert read_usual(head + len(data).to_bytes(2) + data, QUESTION) == Usual((), 60)
+    assert read_usual(head + (21).to_bytes(2) + data[:21], QUESTION) is None
 
 
 @pytest.mark.parametrize(
@@ -97,11 +121,11 @@ def test_damaged_answers_are_never_read_as_another_no_or_yes() -> None:
                 try:
                     theirs = dns.message.from_wire(changed)
                 except dns.exception.DNSException:
-                    assert found == (), "only the data of the SOA, which nobody needs, may be damaged"
+                    assert found.records == (), "only the data of the SOA, which nobody needs, may be damaged"
                     continue
                 items = [item for rrset in theirs.answer for item in rrset]
-                assert len(items) == len({(r.order, r.preference, r.flags, r.service, r.regexp) for r in found})
-                assert (theirs.rcode() == 3) == (found == ())
+                assert len(items) == len({(r.order, r.preference, r.flags, r.service, r.regexp) for r in found.records})
+                assert (theirs.rcode() == 3) == (found.records == ())
 
 
 def test_an_answer_to_another_question_is_none() -> None:

@@ -40,8 +40,9 @@ def records(*texts: str, name: str = NAME, kind: str = "NAPTR", ttl: int = 60) -
     return lambda response: response.answer.append(dns.rrset.from_text(f"{name}.", ttl, "IN", kind, *texts))
 
 
-def soa_of(owner: str) -> Fill:
-    return lambda response: response.authority.append(dns.rrset.from_text(owner, 60, "IN", "SOA", "a. b. 1 2 3 4 5"))
+def soa_of(owner: str, ttl: int = 60, minimum: int = 5) -> Fill:
+    text = f"a. b. 1 2 3 4 {minimum}"
+    return lambda response: response.authority.append(dns.rrset.from_text(owner, ttl, "IN", "SOA", text))
 
 
 soa = soa_of("sml.test.")
@@ -159,7 +160,7 @@ UNKNOWN = {
 @pytest.mark.parametrize("answer", POSITIVE.values(), ids=POSITIVE)
 async def test_records_are_found(answer: DnsAnswer) -> None:
     found = await ask(answer)
-    assert found.records == (GOOD,)
+    assert (found.records, found.no_for) == ((GOOD,), 0)
     assert found.steps[-1].asked == f"NAPTR {NAME}"
 
 
@@ -168,6 +169,26 @@ async def test_a_no_is_an_answer(answer: DnsAnswer, says: str) -> None:
     found = await ask(answer)
     assert found.records == ()
     assert found.says == says
+
+
+KEPT: dict[str, tuple[DnsAnswer, int]] = {
+    "the minimum": (say(together(code("NXDOMAIN"), soa_of("sml.test.", 600, 30))), 30),
+    "the TTL": (say(together(code("NXDOMAIN"), soa_of("sml.test.", 20, 30))), 20),
+    "no record": (say(soa_of("sml.test.", 600, 30)), 30),
+    "NXDOMAIN without SOA": (say(code("NXDOMAIN")), 0),
+    "no record, without SOA": (say(lambda response: None), 0),
+    "the alias that led to it": (
+        say(together(records("x.other.test.", kind="CNAME", ttl=7), code("NXDOMAIN"), soa_of("other.test.", 600, 30))),
+        7,
+    ),
+    "cut, over TCP": (truncated(say(together(code("NXDOMAIN"), soa_of("sml.test.", 600, 30)))), 30),
+}
+
+
+@pytest.mark.parametrize(("answer", "seconds"), KEPT.values(), ids=KEPT)
+async def test_a_no_says_how_long_it_may_be_kept(answer: DnsAnswer, seconds: int) -> None:
+    found = await ask(answer)
+    assert (found.records, found.no_for) == ((), seconds)
 
 
 @pytest.mark.parametrize(("answer", "says"), UNKNOWN.values(), ids=UNKNOWN)

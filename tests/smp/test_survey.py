@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
+import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 from aiohttp import web
 
@@ -146,6 +148,77 @@ async def test_no_answer_is_never_a_no(network: Network, pki: Pki) -> None:
     network.smp.at(BILLING_INVOICE, status(404))  # and no list: 404 twice is the SMP's word
     finding, _ = await one(network, seen())
     assert isinstance(finding, Unreachable) and finding.reason is Reason.BROKEN_REGISTRATION
+
+
+class _Zone:
+    """DNS that says no as often as it is asked, with this SOA, and counts."""
+
+    def __init__(self, *, ttl: int, minimum: int, soa: bool = True, code: int = 3) -> None:
+        self.soa = dns.rrset.from_text("sml.test.", ttl, "IN", "SOA", f"ns. hostmaster. 1 2 3 4 {minimum}")
+        self.has_soa, self.code, self.asked = soa, code, 0
+
+    def __call__(self, question: dns.message.Message, tcp: bool) -> list[bytes]:
+        self.asked += 1
+        response = dns.message.make_response(question)
+        response.flags |= dns.flags.AA
+        response.set_rcode(self.code)  # type: ignore[arg-type]
+        response.authority += [self.soa] if self.has_soa else []
+        return [response.to_wire()]
+
+
+@pytest.mark.parametrize(
+    ("ttl", "minimum", "seconds"),
+    [(60, 20, 20), (20, 60, 20), (86_400, 86_400, 300)],
+    ids=["the minimum", "the TTL", "five minutes"],
+)
+async def test_a_no_of_the_sml_serves_other_accounts_as_long_as_its_soa_says(
+    pki: Pki, ttl: int, minimum: int, seconds: int
+) -> None:
+    says, clock = _Zone(ttl=ttl, minimum=minimum), FixedClock()
+    async with scripted_dns(says) as address, searching(pki, address, clock) as lookup:
+        for passed, questions in ((0, 1), (seconds - 1, 1), (seconds, 2)):
+            clock.time = NOW + timedelta(seconds=passed)
+            found, _ = await survey(lookup, seen())
+            assert isinstance(found[0][1], Unreachable) and says.asked == questions
+            kept = found[0][1].steps[-1].answer.endswith("(kept from an earlier search)")
+            assert kept is (passed == seconds - 1), "who reads it sees that it is no new word"
+
+
+@pytest.mark.parametrize(
+    ("says", "each_time"),
+    [
+        (_Zone(ttl=600, minimum=600, soa=False), 1),
+        (_Zone(ttl=0, minimum=600), 1),
+        (_Zone(ttl=600, minimum=600, code=2), 3),
+    ],
+    ids=["without SOA", "TTL 0", "SERVFAIL with an SOA"],
+)
+async def test_what_may_not_be_kept_is_asked_for_each_time(pki: Pki, says: _Zone, each_time: int) -> None:
+    async with scripted_dns(says) as address, searching(pki, address, FixedClock()) as lookup:
+        for times in (1, 2):
+            await survey(lookup, seen())
+            assert says.asked == times * each_time
+
+
+async def test_a_clock_that_was_set_back_makes_no_old_no_young(pki: Pki) -> None:
+    says, clock = _Zone(ttl=60, minimum=60), FixedClock()
+    async with scripted_dns(says) as address, searching(pki, address, clock) as lookup:
+        await survey(lookup, seen())
+        clock.time = NOW - timedelta(hours=1)
+        await survey(lookup, seen())
+    assert says.asked == 2
+
+
+async def test_an_invoice_never_gets_a_kept_no_and_its_new_answer_ends_it(network: Network) -> None:
+    gone, _ = await one(network, seen(OTHER))
+    assert isinstance(gone, Unreachable)
+    zone.register(network.zone_file, OTHER, network.smp.url)
+    kept, tally = await one(network, seen(OTHER))
+    assert isinstance(kept, Unreachable) and kept.reason is Reason.NOT_REGISTERED and tally.questions == 0
+    asked = await network.lookup.find(OTHER, BILLING_INVOICE, BILLING_PROCESS)
+    assert isinstance(asked, Unreachable) and asked.reason is Reason.BROKEN_REGISTRATION
+    now, _ = await one(network, seen(OTHER))
+    assert isinstance(now, Unreachable) and now.reason is Reason.BROKEN_REGISTRATION
 
 
 async def test_requests_end_where_they_are_used_up(network: Network) -> None:
