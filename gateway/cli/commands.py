@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,6 +38,9 @@ _EXAMPLES: Final = {
     "migrate": "gateway participant migrate 0007:5567212047 --wait 3600",
 }
 
+_SETTING: Final = re.compile(r"[a-z_0-9]+(\.[^/]+)*")
+"""A key of config.toml; an option, the name of an argument or a path is none."""
+
 
 def run(words: Sequence[str]) -> int:
     """Parse, do, and turn errors into exit codes with a text that says what to do."""
@@ -67,10 +71,13 @@ def explained(work: Callable[[], int], *, json: bool) -> int:
 def _explain_configuration(error: ConfigurationError, json_wanted: bool) -> int:
     if json_wanted:
         as_json({"error": "ConfigurationError", "problems": [{"path": p, "message": t} for p, t in error.problems]})
-    say(f"{paint('✗', 'red', to=sys.stderr)} The configuration cannot be used:")
+    of_file = any(_SETTING.fullmatch(path) for path, _ in error.problems)
+    said = "The configuration cannot be used:" if of_file else "That cannot be done:"
+    say(f"{paint('✗', 'red', to=sys.stderr)} {said}")
     for path, text in error.problems:
         say(f"  {paint(path, 'bold', to=sys.stderr)}: {text}")
-    say(f"  {error.remedy}")
+    if of_file:  # what is wrong with an option or a directory says itself what to do
+        say(f"  {error.remedy}")
     return WRONG
 
 

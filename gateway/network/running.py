@@ -18,6 +18,7 @@ from gateway.network.faults import Faults, faults_of
 from gateway.network.front import Bent, serve_front
 from gateway.network.market import ZONE, Market, Member
 from gateway.network.sml import Sml, serve_sml
+from gateway.network.taken import check_ports
 from gateway.smp.zone_server import serve_zone
 
 _START_SECONDS: Final = 30.0
@@ -44,7 +45,11 @@ class Running:
 
 @asynccontextmanager
 async def run_market(market: Market) -> AsyncIterator[tuple[Running, ...]]:
-    """Everything listens inside the block; at its end each gateway drains and ends."""
+    """Everything listens inside the block; at its end each gateway drains and ends.
+
+    Raises :class:`~gateway.network.taken.PortsTaken` before anything starts, and :class:`DidNotStart`.
+    """
+    check_ports(market)
     async with AsyncExitStack() as stack:
         faults = faults_of(market)
         bend = Bent(market, faults)

@@ -164,9 +164,8 @@ class Sml:
         for participant in wanted:
             if participant in self.held:
                 raise Refusal(106, "BadRequest", f"The participant identifier {participant} does already exist")
-        for participant in wanted:
-            zone.register(self.zone_file, participant, self.publishers[smp_id], self.name)
-            self.held[participant] = smp_id
+        zone.register_all(self.zone_file, wanted, self.publishers[smp_id], self.name)
+        self.held |= dict.fromkeys(wanted, smp_id)
 
     def _delete(self, element: etree._Element, subject: str) -> None:
         self._drop(self._owner(element, subject), [_participant(element)])
@@ -179,8 +178,8 @@ class Sml:
             self._own(participant, smp_id)
             if participant in self.migrations:
                 raise Refusal(114, "BadRequest", f"The migration of {participant} is planned")
+        zone.unregister_all(self.zone_file, wanted)
         for participant in wanted:
-            zone.unregister(self.zone_file, participant)
             del self.held[participant]
 
     def _page(self, element: etree._Element, subject: str) -> etree._Element:

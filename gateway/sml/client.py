@@ -56,8 +56,9 @@ _TEMPORARY: Final = frozenset({105, 107, 109})
 class SmlClient:
     """One SMP's calls to the SML. Made by :func:`open_sml`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, smp_id: str, smp_url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, smp_id: str, smp_url: str, seconds: float) -> None:
         self._session = session
+        self._seconds = seconds
         self._url = url.rstrip("/")
         self.smp_id = smp_id
         self.smp_url = smp_url
@@ -217,7 +218,7 @@ class SmlClient:
                     body += more
                 status = response.status
         except TimeoutError:
-            raise RegisterUnavailable(f"The SML {url} gave no answer within {_SECONDS:g} s") from None
+            raise RegisterUnavailable(f"The SML {url} gave no answer within {self._seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             said = (str(error) or type(error).__name__)[:300]
             raise RegisterUnavailable(f"The SML {url} cannot be reached, or hung up: {said}") from None
@@ -298,4 +299,4 @@ async def open_sml(
         headers={"User-Agent": "access-point-gateway", "Accept-Encoding": "identity"},
     )
     async with session:
-        yield SmlClient(session, url, smp_id, smp_url)
+        yield SmlClient(session, url, smp_id, smp_url, seconds)

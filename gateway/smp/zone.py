@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,18 +74,23 @@ def register(path: Path, participant: ParticipantId, smp_url: str, name: str = D
 
     Raises :class:`Conflict` when another SMP has it: that one has to give it up first.
     """
+    register_all(path, [participant], smp_url, name)
+
+
+def register_all(path: Path, participants: Sequence[ParticipantId], smp_url: str, name: str = DEFAULT_ZONE) -> None:
+    """Enter all of them in one step, or none. Raises like :func:`register`."""
     url = _smp_url(smp_url)
     with _locked(path):
         zone = read_zone(path) if path.exists() else Zone(name=name.strip("."))
-        held = zone.participants.get(participant)
-        if held == url:
-            return
-        if held is not None:
-            raise Conflict(
-                f"{participant.value} is registered already, at the SMP {held}",
-                remedy="Unregister it there first; nobody may take over a participant of another.",
-            )
-        _write(path, Zone(name=zone.name, participants={**zone.participants, participant: url}))
+        new = [known for known in participants if zone.participants.get(known) != url]
+        for participant in new:
+            if held := zone.participants.get(participant):
+                raise Conflict(
+                    f"{participant.value} is registered already, at the SMP {held}",
+                    remedy="Unregister it there first; nobody may take over a participant of another.",
+                )
+        if new:
+            _write(path, Zone(name=zone.name, participants={**zone.participants, **dict.fromkeys(new, url)}))
 
 
 def move(path: Path, participant: ParticipantId, smp_url: str) -> None:
@@ -100,11 +105,18 @@ def move(path: Path, participant: ParticipantId, smp_url: str) -> None:
 
 def unregister(path: Path, participant: ParticipantId) -> None:
     """Take the participant out. Raises :class:`NotFound` when it is not in."""
+    unregister_all(path, [participant])
+
+
+def unregister_all(path: Path, participants: Sequence[ParticipantId]) -> None:
+    """Take all of them out in one step, or none. Raises :class:`NotFound` when one is not in."""
+    gone = set(participants)
     with _locked(path):
         zone = read_zone(path) if path.exists() else Zone(name=DEFAULT_ZONE)
-        if participant not in zone.participants:
-            raise NotFound(f"{participant.value} is not registered in {zone.name}")
-        left = {known: url for known, url in zone.participants.items() if known != participant}
+        for participant in participants:
+            if participant not in zone.participants:
+                raise NotFound(f"{participant.value} is not registered in {zone.name}")
+        left = {known: url for known, url in zone.participants.items() if known not in gone}
         _write(path, Zone(name=zone.name, participants=left))
 
 

@@ -42,6 +42,12 @@ def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
     assert ran.code == 0 and f"Example: gateway {command}" in ran.out
 
 
+def test_what_is_wrong_with_an_option_is_not_laid_at_the_configuration(run: Run, tmp_path: Path) -> None:
+    done = run("network", "new", str(tmp_path / "market"), "--gateways", "99")
+    assert done.code == 2 and "--gateways: must be between 1 and 20" in done.err
+    assert "config" not in done.err, done.err
+
+
 def test_a_broken_configuration_is_explained_with_every_problem(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[as4]\nlisten = "x"\n[nonsense]\n')

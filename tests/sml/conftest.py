@@ -20,11 +20,11 @@ async def sml(tmp_path: Path) -> AsyncIterator[tuple[Sml, str]]:
 
 @pytest.fixture
 async def ours(sml: tuple[Sml, str]) -> AsyncIterator[SmlClient]:
-    async with open_sml(sml[1], smp_id="PSP000201", smp_url="https://smp.example.org", seconds=2) as client:
+    async with open_sml(sml[1], smp_id="PSP000201", smp_url="https://smp.example.org") as client:
         yield client
 
 
 @pytest.fixture
 async def theirs(sml: tuple[Sml, str]) -> AsyncIterator[SmlClient]:
-    async with open_sml(sml[1], smp_id="PSP000202", smp_url="https://other.example.org", seconds=2) as client:
+    async with open_sml(sml[1], smp_id="PSP000202", smp_url="https://other.example.org") as client:
         yield client

@@ -14,6 +14,7 @@ from gateway.model.identifiers import ParticipantId
 from gateway.smp import zone
 from tests.smp.smp_parts import BUYER, OTHER
 
+THIRD = ParticipantId.parse("0088:7300010000018")
 URL = "http://127.0.0.1:8082"
 
 
@@ -41,6 +42,18 @@ def test_twice_is_once_and_nobody_takes_over_another(file: Path) -> None:
         zone.register(file, BUYER, "http://127.0.0.1:9999")
     zone.unregister(file, BUYER)
     zone.register(file, BUYER, "http://127.0.0.1:9999")
+
+
+def test_many_go_in_and_out_in_one_step_or_none_of_them(file: Path) -> None:
+    zone.register_all(file, [BUYER, OTHER], URL)
+    assert zone.read_zone(file).participants == {BUYER: URL, OTHER: URL}
+    with pytest.raises(NotFound):
+        zone.unregister_all(file, [BUYER, THIRD])
+    with pytest.raises(Conflict):
+        zone.register_all(file, [THIRD, BUYER], "http://127.0.0.1:9999")
+    assert zone.read_zone(file).participants == {BUYER: URL, OTHER: URL}
+    zone.unregister_all(file, [BUYER, OTHER])
+    assert zone.read_zone(file).participants == {}
 
 
 def test_taking_out_what_is_not_in_is_said(file: Path) -> None:
