@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop sabotage powercut clean help
+.PHONY: axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop lookups sabotage powercut clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ letters: .venv/.dev ## 1,000 letters against pdftotext, a batch of 1,000 killed 
 
 interop: .venv/.dev ## foreign access points and we, both ways, 1,000 messages and every fault; table in var/interop
 	@$(BIN)/python -m conformance.interop
+
+lookups: .venv/.dev ## look-ups both ways: ours in a foreign network with every fault, published clients in ours; table in var/interop
+	@$(BIN)/python -m conformance.interop.lookups
 
 clean: ## remove the virtual environment and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

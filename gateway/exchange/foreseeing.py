@@ -20,7 +20,7 @@ from gateway.model.counterpart import Counterpart, Quality
 from gateway.model.identifiers import ParticipantId
 from gateway.model.message import Direction
 from gateway.model.relating import EvidenceId, LookupEvidence, Relation, Verdict
-from gateway.model.relation import Reachable, Step, Unreachable
+from gateway.model.relation import Reachable, Reason, Step, Unreachable
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
 from gateway.ports import Changes, Clock, Lookup, Store
 from gateway.routing.decision import Answer, Choice, Situation, conclude, plan
@@ -52,6 +52,8 @@ class Checked:
     verdict: Verdict
     text: str
     seat: str = ""
+    reason: Reason | None = None
+    """Why not, where the answer is no."""
     steps: tuple[Step, ...] = ()
 
 
@@ -134,7 +136,9 @@ class Foreseeing:
             text = f"{seat} at {answer.smp}"
             return Checked(participant=key, verdict=Verdict.POSITIVE, text=text, seat=seat, steps=answer.steps)
         assert isinstance(answer, Unreachable)
-        return Checked(participant=key, verdict=Verdict.NEGATIVE, text=answer.text, steps=answer.steps)
+        return Checked(
+            participant=key, verdict=Verdict.NEGATIVE, text=answer.text, reason=answer.reason, steps=answer.steps
+        )
 
     def _told(self, counterpart: Counterpart, choice: Choice) -> Foreseen:
         if choice.way == "network":

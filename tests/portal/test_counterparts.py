@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
+import pytest
+
+import gateway.portal
 from gateway.errors import LookupUnavailable
 from gateway.model.counterpart import Counterpart, CounterpartFilter, CounterpartId, Quality
 from gateway.model.counterpart import Role as Side
@@ -148,11 +153,20 @@ async def test_asking_the_network_shows_every_step_and_keeps_the_answers(site: S
     page = await visitor.send(f"/counterparts/{id_}/check")
     assert page.status == 200
     assert page.text.count("NAPTR abc") == 3 and "Vet inte" in page.text
+    assert page.text.count("Numret finns inte i nätverkets register.") == 2, "the reason, in the reader's language"
+    assert "Det är varken ja eller nej" in page.text
+    assert page.text.count("Finns numret i nätverkets register, och vilken adresstjänst har det?") == 3
     rows = await site.gateway.store.relations.evidence(ALPHA, CounterpartId(id_))
     assert [str(row.verdict) for row in rows[:3]].count("indeterminate") == 1
     assert rows[0].verdict == "indeterminate", "what is not known counts more than a no"
     listed, _ = await site.gateway.store.relations.listed(ALPHA, CounterpartFilter(query="nordisk"))
     assert listed[0].verdict == "indeterminate"
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_every_reason_for_a_no_is_told_in_both_languages(language: str) -> None:
+    words = json.loads((files(gateway.portal) / "words" / language / "counterpart.json").read_text())
+    assert all(words[f"no-{reason}"].endswith(".") for reason in Reason)
 
 
 async def test_who_only_reads_sees_all_and_changes_nothing(site: Site) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from gateway.model.counterpart import Counterpart, CounterpartFilter, Origin, Qu
 from gateway.model.message import Direction, Filter
 from gateway.model.prices import DEFAULT, saving
 from gateway.model.relating import LookupEvidence, Relation, Verdict
+from gateway.model.relation import Step
 from gateway.portal.pages.counterparts import (
     ONE,
     STATE_TONES,
@@ -113,6 +115,25 @@ def answered(visit: Visit, row: LookupEvidence) -> str:
     return visit.t(f"counterpart.answer-{kind}-{row.verdict}")
 
 
+def explained(visit: Visit, answer: Checked) -> str:
+    """What came of a question that was asked just now, in the reader's language."""
+    if answer.reason is not None:
+        return visit.t(f"counterpart.no-{answer.reason}")
+    if answer.verdict is Verdict.POSITIVE:
+        return visit.t("counterpart.takes-at", seat=answer.seat)
+    return visit.t(f"counterpart.answer-network-{answer.verdict}")
+
+
+def question(visit: Visit, step: Step) -> str:
+    """What a step asks, in plain words; empty where its own words must do."""
+    method, _, address = step.asked.partition(" ")
+    if method == "NAPTR":
+        return visit.t("counterpart.asks-register")
+    if method == "GET":
+        return visit.t(f"counterpart.asks-{'document' if '/services/' in address else 'list'}")
+    return ""
+
+
 async def show(visit: Visit) -> web.StreamResponse:
     """Everything about one."""
     return await _page(visit, await counterpart_of(visit))
@@ -145,6 +166,8 @@ async def _page(visit: Visit, one: Counterpart, checked: Sequence[Checked] | Non
         proposals=proposals,
         documents=[Line(message=m, told=tell(visit, m), other=other_party(m)) for m in documents],
         checked=checked,
+        explained=partial(explained, visit),
+        question=partial(question, visit),
         cheaper=await _cheaper(visit, one, usual) if customer else None,
         sv=visit.language == "sv",
     )
