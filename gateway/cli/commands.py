@@ -226,6 +226,12 @@ def _parser() -> argparse.ArgumentParser:
     adding.add_argument("--role", choices=("clerk", "operator", "compliance", "admin"), default="clerk")
     resetting = _add(actions, "reset", "user:reset", "let somebody choose a new password", client=True, example="user")
     resetting.add_argument("name", metavar="NAME")
+    removing = _add(
+        *(actions, "remove-factor", "user:remove_factor", "somebody has lost the device of their second factor"),
+        client=True,
+        example="user",
+    )
+    removing.add_argument("name", metavar="NAME")
     _add(actions, "list", "user:list_all", "everybody in the account", client=True, example="user")
 
     sml = commands.add_parser("sml", help="what the SML knows of our SMP")

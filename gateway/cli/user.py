@@ -28,6 +28,16 @@ def reset(arguments: argparse.Namespace) -> int:
     return _say(client, made, arguments, f"{made['name']} can no longer sign in with the old password")
 
 
+def remove_factor(arguments: argparse.Namespace) -> int:
+    """Somebody has lost the device of their second factor; all their sessions end at once."""
+    made = ApiClient.of(arguments).call("DELETE", f"/v1/users/{quote(arguments.name, safe='')}/second-factor")
+    if arguments.json:
+        as_json(made)
+    else:
+        print(f"{paint('✓', 'green')} {made['name']} has no second factor any more")
+    return YES
+
+
 def list_all(arguments: argparse.Namespace) -> int:
     """Everybody in the account."""
     items = ApiClient.of(arguments).call("GET", "/v1/users")["items"]
@@ -35,8 +45,17 @@ def list_all(arguments: argparse.Namespace) -> int:
         for item in items:
             as_json(item)
     else:
-        rows = [[i["name"], i["role"], "active" if i["active"] else "invited", i["last_seen"] or ""] for i in items]
-        print(table(["name", "role", "standing", "last seen"], rows) if rows else "Nobody.")
+        rows = [
+            [
+                item["name"],
+                item["role"],
+                "active" if item["active"] else "invited",
+                "yes" if item["second_factor"] else "no",
+                item["last_seen"] or "",
+            ]
+            for item in items
+        ]
+        print(table(["name", "role", "standing", "2FA", "last seen"], rows) if rows else "Nobody.")
     return YES
 
 

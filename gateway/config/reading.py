@@ -36,6 +36,7 @@ from gateway.config.sections import (
 )
 from gateway.config.values import Address, ByteSize, KeyPlace, Paths, read_address, read_duration, read_size, read_time
 from gateway.errors import ConfigurationError
+from gateway.model.person import Role
 
 _S = TypeVar("_S")
 _PREFIX: Final = "GATEWAY__"
@@ -366,6 +367,9 @@ def _portal_contradictions(portal: Portal) -> Problems:
         problems.append(("portal.url", "must be https:// (or http://) and a host, without a path"))
     if not timedelta(minutes=1) <= portal.idle <= portal.longest <= timedelta(days=7):
         problems.append(("portal.idle", "must be a minute or more and at most portal.longest, and that at most 7 days"))
+    if unknown := sorted({*portal.second_factor} - {"all", *Role}):
+        words = f"{', '.join(unknown)}: there are all, {', '.join(Role)}"
+        problems.append(("portal.second_factor", words))
     if portal.oidc != Oidc():
         problems += [(f"portal.oidc.{key}", text) for key, text in _oidc_contradictions(portal)]
     return problems

@@ -115,6 +115,8 @@ class Portal:
     idle: timedelta = timedelta(minutes=30)
     longest: timedelta = timedelta(hours=12)
     time_zone: str = "Europe/Stockholm"
+    second_factor: tuple[str, ...] = ()
+    second_factor_key: Path = Path("var/second-factor.key")
     oidc: Oidc = field(default_factory=Oidc)
 
 

@@ -25,6 +25,16 @@ class Role(StrEnum):
     """Everything, and who else may do what."""
 
 
+class Way(StrEnum):
+    """How somebody came in."""
+
+    PASSWORD = "password"  # noqa: S105
+    SECOND = "second"
+    """By password and a code of their device, or a recovery code."""
+    SERVICE = "service"
+    """By a sign-in service, which asks for what it finds right."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """One who may sign in."""
@@ -42,6 +52,20 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """The device of a person that shows a new code each half minute (TOTP, RFC 6238)."""
+
+    person: PersonId
+    sealed: str = field(repr=False)
+    """The key that it shares with us, encrypted."""
+    step: int
+    """The last time step of which a code was taken."""
+    since: datetime
+    codes: int = 0
+    """Recovery codes that are left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """What a person is for one account."""
 
@@ -52,6 +76,8 @@ class Membership:
     active: bool
     """Whether they have a password or come by a sign-in service."""
     last_seen: datetime | None = None
+    second_factor: bool = False
+    """Whether a device of theirs is asked for a code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +104,7 @@ class SignedIn:
     ends: datetime
     origin: str = ""
     agent: str = ""
+    way: Way = Way.PASSWORD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from gateway.model.identifiers import AccountId
-from gateway.model.person import Deed, Person, Role, SignedIn
+from gateway.model.person import Deed, Person, Role, SignedIn, Way
 from gateway.portal.passwords import FREE, FREE_ADDRESS, key_of, pause_of
 from gateway.portal.visit import Visit
 from gateway.web.invitation import CODE_HOLDS, hash_secret, new_secret
@@ -59,7 +59,7 @@ def guess_keys(name: str, origin: str) -> tuple[str, str]:
     return key_of("name", name), key_of("address", origin)
 
 
-async def let_in(visit: Visit, person: Person, account: AccountId, action: str) -> str:
+async def let_in(visit: Visit, person: Person, account: AccountId, action: str, way: Way) -> str:
     """Begin a session, or go on in another account, under a new secret; gives it."""
     people, now, secret = visit.gateway.store.people, visit.gateway.clock.now(), new_secret()
     signed = SignedIn(
@@ -73,6 +73,7 @@ async def let_in(visit: Visit, person: Person, account: AccountId, action: str) 
         ends=now,
         origin=visit.origin,
         agent=visit.request.headers.get("User-Agent", "")[:200],
+        way=way,
     )
     signed = replace(signed, ends=visit.front.begin(signed, now))
     deed = Deed(account=account, actor=person.name, action=action, origin=visit.origin)

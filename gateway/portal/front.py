@@ -24,7 +24,9 @@ from gateway.portal import pages as page_modules
 from gateway.portal.drawing import STATIC, static_files
 from gateway.portal.oidc import HOLDS
 from gateway.portal.passwords import Passwords
+from gateway.portal.sealing import Seal
 from gateway.portal.shapes import Shapes, read_zone
+from gateway.portal.two_steps import HALF_HOLDS, falls_short
 from gateway.portal.visit import FORM_LIMIT, Page, Visit, forbidden
 from gateway.portal.words import LANGUAGES, Language, choose, knows
 from gateway.web.auth import ACCOUNT
@@ -55,6 +57,7 @@ class Front:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.passwords = Passwords()
+        self.seal = Seal(gateway.config.base / gateway.config.portal.second_factor_key)
         self.pages: tuple[Page, ...] = tuple(find_pages())
         self._large = 0
         self.provider = _provider(gateway.config.portal.oidc)
@@ -106,6 +109,23 @@ class Front:
         """What the browser remembers of it."""
         return visit.request.cookies.get(_cookie("attempt", self._secure(visit.request)), "")
 
+    def keep_half(self, visit: Visit, response: web.StreamResponse, secret: str) -> None:
+        """Let the browser remember that the password was right, until the second step is done; empty: it is."""
+        secure = self._secure(visit.request)
+        response.set_cookie(
+            _cookie("half", secure),
+            secret,
+            httponly=True,
+            secure=secure,
+            samesite="Strict",
+            path="/",
+            max_age=int(HALF_HOLDS.total_seconds()) if secret else 0,
+        )
+
+    def half(self, visit: Visit) -> str:
+        """The secret of a half sign-in."""
+        return visit.request.cookies.get(_cookie("half", self._secure(visit.request)), "")
+
     # -- one request
 
     async def _answer(self, page: Page, request: web.Request) -> web.StreamResponse:
@@ -156,7 +176,7 @@ class Front:
         secret = visit.request.cookies.get(_cookie("session", self._secure(visit.request)), "")
         people = self.gateway.store.people
         signed = await people.session(hash_secret(secret)) if secret else None
-        if signed is None:
+        if signed is None or falls_short(self.gateway.config.portal, signed):
             return
         visit.signed, visit.secret, visit.theme = signed, secret, signed.person.theme
         if language := _language(signed.person.language):

@@ -32,6 +32,7 @@ from gateway.ports.relations import Changes as Changes
 from gateway.ports.relations import Rejections as Rejections
 from gateway.ports.relations import Relations as Relations
 from gateway.ports.search import Search as Search
+from gateway.ports.second import SecondFactors as SecondFactors
 from gateway.ports.store import ANY_SIZE as ANY_SIZE
 from gateway.ports.store import DEATHS as DEATHS
 from gateway.ports.store import Added as Added

@@ -24,6 +24,7 @@ from gateway.ports.people import Overview, People
 from gateway.ports.relations import Relations
 from gateway.ports.reviews import Reviews
 from gateway.ports.search import Search
+from gateway.ports.second import SecondFactors
 from gateway.ports.sweeps import Sweeps
 
 ANY_SIZE: Final = 2**63 - 1
@@ -142,6 +143,11 @@ class Store(Protocol):
     @property
     def identities(self) -> Identities:
         """Ties between sign-in services and people."""
+        ...
+
+    @property
+    def second(self) -> SecondFactors:
+        """What people have besides a password."""
         ...
 
     @property

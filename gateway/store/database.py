@@ -35,6 +35,7 @@ from gateway.store import people_tables as people_tables
 from gateway.store import relation_tables as relation_tables
 from gateway.store import scan_tables as scan_tables
 from gateway.store import search_tables as search_tables
+from gateway.store import second_tables as second_tables
 from gateway.store import sweep_tables as sweep_tables
 from gateway.store.session import Session, SqliteSession
 from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, metadata, schema_version

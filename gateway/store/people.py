@@ -15,11 +15,12 @@ from gateway.model.identifiers import AccountId
 from gateway.model.person import ApiKey, Deed, Membership, Person, PersonId, Place, Role, SignedIn
 from gateway.ports import Clock
 from gateway.ports.people import Guesses
-from gateway.store import identities, sessions, tables, trail
+from gateway.store import identities, second, sessions, tables, trail
 from gateway.store.identity_tables import identity
 from gateway.store.operation import Write
 from gateway.store.people_tables import invitation, login, membership, person
 from gateway.store.reads import Reads
+from gateway.store.second_tables import factor
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,6 +166,7 @@ def _let_choose(connection: Connection, id: PersonId, code: str, ends: datetime)
     connection.execute(update(person).where(person.c.id == id).values(password=""))
     connection.execute(delete(login).where(login.c.person == id))
     identities.forget(connection, id)
+    second.forget_halves(connection, id)
     _invite(connection, id, code, ends)
 
 
@@ -175,32 +177,21 @@ def _add(
     places = sessions.places_of(connection, someone.id) if someone else ()
     if deed.account in [place.account for place in places]:
         raise Conflict(f"{name} is in this account already.", remedy="Change the role instead.")
-    if places and deed.account != _operators(connection):  # whoever gave the name first has its password
+    if places and deed.account != sessions.operators(connection):  # whoever gave the name first has its password
         text = f"{name} is known from another account."
         raise Conflict(text, remedy="Choose another name; only the operator's account takes in who is known already.")
     who = someone.id if someone else _new(connection, name, now)
     connection.execute(insert(membership).values(person=who, account=deed.account, role=role))
     if not places:  # a code for somebody who is known elsewhere would hand their account over
-        _let_choose(connection, who, code, ends)  # who has left every account begins anew
+        second.forget(connection, who)  # who has left every account begins anew
+        _let_choose(connection, who, code, ends)
     trail.note(connection, deed, now)
     return not places
 
 
 def _reset(connection: Connection, *, name: str, code: str, ends: datetime, deed: Deed, now: datetime) -> None:
-    someone = _named(connection, name)
-    places = sessions.places_of(connection, someone.id) if someone else ()
-    if someone is None or deed.account not in [place.account for place in places]:
-        raise NotFound(f"There is nobody called {name} in this account.")
-    if len(places) > 1 and deed.account != _operators(connection):
-        text = f"{name} works in other accounts too."
-        raise Conflict(text, remedy="Only the operator of this gateway can let them choose a new password.")
-    _let_choose(connection, someone.id, code, ends)
+    _let_choose(connection, sessions.touchable(connection, name, deed), code, ends)
     trail.note(connection, deed, now)
-
-
-def _operators(connection: Connection) -> str | None:
-    wanted = select(tables.account.c.id).order_by(tables.account.c.created, tables.account.c.id).limit(1)
-    return connection.execute(wanted).scalar_one_or_none()
 
 
 def _invited(connection: Connection, code: str, now: datetime) -> Person | None:
@@ -220,6 +211,7 @@ def _choose(connection: Connection, *, code: str, password: str, deed: Deed, now
     connection.execute(delete(invitation).where(invitation.c.person == someone.id))
     connection.execute(update(person).where(person.c.id == someone.id).values(password=password))
     connection.execute(delete(login).where(login.c.person == someone.id))
+    second.forget_halves(connection, someone.id)
     trail.note(connection, deed, now)
     return True
 
@@ -229,6 +221,7 @@ def _change_password(
 ) -> None:
     connection.execute(update(person).where(person.c.id == id).values(password=password))
     connection.execute(delete(login).where(login.c.person == id, login.c.key != keep))
+    second.forget_halves(connection, id)
     connection.execute(delete(invitation).where(invitation.c.person == id))
     trail.note(connection, deed, now)
 
@@ -241,8 +234,11 @@ def _members(connection: Connection, account: AccountId) -> list[Membership]:
     logins = select(login.c.person, func.max(login.c.seen).label("seen")).where(login.c.account == account)
     seen = logins.group_by(login.c.person).subquery()
     tied = exists().where(identity.c.person == membership.c.person)
+    device = exists().where(factor.c.person == membership.c.person)
     wanted = (
-        select(membership, person.c.name, person.c.password, seen.c.seen, tied.label("tied"))
+        select(
+            membership, person.c.name, person.c.password, seen.c.seen, tied.label("tied"), device.label("second_factor")
+        )
         .join(person, person.c.id == membership.c.person)
         .join(seen, seen.c.person == person.c.id, isouter=True)
         .where(membership.c.account == account)
@@ -255,6 +251,7 @@ def _members(connection: Connection, account: AccountId) -> list[Membership]:
             account=row["account"],
             role=row["role"],
             active=bool(row["password"] or row["tied"]),
+            second_factor=bool(row["second_factor"]),
             last_seen=datetime.fromisoformat(row["seen"]) if isinstance(row["seen"], str) else row["seen"],
         )
         for row in connection.execute(wanted).mappings()

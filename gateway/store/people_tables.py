@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table, Text
 
-from gateway.model.person import Role
+from gateway.model.person import Role, Way
 from gateway.store.tables import Instant, Word, metadata
 
 
@@ -62,6 +62,7 @@ login = Table(
     Column("ends", Instant, nullable=False),
     _text("origin"),
     _text("agent"),
+    Column("way", Word(Way), nullable=False, server_default=Way.PASSWORD.value),
 )
 Index("login_person", login.c.person)
 

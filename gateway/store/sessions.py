@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
+from gateway.errors import Conflict, NotFound
 from gateway.model.person import Deed, Person, PersonId, Place, SignedIn
 from gateway.ports.people import Guesses
 from gateway.store import tables
@@ -18,6 +19,7 @@ _FORGOTTEN_AFTER: Final = timedelta(days=1)
 _MOST_GUESSES: Final = 20_000
 _MOST_SESSIONS: Final = 20
 """Of one person; the oldest ends when another begins."""
+_OF_SESSION: Final = ("key", "account", "begun", "seen", "ends", "origin", "agent", "way")
 
 
 def find(connection: Connection, key: str, now: datetime) -> SignedIn | None:
@@ -32,7 +34,7 @@ def find_all(connection: Connection, id: PersonId, now: datetime) -> list[Signed
 
 
 def _wanted() -> Select[Any]:
-    columns = (login.c.key, login.c.account, login.c.begun, login.c.seen, login.c.ends, login.c.origin, login.c.agent)
+    columns = (login.c[name] for name in _OF_SESSION)
     return select(*columns, *(column.label(f"of_{column.name}") for column in person.columns)).join(
         person, person.c.id == login.c.person
     )
@@ -45,7 +47,7 @@ def _read(connection: Connection, wanted: Select[Any]) -> list[SignedIn]:
         places = places_of(connection, one.id)
         here = next((place for place in places if place.account == row["account"]), None)
         if here is not None:
-            rest = {name: row[name] for name in ("key", "account", "begun", "seen", "ends", "origin", "agent")}
+            rest = {name: row[name] for name in _OF_SESSION}
             found.append(SignedIn(person=one, role=here.role, places=places, **rest))
     return found
 
@@ -62,6 +64,24 @@ def places_of(connection: Connection, id: PersonId) -> tuple[Place, ...]:
     return tuple(sorted(places, key=lambda place: (place.name.casefold(), place.account)))
 
 
+def operators(connection: Connection) -> str | None:
+    """The account of whoever runs this gateway: the first one."""
+    wanted = select(tables.account.c.id).order_by(tables.account.c.created, tables.account.c.id).limit(1)
+    return connection.execute(wanted).scalar_one_or_none()
+
+
+def touchable(connection: Connection, name: str, deed: Deed) -> PersonId:
+    """Somebody whose way in the deed's account may change. Raises ``NotFound``, ``Conflict``."""
+    found = connection.execute(select(person.c.id).where(person.c.name == name)).scalar_one_or_none()
+    places = places_of(connection, PersonId(found)) if found else ()
+    if found is None or deed.account not in [place.account for place in places]:
+        raise NotFound(f"There is nobody called {name} in this account.")
+    if len(places) > 1 and deed.account != operators(connection):
+        text = f"{name} works in other accounts too."
+        raise Conflict(text, remedy="Only the operator of this gateway can change how they sign in.")
+    return PersonId(found)
+
+
 def begin(
     connection: Connection, session: SignedIn, deed: Deed, instead: str, forget: Sequence[str], now: datetime
 ) -> None:
@@ -70,7 +90,7 @@ def begin(
     kept = select(login.c.key).where(login.c.person == session.person.id).order_by(login.c.seen.desc())
     old = connection.execute(kept.offset(_MOST_SESSIONS - 1).limit(1000)).scalars().all()
     connection.execute(delete(login).where(login.c.key.in_(old)))
-    row = {name: getattr(session, name) for name in ("key", "account", "begun", "seen", "ends", "origin", "agent")}
+    row = {name: getattr(session, name) for name in _OF_SESSION}
     connection.execute(insert(login).values(person=session.person.id, **row))
     _forget(connection, forget)
     note(connection, deed, now)

@@ -41,6 +41,7 @@ from gateway.store.relations import Relations
 from gateway.store.retention import Retention
 from gateway.store.reviews import Reviews
 from gateway.store.searching import Search
+from gateway.store.second import SecondFactors
 from gateway.store.session import changed
 from gateway.store.sweeps import Sweeps
 from gateway.store.writer import Writer
@@ -86,6 +87,7 @@ class SqlStore:
         self.sweeps = Sweeps(reads=reads, write=self._errand, clock=clock)
         self.people = People(reads=reads, write=self._errand, clock=clock)
         self.identities = Identities(reads=reads, write=self._errand, clock=clock)
+        self.second = SecondFactors(reads=reads, write=self._errand, clock=clock)
         self.overview = Overview(reads=reads, write=self._errand, clock=clock)
         self.reviews = Reviews(reads=reads, write=self._errand, clock=clock, payloads=payloads)
         self.addresses = FailedAddresses(reads=reads, write=self._errand, clock=clock)

@@ -36,15 +36,24 @@ class Users:
             web.get("/v1/users", self.find),
             web.post("/v1/users", self.add),
             web.post("/v1/users/{name}/reset", self.reset),
+            web.delete("/v1/users/{name}/second-factor", self.remove_factor),
         ]
 
     async def find(self, request: web.Request) -> web.Response:
         """Everybody in the account."""
         no_query(request)
         members = await self.gateway.store.people.members(account_of(request))
-        rows = [(one, moment(one.last_seen)) for one in members]
         return page_of(
-            [{"name": one.name, "role": str(one.role), "active": one.active, "last_seen": seen} for one, seen in rows]
+            [
+                {
+                    "name": one.name,
+                    "role": str(one.role),
+                    "active": one.active,
+                    "second_factor": one.second_factor,
+                    "last_seen": moment(one.last_seen),
+                }
+                for one in members
+            ]
         )
 
     async def add(self, request: web.Request) -> web.Response:
@@ -75,6 +84,13 @@ class Users:
         deed = self._deed(request, "user-reset", name, "")
         await self.gateway.store.people.reset(name, hash_secret(code), ends, deed)
         return answer({"name": name, "path": code_path(code)})
+
+    async def remove_factor(self, request: web.Request) -> web.Response:
+        """Somebody has lost the device: the password is enough again, until they enrol another; all sessions end."""
+        no_query(request)
+        name = request.match_info["name"].strip().casefold()
+        await self.gateway.store.second.remove(name, self._deed(request, "second-removed", name, ""))
+        return answer({"name": name, "second_factor": False})
 
     def _deed(self, request: web.Request, action: str, subject: str, detail: str) -> Deed:
         account, origin = account_of(request), request.remote or ""

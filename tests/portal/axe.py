@@ -21,6 +21,7 @@ from gateway.web.api import application
 from tests.portal.browser import open_browser, why_not
 from tests.portal.pages import OPEN, PAGES
 from tests.portal.pictures import sign_in
+from tests.portal.posed import pose
 from tests.portal.stage import SteadyClock, fill, open_stage
 
 AXE = Path(__file__).with_name("axe.min.js")
@@ -62,8 +63,13 @@ def paths(documents: Any) -> list[str]:
     return [*OPEN, *(shown.at(documents) for shown in PAGES), "/documents/none"]
 
 
-async def look_through(browser: Any, url: str, documents: Any, look: Look, rules: Sequence[str] = ()) -> Seen:
-    """Open every page and let axe look at it, with these rules or all; one wider than the window is found too."""
+async def look_through(
+    browser: Any, url: str, documents: Any, look: Look, rules: Sequence[str] = (), gateway: Any = None
+) -> Seen:
+    """Open every page and let axe look at it, with these rules or all; one wider than the window is found too.
+
+    With the gateway also the pages that no address alone leads to.
+    """
     seen, refused = Seen(), list[str]()
     context = await browser.new_context(
         locale=LOCALES[look.language],
@@ -76,10 +82,8 @@ async def look_through(browser: Any, url: str, documents: Any, look: Look, rules
     page.on("console", lambda told: refused.append(told.text) if "Content Security Policy" in told.text else None)
     page.on("pageerror", lambda error: refused.append(str(error)))
     run = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {"runOnly": TAGS}
-    for place, path in enumerate(paths(documents)):
-        if place == len(OPEN):
-            await sign_in(page, url, ADMIN)
-        await page.goto(url + path)
+
+    async def judge(path: str) -> None:
         found = await page.evaluate("run => axe.run(document, run)", run)
         problems = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
         wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -87,6 +91,15 @@ async def look_through(browser: Any, url: str, documents: Any, look: Look, rules
         seen.problems += [f"{path} {look}: {one}" for one in (*problems, *refused)]
         seen.pages += 1
         refused.clear()
+
+    for place, path in enumerate(paths(documents)):
+        if place == len(OPEN):
+            await sign_in(page, url, ADMIN)
+        await page.goto(url + path)
+        await judge(path)
+    if gateway is not None:
+        async for name in pose(page, url, gateway.store, gateway.clock.now):
+            await judge(name)
     await context.close()
     return seen
 
@@ -103,7 +116,7 @@ async def main() -> int:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             try:
                 for look in LOOKS:
-                    seen = await look_through(browser, url, documents, look)
+                    seen = await look_through(browser, url, documents, look, gateway=gateway)
                     print(f"{look!s:20} {seen.pages:4} pages × {len(seen.problems)} findings", flush=True)
                     print(*seen.problems, sep="\n", end="\n" if seen.problems else "")
                     pages, problems = pages + seen.pages, problems + len(seen.problems)

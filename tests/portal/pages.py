@@ -37,6 +37,7 @@ PAGES = (
     Shown(name="document-letter", path="/documents/{letter}"),
     Shown(name="document-in", path="/documents/{waiting}"),
     Shown(name="profile", path="/profile"),
+    Shown(name="second", path="/profile/second"),
     Shown(
         name="operator", path="/operator", who=frozenset({Role.OPERATOR, Role.COMPLIANCE, Role.ADMIN}), operator=True
     ),

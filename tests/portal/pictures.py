@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.portal import front_of
 from gateway.web.api import application
 from tests.portal.browser import open_browser, why_not
 from tests.portal.pages import OPEN, PAGES
+from tests.portal.posed import pose
 from tests.portal.stage import PASSWORD, SteadyClock, fill, open_stage
 
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
@@ -32,6 +34,7 @@ async def take(folder: Path, only: list[str]) -> None:
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             try:
                 await _all(browser, url, folder, documents, only)
+                await _posed(browser, url, folder, gateway, only)
             finally:
                 await runner.cleanup()
 
@@ -57,14 +60,28 @@ async def _all(browser: Any, url: str, folder: Path, documents: Any, only: list[
             await context.close()
 
 
+async def _posed(browser: Any, url: str, folder: Path, gateway: Any, only: list[str]) -> None:
+    for language, theme in itertools.product(("sv", "en"), ("light", "dark")):
+        context = await browser.new_context(locale={"sv": "sv-SE", "en": "en-GB"}[language], color_scheme=theme)
+        page = await context.new_page()
+        async for name in pose(page, url, gateway.store, gateway.clock.now):
+            if not only or any(name.startswith(one) for one in only):
+                await _sizes(page, folder, f"{name}-{language}-{theme}")
+        await context.close()
+
+
+async def _sizes(page: Any, folder: Path, name: str) -> None:
+    for size, (width, height) in SIZES.items():
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
+        print(folder / f"{name}-{size}.png")
+
+
 async def _shoot(page: Any, url: str, folder: Path, name: str, only: list[str]) -> None:
     if only and not any(name.startswith(one) for one in only):
         return
-    for size, (width, height) in SIZES.items():
-        await page.set_viewport_size({"width": width, "height": height})
-        await page.goto(url)
-        await page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
-        print(folder / f"{name}-{size}.png")
+    await page.goto(url)
+    await _sizes(page, folder, name)
 
 
 if __name__ == "__main__":

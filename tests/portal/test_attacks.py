@@ -16,7 +16,8 @@ from gateway.security.safexml import parse
 from gateway.web.invitation import code_path, hash_secret
 from tests.portal.conftest import Site, Visitor
 from tests.portal.pages import PAGES
-from tests.portal.stage import ALPHA, BETA, NOW, PASSWORD, Sample, SteadyClock, add
+from tests.portal.second_parts import enrol
+from tests.portal.stage import ALPHA, BETA, NOW, PASSWORD, Sample, SteadyClock, add, someone
 from tests.portal.test_access import _path
 from tests.portal.test_pages import ADMIN, HOSTILE, Reader
 from tests.web.conftest import INVOICE
@@ -157,6 +158,9 @@ def rows_of(site: Site, account: str) -> dict[str, list[Any]]:
                 found[table] = sorted(
                     database.execute(f'SELECT * FROM "{table}" WHERE account = ?', (account,)), key=repr
                 )
+        for table in ("second_factor", "recovery_code"):
+            wanted = f"SELECT x.* FROM {table} x JOIN membership m ON m.person = x.person WHERE account = ?"
+            found[table] = sorted(database.execute(wanted, (account,)))
         found["person"] = sorted(
             database.execute(
                 "SELECT person.* FROM person JOIN membership ON membership.person = person.id WHERE account = ?",
@@ -170,15 +174,21 @@ def rows_of(site: Site, account: str) -> dict[str, list[Any]]:
 _OWN = ("/sign-out", "/account", "/profile/")
 
 
-async def test_no_form_of_another_account_changes_anything_here(site: Site) -> None:
+_ELSEWHERE = {
+    *("/settings/people/identity", "/counterparts/import/confirm"),
+    *("/profile/second/codes", "/profile/second/off"),
+}
+"""Forms that stand on no page of the list as it is."""
+
+
+async def test_no_form_of_another_account_changes_anything_here(site: Site, steady: SteadyClock) -> None:
+    await enrol(await site.visitor(someone(Role.CLERK)), steady)
     forms = await forms_of(site, await site.visitor(ADMIN))
     addresses = {
         page.path.split("{")[0] for page in Front(site.gateway).pages if page.method == "POST" and not page.open
     }
     reached = {start for start in addresses if any(action.startswith(start) for action, _ in forms)}
-    assert addresses - reached <= {"/settings/people/identity", "/counterparts/import/confirm"}, (
-        "the others have a form"
-    )
+    assert addresses - reached <= _ELSEWHERE, "the others have a form"
     before, stranger = rows_of(site, ALPHA), await site.visitor(THEIR_ADMIN)
     for action, fields in forms.values():
         if action.startswith(_OWN):

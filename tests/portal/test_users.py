@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from gateway.cli import user
 from gateway.model.person import Role
 from tests.portal.conftest import Site
-from tests.portal.stage import PASSWORD, someone
+from tests.portal.second_parts import enrol
+from tests.portal.stage import ALPHA, PASSWORD, SteadyClock, someone
 
 
 @pytest.fixture
@@ -64,3 +66,22 @@ async def test_a_reset_ends_the_old_password_and_others_people_are_out_of_reach(
             assert answer.status == status
     async with site.client.get("/v1/users") as answer:
         assert answer.status == 401
+
+
+async def test_who_has_lost_the_device_signs_in_without_it_and_the_log_says_so(
+    site: Site, token: str, steady: SteadyClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = someone(Role.CLERK)
+    visitor = await site.visitor(name)
+    await enrol(visitor, steady)
+    assert await asyncio.to_thread(user.list_all, _arguments(site, token)) == 0
+    assert re.search(rf"{name} +clerk\W+active\W+yes\W", capsys.readouterr().out)
+    assert await asyncio.to_thread(user.remove_factor, _arguments(site, token, name=name)) == 0
+    assert "has no second factor any more" in capsys.readouterr().out
+    assert (await visitor.get("/")).status == 303
+    assert (await (await site.visitor()).sign_in(name)).headers["Location"] == "/"
+    deeds = await site.gateway.store.people.deeds(ALPHA, 3)
+    assert ("API key", "second-removed", name) in [(deed.actor, deed.action, deed.subject) for deed in deeds]
+    headers = {"Authorization": f"Bearer {token}"}
+    async with site.client.delete("/v1/users/ekonomi@annat.example/second-factor", headers=headers) as answer:
+        assert answer.status == 404

@@ -44,6 +44,7 @@ async def first_schema(folder: Path, clock: StillClock) -> None:
         await store.add_once(outgoing("d1"))
     for table in LATER:
         plain(folder, f"DROP TABLE {table}")
+    plain(folder, "ALTER TABLE login DROP COLUMN way")
     plain(folder, "UPDATE schema_version SET version = 1")
 
 

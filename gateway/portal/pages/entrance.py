@@ -11,6 +11,7 @@ from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Person
 from gateway.portal.entrance import let_in, local, try_password, with_secret
 from gateway.portal.passwords import SHORTEST, problem_with
+from gateway.portal.two_steps import go_in
 from gateway.portal.visit import Page, Visit
 from gateway.web.invitation import hash_secret, read_name
 
@@ -33,7 +34,7 @@ async def sign_in(visit: Visit) -> web.StreamResponse:
         problem = "wait" if wait else "wrong"
         status = 429 if wait else 403
         return visit.render("sign-in.html", status=status, wanted=wanted, name=name, problem=problem, wait=wait)
-    return with_secret(visit, visit.go(wanted), await let_in(visit, person, account, "signed-in"))
+    return await go_in(visit, person, account, wanted)
 
 
 async def _home(visit: Visit, person: Person) -> AccountId | None:
@@ -68,7 +69,7 @@ async def choose(visit: Visit) -> web.StreamResponse:
     deed = Deed(account=account, actor=person.name, action="password-chosen", origin=visit.origin)
     if not await people.choose(hash_secret(code), hashed, deed):
         return _welcome(visit, "", "", "", 404)
-    return with_secret(visit, visit.go("/", said="welcome"), await let_in(visit, person, account, "signed-in"))
+    return await go_in(visit, person, account, "/", said="welcome")
 
 
 def _welcome(visit: Visit, code: str, name: str, problem: str, status: int) -> web.Response:
@@ -90,9 +91,8 @@ async def go_to_account(visit: Visit) -> web.StreamResponse:
     place = next((place for place in visit.someone.places if place.account == wanted), None)
     if place is None:
         raise NotFound("There is no such account.")
-    return with_secret(
-        visit, visit.go("/"), await let_in(visit, visit.someone.person, place.account, "changed-account")
-    )
+    secret = await let_in(visit, visit.someone.person, place.account, "changed-account", visit.someone.way)
+    return with_secret(visit, visit.go("/"), secret)
 
 
 PAGES: Final = (

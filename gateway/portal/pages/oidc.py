@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.errors import ChannelUnavailable, Overloaded, Untrusted
-from gateway.model.person import Role
+from gateway.model.person import Role, Way
 from gateway.portal.entrance import let_in, local, with_secret
 from gateway.portal.oidc import HOLDS, LEEWAY, Attempt, authorization_url, with_query
 from gateway.portal.provider import Provider
@@ -80,7 +80,7 @@ async def _back_in(visit: Visit) -> web.StreamResponse:
     places = await visit.gateway.store.people.places(person.id)
     if not places:
         return _no(visit, "unknown", None, person.name)
-    secret = await let_in(visit, person, places[0].account, "signed-in-service")
+    secret = await let_in(visit, person, places[0].account, "signed-in-service", Way.SERVICE)
     return with_secret(visit, visit.go(local(attempt.wanted)), secret)
 
 

@@ -21,10 +21,12 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 async def _page(visit: Visit, problem: str = "", wait: int = 0, status: int = 200) -> web.Response:
     sessions = await visit.gateway.store.people.sessions(visit.someone.person.id)
+    factor = await visit.gateway.store.second.factor(visit.someone.person.id)
     return visit.render(
         "profile.html",
         status=status,
         sessions=sessions,
+        factor=factor,
         person=visit.someone.person,
         themes=THEMES,
         problem=problem,
@@ -57,7 +59,7 @@ async def change_password(visit: Visit) -> web.StreamResponse:
     hashed = await visit.front.passwords.hash(password)
     deed = visit.deed("password-changed")
     await visit.gateway.store.people.change_password(person.id, hashed, visit.someone.key, deed)
-    secret = await let_in(visit, person, visit.account, "signed-in")
+    secret = await let_in(visit, person, visit.account, "signed-in", visit.someone.way)
     return with_secret(visit, visit.go("/profile", said="password-changed"), secret)
 
 

@@ -371,7 +371,7 @@ POLICY: Final = {
     },
 }
 
-PERSON: Final = answered(name=TEXT, role=word(PersonRole), active=YES_NO, last_seen=MAYBE_TIME)
+PERSON: Final = answered(name=TEXT, role=word(PersonRole), active=YES_NO, second_factor=YES_NO, last_seen=MAYBE_TIME)
 
 PROBLEM: Final = {
     **answered(type=TEXT, title=TEXT, status=WHOLE, detail=TEXT, remedy=TEXT, instance=TEXT),

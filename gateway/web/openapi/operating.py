@@ -158,6 +158,12 @@ CALLS: Final = (
         answer=as_json(_PATH),
     ),
     Call(
+        method="delete",
+        path="/v1/users/{name}/second-factor",
+        summary="Remove the second factor of who has lost the device; all their sessions end",
+        answer=as_json(answered(name=TEXT, second_factor=YES_NO)),
+    ),
+    Call(
         method="get",
         path="/v1/reconcile",
         summary="Operator: does a restored store wait for a person",
