@@ -80,7 +80,10 @@ class LookupUnavailable(TemporaryError):
     """The relation search got no answer that can be believed."""
 
     failure: Failure = "remote"
-    remedy = "Nothing to do: the invoice waits. If it lasts, check DNS servers and the named SMP with `gateway lookup`."
+    remedy = (
+        "Nothing to do: an invoice waits until there is an answer. If it lasts, look at the DNS servers in config.toml "
+        "and at this machine's way to them."
+    )
 
     def __init__(self, text: str = "", *, steps: Sequence[Step] = (), remedy: str = "") -> None:
         super().__init__(text, remedy=remedy)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway.cli import NO, NOT_NOW, YES
 from gateway.cli.stopping import stop_on_signals
@@ -103,6 +105,8 @@ def _tally(counts: Counter[str]) -> str:
     return f"{counts.total():,} look-ups: " + ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in _STYLES)
 
 
+_ROOT: Final = re.compile(r"busdox-docid-qns::[^#]*::(?=[^:#]+##)")
+"""The namespace of a document type, which says the same as the name after it."""
 _STYLES: Final = {"positive": "green", "negative": "red", "indeterminate": "yellow"}
 
 
@@ -161,6 +165,22 @@ def _show(participant: ParticipantId, answer: Reachable | Unreachable | LookupUn
 
 
 def _steps(steps: tuple[Step, ...]) -> str:
-    rows = [[str(i), s.asked, s.where, s.answer, f"{s.milliseconds:.1f}"] for i, s in enumerate(steps, 1)]
+    rows = [[str(i), in_words(s.asked), s.where, s.answer, f"{s.milliseconds:.1f}"] for i, s in enumerate(steps, 1)]
     styles = [["dim", "", "", "bold", "dim"] for _ in rows]
-    return table(["", "asked", "whom", "answer", "ms"], rows, styles=styles, right=frozenset({4}))
+    shown = table(["", "asked", "whom", "answer", "ms"], rows, styles=styles, right=frozenset({4}))
+    return f"{shown}\n{paint('names and addresses are shortened; --json has them whole', 'dim')}"
+
+
+def in_words(asked: str) -> str:
+    """A question in plain words, and its technical form so short that it can be read."""
+    method, _, address = asked.partition(" ")
+    if method == "NAPTR":
+        label, _, zone = address.partition(".")
+        return f"Which SMP has it?\nNAPTR {label[:8]}….{zone}"
+    if method == "GET":
+        path = urlsplit(address).path
+        for coded, plain in (("%3A", ":"), ("%23", "#")):  # no others: strangers' signs stay coded on the screen
+            path = path.replace(coded, plain)
+        word = "Where does it take this document?" if "/services/" in path else "Which documents does it take?"
+        return f"{word}\nGET {_ROOT.sub('…', path)}"
+    return asked

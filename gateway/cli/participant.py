@@ -138,8 +138,17 @@ def list_all(arguments: argparse.Namespace) -> int:
 
 
 def _standing(item: dict[str, Any]) -> str:
-    """Where it stands, in a word or two."""
+    """Where it stands, in a few words."""
     way = item.get("registration")
     if not way:
         return ""
-    return str(way["goal"]) if way["state"] == "done" else f"{way['goal']}: {way['state']} at {way['stage']}"
+    going, there = _GOALS[way["goal"]]
+    return there if way["state"] == "done" else f"{going}: {way['state']}, next is “{way['stage']}”"
+
+
+_GOALS: Final = {
+    "on": ("coming onto it", "on"),
+    "off": ("leaving it", "off"),
+    "away": ("moving to another SMP", "moved to another SMP"),
+}
+"""What is going on, and what is so when it is done, by the goal of a registration."""

@@ -54,6 +54,12 @@ _FAILURES: Final = (LookupUnavailable, RevocationUnknown)
 
 _SMALL: Final = 32 * 1024
 """Octets of a signed answer that takes about a millisecond to check."""
+_MEND: Final = (
+    "Nothing to do here: an invoice waits until it is right. Only the receiver's operator can mend it; tell them this."
+)
+_SILENT: Final = (
+    "Nothing to do: an invoice waits until the SMP answers. If it lasts, tell the receiver's operator, whose SMP it is."
+)
 GROUP_FOR: Final = timedelta(seconds=60)
 """How long a list of document types serves."""
 
@@ -123,7 +129,8 @@ class Search:
             return read_location(found.records, self.around.fetcher.rules)
         except InvalidAnswer as error:
             # It is registered: a record that nobody can follow is a fault to mend, not a no.
-            raise LookupUnavailable(f"{self._who} is registered, but its record is unusable: {error}") from None
+            text = f"{self._who} is registered, but its record is unusable: {error}"
+            raise LookupUnavailable(text, remedy=_MEND) from None
 
     def absent(self) -> Unreachable | None:
         """The SML's last no, where its SOA lets it be kept until now. Never for what leads to paper."""
@@ -186,9 +193,10 @@ class Search:
         if group is None:
             return self._gone(smp)
         if isinstance(group, _FAILURES):
-            raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but is not well: {group}")
+            text = f"The SMP {smp} says 404 for {shown(document_type)}, but is not well: {group}"
+            raise LookupUnavailable(text, remedy=group.remedy)
         if group.lists(document_type):
-            raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but lists it")
+            raise LookupUnavailable(f"The SMP {smp} says 404 for {shown(document_type)}, but lists it", remedy=_MEND)
         return self._not_taken(smp, group, document_type)
 
     def _flag(self, smp: str, group: ServiceGroup, document_type: DocumentTypeId) -> None:
@@ -211,7 +219,7 @@ class Search:
             return self._not_taken(smp, group, document_type)
         information = await self._ask_metadata(smp + path(self.participant, covering[0]), covering[0])
         if information is None:
-            raise LookupUnavailable(f"The SMP {smp} says 404 for {covering[0]}, but lists it")
+            raise LookupUnavailable(f"The SMP {smp} says 404 for {covering[0]}, but lists it", remedy=_MEND)
         return information, group
 
     def _reachable(
@@ -245,7 +253,8 @@ class Search:
             believed = self.around.trust.believe(chosen.certificate, Role.ACCESS_POINT, self.now)
         except (InvalidAddress, Untrusted) as error:
             raise LookupUnavailable(
-                f"{self._who} is registered, but its access point {chosen.url[:120]} cannot be used: {error}"
+                f"{self._who} is registered, but its access point {chosen.url[:120]} cannot be used: {error}",
+                remedy=_MEND,
             ) from None
         expires = min(chosen.expiration, believed.expires) if chosen.expiration else believed.expires
         return Endpoint(
@@ -323,17 +332,19 @@ class Search:
             return await self.around.fetcher.get(url)
         except LookupUnavailable as error:
             self.steps += error.steps
-            raise LookupUnavailable(f"{self._who} is registered, but {error}") from None
+            raise LookupUnavailable(f"{self._who} is registered, but {error}", remedy=_SILENT) from None
 
     def _disbelieve(self, fetched: Fetched, error: PermanentError) -> LookupUnavailable:
         self.steps.append(fetched.step(f"{fetched.status}, but not to be believed: {error}", keep=True))
-        return LookupUnavailable(f"The answer of the SMP {fetched.host} about {self._who} does not count: {error}")
+        text = f"The answer of the SMP {fetched.host} about {self._who} does not count: {error}"
+        return LookupUnavailable(text, remedy=_MEND)
 
     def _not_taken(self, smp: str, group: ServiceGroup, document_type: DocumentTypeId) -> Unreachable:
         if group.unreadable:
             raise LookupUnavailable(
                 f"The list of the SMP {smp} lacks {shown(document_type)}, but holds {group.unreadable} entries that "
-                "cannot be read"
+                "cannot be read",
+                remedy=_MEND,
             )
         listed = f"{len(group.document_types)} document types, not this one" if group.document_types else "none"
         text = f"{self._who} does not take {shown(document_type)}: its SMP {smp} lists {listed}"

@@ -410,6 +410,23 @@ async def test_a_disbelieved_answer_is_kept_as_evidence(network: Network) -> Non
     assert "not to be believed" in kept[0].answer
 
 
+@pytest.mark.parametrize(
+    ("prepare", "who"),
+    [
+        (lambda n: n.smp.at(BILLING_INVOICE, status(503)), "until the SMP answers"),
+        (lambda n: n.smp.metadata(unsigned(n)), "Only the receiver's operator can mend it"),
+        (lambda n: n.zone_file.write_text("no zone file any more"), "at the DNS servers in config.toml"),
+    ],
+    ids=["silent", "not believed", "no DNS"],
+)
+async def test_who_can_mend_it_is_named(network: Network, prepare: Prepare, who: str) -> None:
+    network.smp.all_well()
+    prepare(network)
+    with pytest.raises(LookupUnavailable) as caught:
+        await network.lookup.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+    assert who in caught.value.remedy
+
+
 async def test_a_redirect_is_asked_at_most_once(network: Network) -> None:
     redirect(hop=True)(network)
     with pytest.raises(LookupUnavailable):
