@@ -329,6 +329,10 @@ def _contradictions(config: Config) -> Problems:
     problems += _retention_contradictions(config.retention)
     if not 0 <= config.api.notice.total_seconds() <= 30:
         problems.append(("api.notice", "must be between 0 and 30 seconds"))
+    if not 4 <= config.api.account_at_once <= 1000:
+        problems.append(("api.account_at_once", "must be between 4 and 1000"))
+    if not 0 <= config.api.account_share <= 10_000:
+        problems.append(("api.account_share", "must be 0 (no share) or at most 10000 calls a second"))
     problems += _portal_contradictions(config.portal)
     if not 0 <= config.store.reserve_percent <= 50:
         problems.append(("store.reserve_percent", "must be between 0 and 50"))

@@ -76,6 +76,8 @@ class Api:
     listen: Address = Address("127.0.0.1", 8081)
     key_file: Path | None = Path("var/api.key")
     notice: timedelta = timedelta(0)
+    account_at_once: int = 64
+    account_share: int = 25
     tls_certificate: Paths = Paths(())
     tls_key: Paths = Paths(())
 

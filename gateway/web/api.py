@@ -6,6 +6,7 @@ the runner and not from the application.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,7 @@ from gateway.web.proposals import Proposals
 from gateway.web.relations import RelationCalls
 from gateway.web.responses import Responses
 from gateway.web.scans import Scans
+from gateway.web.shares import Shares
 from gateway.web.statistics import Statistics
 from gateway.web.sweeps import Sweeps
 from gateway.web.users import Users
@@ -51,7 +53,7 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
     """The site of API, health and home page for one gateway; ``front`` is what stands at ``/`` instead of that page."""
     limit = int(gateway.config.as4.max_message)
     intake = Intake(limit=limit, spool=gateway.handing_in)
-    app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store))])
+    app = web.Application(client_max_size=limit, middlewares=[frame, guard(Keys(gateway.store), _shares(gateway))])
     app[REQUESTS] = Counter()
     if gateway.siblings:
         answers = app[REQUESTS]
@@ -84,3 +86,8 @@ def application(gateway: Gateway, front: Front | None = None) -> web.Application
     ):
         app.add_routes(part.routes())
     return app
+
+
+def _shares(gateway: Gateway) -> Shares:
+    api, counts = gateway.config.api, gateway.meters.counts
+    return Shares(api.account_at_once, api.account_share, lambda name: counts.update((name,)), time.monotonic)

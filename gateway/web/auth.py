@@ -21,6 +21,7 @@ from gateway.model.identifiers import AccountId
 from gateway.ports import Store
 from gateway.web.frame import Handler
 from gateway.web.problem import Problem
+from gateway.web.shares import PLACE, Shares
 
 ACCOUNT: Final = web.RequestKey("account", str)
 BELIEVED_SECONDS: Final = 1.0
@@ -57,15 +58,21 @@ class Keys:
         return account
 
 
-def guard(keys: Keys) -> Middleware:
-    """The middleware in front of ``/v1``: no call there, known or not, answers without a key."""
+def guard(keys: Keys, shares: Shares) -> Middleware:
+    """The middleware in front of ``/v1``: no call there, known or not, answers without a key; each in its turn."""
 
     @web.middleware
     async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         canonical = resource.canonical if resource is not None else request.path
         if any(path == "/v1" or path.startswith("/v1/") for path in (canonical, request.path)):
-            request[ACCOUNT] = await keys.account(request.headers.getall("Authorization", []))
+            account = await keys.account(request.headers.getall("Authorization", []))
+            request[ACCOUNT] = account
+            request[PLACE] = place = await shares.take(account)
+            try:
+                return await handler(request)
+            finally:
+                place.leave()
         return await handler(request)
 
     return ask

@@ -26,6 +26,7 @@ from gateway.web.auth import account_of
 from gateway.web.body import Intake, refuse_packing
 from gateway.web.problem import Problem, bad_request
 from gateway.web.query import Query, no_query, paging
+from gateway.web.shares import leave
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -89,6 +90,7 @@ class Documents:
                     )
                 except Conflict as error:
                     raise Problem("contradiction", str(error), remedy=error.remedy) from None
+        leave(request)
         message = await self._settled(account, added.message, wait)
         return _accepted(added, message)
 

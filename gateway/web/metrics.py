@@ -16,6 +16,7 @@ from gateway.model.sweep import Change
 from gateway.serving.meters import HANDOVERS, RECEIPTS, histogram, kinds
 from gateway.web.certificates import certificate_metrics
 from gateway.web.destinations import destination_metrics
+from gateway.web.shares import DELAYED, REFUSED
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -50,6 +51,7 @@ async def metrics(gateway: Gateway, answers: Mapping[str, float]) -> str:
         *_one("gateway_start_time_seconds", "When it started, in seconds since 1970.", gateway.started.timestamp()),
         *_one("gateway_worker_running", "Whether the worker runs.", gateway.worker.running),
         *_family("gateway_http_answers_total", "counter", "Answers of this site by HTTP status.", statuses),
+        *_of_shares(answers),
         *_of_as4(answers),
         *await _of_store(gateway),
         *await _of_sweeps(gateway),
@@ -61,6 +63,18 @@ async def metrics(gateway: Gateway, answers: Mapping[str, float]) -> str:
         rows = [({"state": state}, n) for state, n in gateway.siblings.processes.items()]
         lines += _family("gateway_processes", "gauge", "Processes of this gateway.", rows)
     return "\n".join(lines) + "\n"
+
+
+def _of_shares(counts: Mapping[str, float]) -> list[str]:
+    """Calls of accounts that wanted more than their share, beside others."""
+    rows = (
+        ("delayed", DELAYED, "Calls that waited, because their account had all its places or others were before it."),
+        ("refused", REFUSED, "Calls that were answered 429, because too many of their account waited already."),
+    )
+    lines: list[str] = []
+    for name, counter, text in rows:
+        lines += _family(f"gateway_api_calls_{name}_total", "counter", text, [({}, counts.get(counter, 0))])
+    return lines
 
 
 def _of_as4(counts: Mapping[str, float]) -> list[str]:

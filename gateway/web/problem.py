@@ -80,6 +80,12 @@ _ALL: Final = (
         "It contradicts an earlier request",
         "Use a new Idempotency-Key for each document; repeat a key only with the very same body and route.",
     ),
+    Kind(
+        "too-many",
+        429,
+        "The account makes more calls than its share",
+        "Repeat it after Retry-After seconds with the same Idempotency-Key: nothing was done. Fewer at once wait less.",
+    ),
     Kind("internal", 500, "A fault of ours", "Tell the operator the instance of this answer: it stands in the log."),
     Kind("unavailable", 503, "Not possible at the moment", "Repeat the request later; Retry-After says when."),
 )
