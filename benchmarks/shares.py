@@ -41,7 +41,8 @@ def main() -> None:
     parser.add_argument("--flood", nargs=2, metavar=("URL", "KEY"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.flood:
-        asyncio.run(_flood(*arguments.flood, arguments.callers, arguments.seconds))
+        url, key = arguments.flood
+        asyncio.run(_flood(url, key, arguments.callers, arguments.seconds))
         return
     with tempfile.TemporaryDirectory() as directory:
         market = new_market(Path(directory) / "m", 1, now=datetime.now(UTC), first_port=arguments.first_port)
