@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.app import Gateway, open_gateway
+from gateway.cli.parent import end_with
 from gateway.cli.serve import fast_loop
 from gateway.config import load
 from gateway.exchange.following import Following
@@ -77,6 +79,7 @@ async def add_to_memory(store: SqlStore, arrival: Arrival, *, _known: dict[str, 
 
 if __name__ == "__main__":
     log_as_json()
+    end_with(os.getppid())
     if "--without-database" in sys.argv:
         SqlStore.add_once = add_to_memory  # type: ignore[method-assign, assignment]
     if "--without-fsync" in sys.argv:

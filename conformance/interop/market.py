@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -227,7 +228,7 @@ def start_gateway(
     *,
     pause: str = "2 seconds",
     prefix: Sequence[object] = (),
-    program: Sequence[object] = ("gateway", "serve", "--json", "--config"),
+    program: Sequence[object] = ("gateway", "serve", "--json", "--parent", os.getpid(), "--config"),
     as4: str = "",
 ) -> Iterator[Ours]:
     """`gateway serve` as that seat; it must drain when it is told to end, and tell of no fault of its own.

@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = _add(commands, "serve", "serve:run", "run the node")
     serve.add_argument("--workers", type=int, metavar="N", help="processes side by side (default: as4.workers)")
+    serve.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
 
     send = _add(commands, "send", "client:send", "hand a document to a running node", client=True)
     send.add_argument("file", type=Path, metavar="FILE", help="UBL, a whole SBD, or the JSON model; - reads stdin")

@@ -30,6 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     log_as_json()
     _allow_descriptors()
+    if arguments.parent is not None:
+        from gateway.cli.parent import end_with
+
+        end_with(arguments.parent)
     workers = config.as4.workers if arguments.workers is None else arguments.workers
     if not 1 <= workers <= MOST:
         raise ConfigurationError([("--workers", f"must be between 1 and {MOST}")])

@@ -93,6 +93,7 @@ async def _process(member: Member, log: IO[bytes]) -> AsyncIterator[asyncio.subp
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway", "serve", "--json", "--config", str(member.config)),
+        *("--parent", str(os.getpid())),  # so that none is left behind when we are killed
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
         env=environment,

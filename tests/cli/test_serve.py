@@ -20,7 +20,9 @@ from urllib.error import HTTPError
 
 import pytest
 
+from gateway.errors import ConfigurationError
 from gateway.network.market import Market, new_market
+from gateway.store.database import hold
 from tests.cli.test_commands import NETWORK
 
 
@@ -148,3 +150,27 @@ def test_without_file_descriptors_it_takes_nothing_more_and_goes_on_when_there_a
     said = [json.loads(line)["text"] for line in log.splitlines()]
     short = [text for text in said if "Too many open files" in text]
     assert short[0].startswith("no connection can be taken") and len(short) < 10  # it waits, and does not spin
+
+
+def test_a_market_that_is_killed_leaves_no_gateway_behind(market: Market) -> None:
+    command = [sys.executable, "-m", "gateway", "network", "up", str(market.directory), "--json"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    (gateway,) = json.loads(process.stdout.readline())["gateways"]
+    lock = market.members[0].directory / "var" / "gateway.db"
+    process.kill()
+    process.communicate(timeout=30)
+    until = time.monotonic() + 30
+    while time.monotonic() < until and _is_held(lock):
+        time.sleep(0.1)
+    assert not _is_held(lock), gateway
+
+
+def _is_held(database: Path) -> bool:
+    """Whether a gateway runs on this database."""
+    try:
+        with hold(database):
+            return False
+    except ConfigurationError:
+        return True
