@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             target = stack.enter_context(_target(arguments.output))
             lookup = await stack.enter_async_context(open_lookup(config, read_trust(config), SystemClock()))
             bulk = Bulk(
-                lookup=lookup,
+                lookup=lookup.polite(),
                 document_type=arguments.document_type or str(BILLING_INVOICE),
                 process=arguments.process or str(BILLING_PROCESS),
             )

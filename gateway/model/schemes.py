@@ -132,7 +132,8 @@ def _read(text: str, day: date, *, own: bool, strict: bool) -> Typed:
     for problem, fatal in _number_faults(participant, known, strict=strict):
         if own and fatal:
             raise InvalidAddress(problem, remedy=_mend(participant, known) or "Compare it with the register.")
-        warnings.append(problem)
+        better = _mend(participant, known)
+        warnings.append(f"{problem}. {better}" if better else problem)
     return Typed(participant=participant, warnings=tuple(warnings))
 
 

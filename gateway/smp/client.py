@@ -26,9 +26,9 @@ from gateway.security.dsig import verify_enveloped
 from gateway.security.trust import Role, Trust
 from gateway.security.weburl import WebRules
 from gateway.smp.beside import Beside, open_beside
-from gateway.smp.fetch import Fetcher, Timeouts, open_fetcher
+from gateway.smp.fetch import Timeouts, open_fetcher
 from gateway.smp.memory import Memory, SingleFlight
-from gateway.smp.politeness import Hosts, Pace
+from gateway.smp.politeness import Fetches, Hosts, Pace, Polite
 from gateway.smp.resolver import Resolver
 from gateway.smp.search import Search, Surroundings, aged, read_types
 from gateway.smp.survey import Survey
@@ -101,7 +101,7 @@ class SmpLookup:
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        fetcher: Fetches,
         resolver: Resolver,
         trust: Trust,
         *,
@@ -157,6 +157,15 @@ class SmpLookup:
     ) -> Tally:
         """Ask for many, as :class:`gateway.ports.Surveyor` says."""
         return await self._survey.run(source, note, most=most_requests, tally=tally)
+
+    def polite(self) -> SmpLookup:
+        """The same search for whoever asks for very many: each SMP is asked at a survey's rate, and left in peace when
+        it fails. An invoice does not wait for that."""
+        around = self._around
+        fetcher = Polite(within=around.fetcher, hosts=self._survey.hosts)
+        return SmpLookup(
+            fetcher, around.resolver, around.trust, zone=around.zone, clock=self._clock, settle=self._settle
+        )
 
     def forget(self) -> None:
         """Forget every decision: the next questions are all asked of the network."""

@@ -125,7 +125,8 @@ def test_a_wrong_check_digit_is_a_warning_except_for_our_own_in_a_real_network(v
 
 
 def test_the_form_counts_for_our_own_and_is_mended() -> None:
-    assert "does not have the form" in read_typed("0007:556721-2047", DAY).warnings[0]
+    warned = read_typed("0007:556721-2047", DAY).warnings[0]
+    assert "does not have the form" in warned and warned.endswith(" Write 0007:5567212047.")
     with pytest.raises(InvalidAddress, match="does not have the form") as caught:
         read_own("0007:556721-2047", DAY, strict=False)
     assert caught.value.remedy == "Write 0007:5567212047."

@@ -165,6 +165,26 @@ async def test_a_failure_is_not_kept(network: Network) -> None:
     assert isinstance(await find(network), Reachable)
 
 
+async def test_who_asks_for_many_leaves_an_smp_that_fails_in_peace_and_an_invoice_asks_all_the_same(
+    network: Network,
+) -> None:
+    network.smp.answers = {METADATA: status(503), path(BUYER): status(503)}
+    network.lookup._survey.hosts.rests = (0.01, 600.0)
+    many = network.lookup.polite()
+    said = []
+    for _ in range(6):
+        with pytest.raises(LookupUnavailable) as caught:
+            await many.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+        said.append(caught.value.steps[1].answer)
+    assert said[0] == "status 503" and "not asked: it gave no usable answer" in said[-1]
+    asked = len(network.smp.asked)
+    with pytest.raises(LookupUnavailable, match="not asked"):
+        await many.find(BUYER, BILLING_INVOICE, BILLING_PROCESS)
+    assert len(network.smp.asked) == asked
+    network.smp.all_well()
+    assert isinstance(await find(network), Reachable), "an invoice waits for nobody's rest"
+
+
 async def test_the_list_serves_for_both_kinds_of_document(network: Network) -> None:
     network.smp.all_well()
     await find(network)
