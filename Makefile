@@ -3,10 +3,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop lookups sabotage powercut clean help
+.PHONY: api-fuzz axe letters demo test check lint types shape attacks fuzz crash situations bench flood interop lookups sabotage powercut clean help
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/.demo ## a whole four-corner network on loopback, three real invoices (KEEP=1 stays up)
 	@$(BIN)/gateway demo $(if $(KEEP),--keep)
@@ -33,6 +33,9 @@ attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every
 
 fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in tests/fuzz/found
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1)
+
+api-fuzz: .venv/.dev .venv/.api-fuzz ## 100,000 generated calls of the API by schemathesis, three accounts (CALLS=100000 SEED=1)
+	@$(BIN)/python -m tests.fuzz.api --calls $(or $(CALLS),100000) --seed $(or $(SEED),1)
 
 crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside that must still agree (KILLS=300 SEED=1 SUMMARY=file)
 	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) --seed $(or $(SEED),1) \
@@ -80,6 +83,13 @@ clean: ## remove the virtual environment and caches
 	@echo "installing the gateway with what its tests need (once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/.demo
+
+# schemathesis has needs of its own: it lives beside the gateway, not with it.
+.venv/.api-fuzz: | .venv/bin/python
+	@echo "installing schemathesis (once)"
+	@$(BIN)/python -m venv .venv/api-fuzz
+	@.venv/api-fuzz/bin/pip install --quiet --disable-pip-version-check 'schemathesis>=4.32'
+	@touch $@
 
 # Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, tesseract
 # reads pictures of text, ippeveprinter is a printer that speaks IPP, fuse3 mounts a lossy disk, softhsm2 keeps keys, postgresql

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Role, SignedIn
 from gateway.portal.drawing import draw
+from gateway.portal.reasons import in_swedish
 from gateway.portal.shapes import Shapes
 from gateway.portal.words import LANGUAGES, Language, knows, say
 from gateway.web.problem import Problem, bad_request
@@ -121,6 +122,18 @@ class Visit:
     def word(self, key: str, other: str) -> str:
         """The sentence of a key made of data, or the data as it is where there is none."""
         return say(self.language, key) if knows(key) else other
+
+    def reason(self, text: str) -> str:
+        """A sentence that is kept in English, in the visitor's language."""
+        return in_swedish(text) if self.language == "sv" else text
+
+    def either(self, sv: str, en: str) -> str:
+        """A sentence that is kept in both languages; what of others stands inside it was English when it was kept."""
+        return en if self.language == "en" or not sv else in_swedish(en) if in_swedish(en) != en else sv
+
+    def foreign(self, text: str) -> bool:
+        """Whether that sentence is shown in English on a page that is not."""
+        return self.language != "en" and bool(text) and in_swedish(text) == text and any(c.isalpha() for c in text)
 
     async def form(self) -> Mapping[str, str]:
         """The texts of the form. Raises a ``Problem`` for one that no page of ours sends."""

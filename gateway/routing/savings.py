@@ -65,11 +65,11 @@ def reckon(
 
 
 def money_words(amount: Decimal, currency: str, language: str) -> str:
-    """``4 310 kr`` in Swedish, ``SEK 4,310`` in English: whole units, as a proposal needs no more."""
+    """``4 310 kr`` in Swedish, ``4,310 SEK`` in English: whole units, as a proposal needs no more."""
     whole = int(amount.quantize(Decimal(1), ROUND_HALF_UP))
     if language == "sv":
         return f"{whole:,}".replace(",", _NARROW) + _NARROW + ("kr" if currency == "SEK" else currency)
-    return f"{currency} {whole:,}"
+    return f"{whole:,} {currency}"
 
 
 def proposal_words(

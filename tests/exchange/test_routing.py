@@ -160,7 +160,7 @@ async def test_a_proposal_that_is_accepted_makes_the_next_invoice_electronic_and
     assert "Set to letter, and can now get e-invoices" in message.reason
     one = await proposal(exchange)
     assert (one.state, one.from_channel, one.volume) == (ProposalState.OPEN, "print", 3)
-    assert str(one.saving) == "45.00" and "SEK 45 a year" in one.text_en and "45\u00a0kr per år" in one.text_sv
+    assert str(one.saving) == "45.00" and "45 SEK a year" in one.text_en and "45\u00a0kr per år" in one.text_sv
     assert one.evidence and "new-registration" in one.risks
     evidence = await exchange.store.relations.evidence(ACCOUNT, one.counterpart)
     assert set(one.evidence) <= {row.id for row in evidence}

@@ -46,8 +46,8 @@ async def post_letter(store: Any, account: AccountId, document: str, number: str
     await store.letters.begin(new)
     first = [
         LetterStep(state=_S.PREFLIGHT_OK, reason="The bureau can print it", facts=facts),
-        LetterStep(state=_S.BATCHED, reason="In batch", facts={"batch": "20261125-0900-exempel"}),
-        LetterStep(state=_S.SUBMITTED, reason="The folder has it"),
+        LetterStep(state=_S.BATCHED, reason="In batch 20261125-0900-exempel", facts={"batch": "20261125-0900-exempel"}),
+        LetterStep(state=_S.SUBMITTED, reason="Given to the print bureau as batch 20261125-0900-exempel"),
     ]
     await store.letters.step(new.id, [*first, *steps])
     return str(new.id)
@@ -57,7 +57,11 @@ async def come_back(store: Any, account: AccountId, document: str, address: str,
     """The mail of a document bounced: noted with its proof, and the address gets no mail."""
     message = await store.get(account, DocumentId(document))
     detail = {"kind": "hard", "address": address, "status": "5.1.1", "words": words, "reporter": "mx.kund.example"}
-    event = Event(name="Noted", reason="It came back", detail={"mail": detail})
+    event = Event(
+        name="Noted",
+        reason="The e-mail came back: faktura@kund7.example: the address takes no mail: 550 no such user",
+        detail={"mail": detail},
+    )
     proof = Evidence(kind="bounce", media_type="message/rfc822", octets=b"Subject: failure\r\n\r\n")
     await store.record(message, event, [proof])
     mark = FailedAddress(
@@ -77,7 +81,11 @@ async def fill_postroom(store: Any, account: AccountId, clock: Any, found: Mappi
     """Two letters and a bounce; gives the letters by name."""
     printed = LetterStep(state=_S.PRINTED, reason="Printed")
     posted = LetterStep(state=_S.POSTED, reason="Posted", carrier="Exempelpost", time=clock.now() - timedelta(days=1))
-    back = LetterStep(state=_S.RETURNED, reason="Adressaten avflyttad", returned=ReturnReason.MOVED)
+    back = LetterStep(
+        state=_S.RETURNED,
+        reason="The letter came back (moved), says ekonomi@exempel.example: Adressaten avflyttad",
+        returned=ReturnReason.MOVED,
+    )
     one = await post_letter(store, account, found["letter"], "2026-1040", printed, posted)
     two = await post_letter(store, account, found["back"], "2026-1036", posted, back)
     await come_back(store, account, found["failed"], "faktura@kund7.example", "550 no such user")

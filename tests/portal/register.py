@@ -119,7 +119,11 @@ async def enter(store: SqlStore, account: AccountId, other: AccountId, now: date
                 ),
                 answer(reached, 2, THEIRS, Verdict.POSITIVE, "POP000002 at https://smp.example.org"),
                 answer(
-                    doubtful, 1, "0007:5569876540", Verdict.INDETERMINATE, "no answer from smp.example.org within 5 s"
+                    doubtful,
+                    1,
+                    "0007:5569876540",
+                    Verdict.INDETERMINATE,
+                    "the SMP smp.example.org gave no usable answer: no answer within 5 s",
                 ),
             ),
         )

@@ -191,7 +191,9 @@ async def add(store: SqlStore, clock: SteadyClock, sample: Sample) -> DocumentId
         created=clock.time,
         updated=clock.time,
     )
-    entry = TimelineEntry(time=clock.time, event="Accepted" if out else "Received", reason="It is valid and stored")
+    entry = TimelineEntry(
+        time=clock.time, event="Accepted" if out else "Received", reason=f"Invoice {sample.number} is stored; {VALID}"
+    )
     proof = Evidence(kind="receipt", media_type="application/xml", octets=b"<receipt/>")
     await store.add_once(
         Arrival(
@@ -208,17 +210,30 @@ async def add(store: SqlStore, clock: SteadyClock, sample: Sample) -> DocumentId
     return message.id
 
 
-SENT = Event(name="Sent", reason="POP000002 has signed a receipt", channel="peppol", peer="POP000002")
-ARRIVED = Event(name="Delivered", reason="The receiver's system has it")
-TO_MAIL = Event(
-    name="Diverted", reason="0007:5567212047 is not registered (NXDOMAIN): by e-mail instead", channel="email"
+NOT_THERE = "0007:5567212047 is not registered: the SML zone sml.example says NXDOMAIN"
+VALID = "valid by EN 16931 1.3.16 and Peppol BIS Billing 3.0.21, 1 warnings"
+SENT = Event(
+    name="Sent",
+    reason=f"{THEIRS} is on the network at POP000002; its signed receipt came after 312 ms",
+    channel="peppol",
+    peer="POP000002",
 )
-TO_LETTER = Event(name="Diverted", reason="Not registered, and the invoice names no e-mail address", channel="print")
-HANDED = Event(name="Dispatched", reason="The mail server has it (250 2.0.0 ok)")
-LATER = Event(name="Postponed", reason="POP000002 did not answer within 120 s", next_attempt=NOW + timedelta(minutes=9))
+ARRIVED = Event(name="Delivered", reason="Written to incoming as 01a2.xml and 01a2.json")
+TO_MAIL = Event(name="Diverted", reason=f"E-mail because {NOT_THERE}", channel="email")
+TO_LETTER = Event(
+    name="Diverted",
+    reason=f"Letter because {NOT_THERE}; no e-mail: no e-mail address for the receiver on the invoice",
+    channel="print",
+)
+HANDED = Event(name="Dispatched", reason="The mail server 192.0.2.25:25 took it for faktura@kund.example: 250 2.0.0 ok")
+LATER = Event(
+    name="Postponed",
+    reason="https://ap.example/as4 gave no answer: none came within 120 s",
+    next_attempt=NOW + timedelta(minutes=9),
+)
 NO = Event(
     name="Rejected",
-    reason="POP000002 answered EBMS:0004: the receiver does not take this document type",
+    reason="The receiver's access point refused it: EBMS:0004 The receiver does not take this document type",
     detail={
         "rules": {
             "validated": True,
@@ -230,22 +245,32 @@ NO = Event(
                     "rule": "BR-CO-15",
                     "severity": "fatal",
                     "location": "/Invoice/cac:LegalMonetaryTotal",
-                    "message": "Invoice total with VAT = invoice total without VAT + invoice total VAT amount",
+                    "message": "Total without VAT 1000.00 + VAT 250.00 = 1250.00, the total with VAT says 1249.00. "
+                    "Correct TaxInclusiveAmount (BT-112).",
                     "value": "1250.00",
                 },
                 {
                     "rule": "SE-R-010",
                     "severity": "warning",
                     "location": "/Invoice/cac:PaymentMeans",
-                    "message": "A Bankgiro number has 7 or 8 digits",
+                    "message": "The plusgiro number “5050105500” must have 2 to 8 digits.",
                     "value": "505010",
                 },
             ],
         }
     },
 )
-LOST = Event(name="LostTrack", reason="The octets went out, and no receipt came within 5 days", sent_octets=True)
-GAVE_UP = Event(name="GaveUp", reason="The mail server refused the address for good: 550 5.1.1 unknown user")
+LOST = Event(
+    name="LostTrack",
+    reason="No valid receipt within 5 days; the receiver may have it. Last: https://ap.example/as4 gave no answer: "
+    "none came within 120 s",
+    sent_octets=True,
+)
+GAVE_UP = Event(
+    name="GaveUp",
+    reason="No way is left: The e-mail came back: faktura@kund7.example: the address takes no mail: 550 no such user; "
+    "no letter: no postal address for the receiver on the invoice",
+)
 
 
 async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, str]:
@@ -282,7 +307,7 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
     await store.people.add("ny@exempel.example", Role.CLERK, hash_secret("ny"), NOW + timedelta(days=7), deed)
     for _ in range(3):
         with suppress(PeerUnavailable), gateway.outbound.breakers.trying("POP000777"):
-            raise PeerUnavailable("POP000777 did not answer within 120 s", sent=False)
+            raise PeerUnavailable("https://ap.example/as4 gave no answer: none came within 120 s", sent=False)
     ways = ((SENT, ARRIVED), (SENT,), (TO_MAIL, HANDED), (TO_LETTER, HANDED), (SENT, ARRIVED))
     for number in range(0 if few else 60):
         way = ways[number % 5 if number < 30 else number % 4]

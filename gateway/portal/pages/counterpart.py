@@ -202,13 +202,14 @@ class Outlook:
 
 
 def _told(visit: Visit, foreseen: Foreseen) -> Outlook:
-    said = [(visit.word(f"counterpart.step-{s.step}", s.step), s.sv, s.en) for s in foreseen.said]
     return Outlook(
         word=visit.t(f"counterpart.outlook-{foreseen.outlook}"),
         tone=_OUTLOOK_TONES[foreseen.outlook],
         sign=CHANNEL_SIGNS.get(foreseen.outlook, ""),
         until=foreseen.until,
-        steps=tuple((word, sv if visit.language == "sv" else en) for word, sv, en in said),
+        steps=tuple(
+            (visit.word(f"counterpart.step-{s.step}", s.step), visit.either(s.sv, s.en)) for s in foreseen.said
+        ),
     )
 
 

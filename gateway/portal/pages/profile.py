@@ -12,6 +12,28 @@ from gateway.portal.visit import Page, Visit
 from gateway.portal.words import LANGUAGES
 
 THEMES: Final = ("light", "dark")
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
+_MOST: Final = 70
+
+
+def browser(agent: str) -> str:
+    """What a browser calls itself, as people call it: ``Firefox, Windows``; the beginning of what is none of these."""
+    found = [next((name for sign, name in known if sign in agent), "") for known in (_BROWSERS, _SYSTEMS)]
+    return ", ".join(found) if all(found) else agent[:_MOST]
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -27,6 +49,7 @@ async def _page(visit: Visit, problem: str = "", wait: int = 0, status: int = 20
         status=status,
         sessions=sessions,
         factor=factor,
+        browser=browser,
         person=visit.someone.person,
         themes=THEMES,
         problem=problem,

@@ -1,0 +1,1 @@
+"""Generated calls of the API: ``make api-fuzz``."""
