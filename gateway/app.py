@@ -35,6 +35,8 @@ from gateway.connecting.calls import Calls
 from gateway.correspondence import Correspondence, open_correspondence
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError
+from gateway.exchange.antivirus import Antivirus
+from gateway.exchange.attachments import Attachments
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.checking import Checking
 from gateway.exchange.door import Door
@@ -62,7 +64,7 @@ from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Bureau, Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
-from gateway.scanners import Scanning, open_scanning
+from gateway.scanners import Scanning, open_antivirus, open_scanning
 from gateway.security.keys import Identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
@@ -134,6 +136,8 @@ class Gateway:
     """The other processes of this gateway, when there are any."""
     scanning: Scanning | None = None
     """What takes in paper and PDF, where ``[scan]`` asks for it."""
+    antivirus: Antivirus | None = None
+    """Shows the files of strangers to a virus scanner, where ``[antivirus]`` names one."""
     periods: Periods = field(default_factory=Periods)
     """How long what is kept."""
     limit: int = LIMITS.inflated
@@ -202,6 +206,7 @@ async def open_gateway(
             ahead=lambda: timekeeping.ahead,
         )
         breakers = Breakers(after=config.sending.rest_after)
+        antivirus = open_antivirus(config, breakers)
         message_id = partial(_new_message_id, config.operator.seat_id)
         responses = Responses(store=store, clock=clock, country=config.operator.country)
         routing = make_routing(store, clock, tuple(fallbacks), config.operator.country, config.sending.refusals)
@@ -233,6 +238,7 @@ async def open_gateway(
             breakers=breakers,
             statuses=statuses,
             responses=responses,
+            attachments=Attachments(antivirus=antivirus),
         )
         worker = Worker(
             store=store,
@@ -245,7 +251,7 @@ async def open_gateway(
             owner=owner,
             handed_over=meters.handed_over,
         )
-        scanning = open_scanning(config, store, clock, deliveries)
+        scanning = open_scanning(config, store, clock, deliveries, antivirus)
         intake = scanning.scans if scanning else None
         mail = open_correspondence(
             config, store=store, outbound=outbound, clock=clock, channels=fallbacks, intake=intake
@@ -298,6 +304,7 @@ async def open_gateway(
             started=clock.now(),
             siblings=siblings,
             scanning=scanning,
+            antivirus=antivirus,
             first_key=first_key,
         )
 

@@ -13,6 +13,7 @@
     │   ├── StoreUnavailable      the database or the payload store cannot be used now
     │   ├── RegisterUnavailable   the SML gave no answer: it may have done what it was asked, so it is asked again
     │   ├── RulesUnavailable      the document rules gave no verdict: never a reason to refuse, nor to accept
+    │   ├── ScannerUnavailable    the virus scanner gave no verdict: what it has not seen is handed to nobody
     │   └── Overloaded            too much work at once; the caller gets 503 and may try again
     ├── PermanentError            trying again gives the same result
     │   ├── InvalidDocument       what a company handed in is not what we can send (``findings``)
@@ -166,6 +167,13 @@ class RegisterUnavailable(TemporaryError):
 
 class RulesUnavailable(TemporaryError):
     """The document could not be judged: a rule pack gave no verdict, neither yes nor no."""
+
+
+class ScannerUnavailable(TemporaryError):
+    """The virus scanner gave no verdict."""
+
+    failure: Failure = "remote"
+    remedy = "Nothing to do: it is asked again by itself. If it lasts, `gateway check` asks the scanner of [antivirus]."
 
 
 class Overloaded(TemporaryError):

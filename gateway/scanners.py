@@ -1,4 +1,4 @@
-"""Puts together what takes in paper and PDF, where ``[scan]`` asks for it."""
+"""Puts together what takes in paper and PDF, where ``[scan]`` asks for it, and what looks at the files of strangers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config import Config, read_settings
-from gateway.config.values import ByteSize
+from gateway.config.values import ByteSize, read_address
 from gateway.errors import ConfigurationError
+from gateway.exchange.antivirus import Antivirus
+from gateway.exchange.breakers import Breakers
 from gateway.exchange.inbound import PULLED
 from gateway.exchange.paper import Paper
 from gateway.exchange.scans import Scans
 from gateway.model.identifiers import AccountId
 from gateway.ports import Channel, Clock, Store
+from gateway.scanning.clamd import Clamd
 from gateway.scanning.folder import ScanFolder
 from gateway.scanning.leafing import Leafing
 from gateway.scanning.process import Room
@@ -29,6 +32,8 @@ NO_OPTICAL: Final = (
     "scan: tesseract is not installed, so pictures of text wait for a person; install tesseract-ocr and"
     " tesseract-ocr-swe, or name it in scan.tesseract"
 )
+
+NO_ANTIVIRUS: Final = "none: attachments and files of strangers are handed on unseen ([antivirus] names one)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,47 @@ def lacking(config: Config) -> list[str]:
     return texts
 
 
-def open_scanning(config: Config, store: Store, clock: Clock, deliveries: Mapping[str, Channel]) -> Scanning | None:
+def open_clamd(config: Config) -> Clamd | None:
+    """The virus scanner of ``[antivirus]``; None where none is named. Raises :class:`ConfigurationError`."""
+    settings = config.antivirus
+    if not settings.clamd:
+        return None
+    problems = []
+    path, host, port = "", "", 0
+    if settings.clamd.startswith("unix:"):
+        path = str(config.base / settings.clamd.removeprefix("unix:"))
+    else:
+        try:
+            address = read_address(settings.clamd)
+            host, port = address.host, address.port
+        except ValueError:
+            text = 'must be "unix:" and the path of its socket, or host and port such as "127.0.0.1:3310"'
+            problems.append(("antivirus.clamd", text))
+    if settings.time_limit.total_seconds() < 1:
+        problems.append(("antivirus.time_limit", "must be a second or more"))
+    if settings.max_size < 1_000_000:
+        problems.append(("antivirus.max_size", "must be 1 MB or more: whatever is larger goes to nobody"))
+    if problems:
+        raise ConfigurationError(problems)
+    seconds = settings.time_limit.total_seconds()
+    return Clamd(path=path, host=host, port=port, largest=settings.max_size, seconds=seconds)
+
+
+def open_antivirus(config: Config, breakers: Breakers) -> Antivirus | None:
+    """What shows files to it; None where none is named. Raises :class:`ConfigurationError`."""
+    scanner = open_clamd(config)
+    if scanner is None:
+        return None
+    return Antivirus(scanner=scanner, breakers=breakers, largest=scanner.largest)
+
+
+def open_scanning(
+    config: Config,
+    store: Store,
+    clock: Clock,
+    deliveries: Mapping[str, Channel],
+    antivirus: Antivirus | None = None,
+) -> Scanning | None:
     """Put it together; None where the configuration has no ``[scan]``. Raises :class:`ConfigurationError`."""
     if config.scan is None:
         return None
@@ -100,7 +145,7 @@ def open_scanning(config: Config, store: Store, clock: Clock, deliveries: Mappin
     )
     pulled = {name: channel.name == PULLED for name, channel in deliveries.items()}
     paper = Paper(store=store, clock=clock, pulled=pulled)
-    scans = Scans(store=store, reader=reader, paper=paper, clock=clock, largest=settings.max_file)
+    scans = Scans(store=store, reader=reader, paper=paper, clock=clock, antivirus=antivirus, largest=settings.max_file)
     folder = None
     if settings.folder is not None:
         named = AccountId(settings.account)

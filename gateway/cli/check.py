@@ -108,7 +108,23 @@ async def _verdicts(config: Config) -> list[Verdict]:
         await _dns(config),
         *await _sml(config),
         *await _mail(config),
+        await _antivirus(config),
     ]
+
+
+async def _antivirus(config: Config) -> Verdict:
+    """Whether the virus scanner answers, and of when its signatures are; that there is none is no fault."""
+    from gateway.errors import ConfigurationError, ScannerUnavailable
+    from gateway.scanners import NO_ANTIVIRUS, open_clamd
+
+    try:
+        clamd = open_clamd(config)
+        text = NO_ANTIVIRUS if clamd is None else await clamd.version()
+    except ConfigurationError as error:
+        return "virus scanner", False, "; ".join(f"{path}: {text}" for path, text in error.problems)
+    except ScannerUnavailable as error:
+        return "virus scanner", False, f"{error}; what has attachments waits until it answers"
+    return "virus scanner", True, text
 
 
 async def _mail(config: Config) -> list[Verdict]:

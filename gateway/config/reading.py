@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from gateway.config.sections import (
+    AntivirusSection,
     Api,
     As4,
     Config,
@@ -53,6 +54,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "sending": Sending,
     "retention": Retention,
     "sweep": SweepSection,
+    "antivirus": AntivirusSection,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan", "mailbox")
 _PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._~-]{3,24})?)?")

@@ -237,6 +237,15 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AntivirusSection:
+    """The virus scanner that sees the files of strangers: clamd, where one runs."""
+
+    clamd: str = ""
+    max_size: ByteSize = ByteSize(25_000_000)
+    time_limit: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
 
@@ -255,6 +264,7 @@ class Config:
     sending: Sending = field(default_factory=Sending)
     retention: Retention = field(default_factory=Retention)
     sweep: SweepSection = field(default_factory=SweepSection)
+    antivirus: AntivirusSection = field(default_factory=AntivirusSection)
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None
     scan: Mapping[str, object] | None = None

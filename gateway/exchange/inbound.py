@@ -22,6 +22,7 @@ from gateway.errors import (
     InvalidMessage,
     TemporaryError,
 )
+from gateway.exchange.attachments import Attachments, Looked
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
@@ -88,6 +89,8 @@ class Inbound:
     """What the sender's access point is told, and what others tell of our documents; None: nothing."""
     responses: Responses | None = None
     """Where the responses of other companies to our invoices are noted."""
+    attachments: Attachments = field(default_factory=Attachments)
+    """Looks at the files inside documents."""
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
@@ -146,6 +149,12 @@ class Inbound:
         if message.document_type == str(MLS) and self.statuses is not None:
             return await self.statuses.read(message)
         octets = await self.store.content(message.id, PayloadKind.DOCUMENT)
+        try:
+            looked = await self.attachments.look(message, octets)
+        except TemporaryError as error:
+            return self._not_looked_at(message, error)
+        if looked.held is not None:
+            return self._held(message, looked, looked.held)
         policy = self.rules.incoming_of(message.account)
         answers = message.document_type == str(INVOICE_RESPONSE) and isinstance(octets, bytes)
         if policy == "off" or message.links.get("interpretation"):
@@ -161,7 +170,19 @@ class Inbound:
             await self.statuses.note(message, octets)
         if answers and self.responses is not None and isinstance(octets, bytes):
             await self.responses.note(message, octets)
-        return self._told(await self._hand_on(message, octets), verdict)
+        return _also(self._told(await self._hand_on(message, octets), verdict), looked)
+
+    def _not_looked_at(self, message: Message, error: TemporaryError) -> Outcome:
+        """Nobody could look at its attachments: it waits, and nobody gets it."""
+        event = self.retry.after(message, str(error), self.clock.now(), wait=wait_of(error))
+        event = replace(event, detail={**event.detail, **explained(error)})
+        follow = self.statuses.of_undelivered(message) if event.name == "GaveUp" and self.statuses else None
+        return Outcome(message=message, event=_with_status(event, follow), follow=follow)
+
+    def _held(self, message: Message, looked: Looked, event: Event) -> Outcome:
+        """Kept back because of what is attached; its sender's access point is told where that is for good."""
+        follow = self.statuses.of_undelivered(message) if looked.refused and self.statuses else None
+        return Outcome(message=message, event=_with_status(event, follow), follow=follow)
 
     async def _kept_back(self, message: Message, octets: Octets, verdict: Verdict) -> Outcome:
         """Our rules say no: C4 does not get it, its sender's access point is told, and a person can look."""
@@ -284,6 +305,8 @@ class Inbound:
             waits = "the document rules are asked next"
         elif message.document_type in STATUS_TYPES or message.document_type == str(INVOICE_RESPONSE):
             waits = "it is read next"
+        elif self.attachments.wanted(received.document):
+            waits = "its attachments are looked at next"
         elif pulled and not (self.statuses is not None and self.statuses.asked(message)):
             message = replace(message, next_attempt=None)  # nothing is left to do, so no worker is asked
             waits = f"{waits}; {NOT_ASKED}"
@@ -308,6 +331,18 @@ class Inbound:
             fingerprint=part,
             twin=partial(_twin, entry),
         )
+
+
+def _also(outcome: Outcome, looked: Looked) -> Outcome:
+    """The outcome with what was seen of the attachments; a failed try is looked at anew, so nothing is noted."""
+    event = outcome.event
+    if (event.name == "Postponed" and event.next_attempt is not None) or not (looked.words or looked.links):
+        return outcome
+    reason = f"{event.reason}; {looked.words}" if looked.words else event.reason
+    event = replace(
+        event, reason=reason, detail={**event.detail, **looked.detail}, links={**event.links, **looked.links}
+    )
+    return replace(outcome, event=event)
 
 
 def _explained(event: Event, delivery: str, error: GatewayError) -> Event:

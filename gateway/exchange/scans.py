@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from gateway.errors import Conflict, LostLease, Overloaded, TemporaryError
+from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
 from gateway.exchange.paper import Paper, Structured, fields_needed, structured_of
@@ -45,6 +46,7 @@ _UNREADABLE: Final = (
     "The file could not be read, by a fault of ours or of the disk; a person looks at it.",
     "Filen kunde inte läsas på grund av ett fel hos oss eller på disken; en person tittar på den.",
 )
+_ANEW: Final = ("Send a clean file instead.", "Skicka en ren fil i stället.")
 _NEW_ACCOUNT: Final = (
     "{name} has never used the bank account {account} before (known: {known}). Ask the supplier by a number that you"
     " know, not by one on the invoice.",
@@ -74,11 +76,16 @@ class Scans:
     reader: Reads
     paper: Paper
     clock: Clock
+    antivirus: Antivirus | None = None
     largest: int = LARGEST
     in_work: InWork[Taken] = field(default_factory=lambda: InWork(seconds=120.0))
 
     async def hand_in(self, incoming: Incoming) -> Taken:
-        """Commit, read, commit what became of it. Raises ``Overloaded``, ``StoreUnavailable``, ``Conflict``."""
+        """Commit, read, commit what became of it.
+
+        Raises ``Overloaded``, ``StoreUnavailable``, ``Conflict``; ``ScannerUnavailable`` and ``AtRest`` where the virus
+        scanner is away: the file is here all the same, and is read as soon as it answers.
+        """
         if len(self.in_work) >= _MOST_WAITING:
             raise Overloaded("Many files are being read at the moment")
         key = (incoming.account, incoming.key)
@@ -118,6 +125,8 @@ class Scans:
         return scan.sha256 == sha256(octets).hexdigest()
 
     async def _read(self, scan: Scan, octets: bytes, media_type: str) -> Scan:
+        if (refused := await self._refused(scan, octets)) is not None:
+            return refused
         reading, participants = await self._open(scan, octets, media_type)
         read = replace(
             scan,
@@ -130,6 +139,21 @@ class Scans:
         )
         try:
             return await self._settle(scan, read, reading, octets)
+        except LostLease:  # another process has read it too
+            return await self.store.reviews.get(scan.account, scan.id)
+
+    async def _refused(self, scan: Scan, octets: bytes) -> Scan | None:
+        """Refused because of what the virus scanner says. Raises ``ScannerUnavailable``, ``AtRest``: it stays taken."""
+        if self.antivirus is None or len(octets) > self.largest:  # that is refused unread
+            return None
+        suspicion = await self.antivirus.of_file(octets, scan.file_name)
+        if suspicion is None:
+            return None
+        log.warning("quarantined: %s", suspicion.english, extra={"scan": scan.id})
+        en, sv = (f"{said}. {more}" for said, more in zip((suspicion.english, suspicion.swedish), _ANEW, strict=True))
+        after = replace(scan, state=ScanState.REFUSED, hold="virus", reason=en, reason_sv=sv)
+        try:
+            return await self.store.reviews.settle(scan, after)
         except LostLease:  # another process has read it too
             return await self.store.reviews.get(scan.account, scan.id)
 

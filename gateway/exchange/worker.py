@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.errors import GatewayError, LostLease, TemporaryError
+from gateway.exchange.antivirus import SCANNER
 from gateway.exchange.inbound import DELIVERY, Inbound
 from gateway.exchange.outbound import Outbound
 from gateway.exchange.retry import RetryPolicy
@@ -190,9 +191,9 @@ class Worker:
         log.info("%s answers again", destination)
         delivery = destination.removeprefix(DELIVERY)
         try:
-            if delivery != destination:
+            if delivery != destination or destination == SCANNER:
                 participants = await self.store.participants()
-                receivers = [one.id.value for one in participants if one.delivery == delivery]
+                receivers = [one.id.value for one in participants if destination in (SCANNER, DELIVERY + one.delivery)]
                 await self.store.hasten(receivers=receivers)
             elif destination in self.outbound.channels:
                 await self.store.hasten(channel=destination)

@@ -38,9 +38,10 @@ class ScanState(StrEnum):
     DUPLICATE = "duplicate"
 
 
-Hold = Literal["", "fields", "bank_account", "document"]
+Hold = Literal["", "fields", "bank_account", "document", "virus"]
 """Why a person is asked: fields without two witnesses; another bank account than ever before (possible fraud); the
-document itself (several invoices in one file, a reminder, text that contradicts its embedded XML)."""
+document itself (several invoices in one file, a reminder, text that contradicts its embedded XML). A refused file with
+``virus`` carries one, or could not be looked at by the scanner: its octets are given to nobody but by a deed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,7 +61,7 @@ class Intake(Protocol):
         The file is on disk before it is read, so nothing is lost by a crash; a caller that hears nothing hands it in
         again under the same key and is told what became of the first. ``accepted``: it is a document on its way to
         C4; ``review``: a person decides; ``refused``: not taken for good, ``reason`` says why; ``duplicate``: known
-        already. Reading takes up to a minute. Raises ``Overloaded``, ``StoreUnavailable`` (hand it in again later) and
-        ``Conflict`` when the key came before with other octets.
+        already. Reading takes up to a minute. Raises ``Overloaded``, ``StoreUnavailable``, ``ScannerUnavailable``,
+        ``AtRest`` (hand it in again later) and ``Conflict`` when the key came before with other octets.
         """
         ...

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ETag, web
 
 from gateway.errors import InvalidDocument, NotFound, Overloaded
+from gateway.exchange.antivirus import is_quarantined, is_unseen
 from gateway.exchange.diverting import PAPER
 from gateway.files.spool import STEP, Place, in_memory, pieces, write_all
 from gateway.model.identifiers import DocumentId
@@ -37,6 +38,9 @@ LANGUAGES: Final[dict[str, Language]] = {"sv": "sv", "en": "en"}
 _GZIP: Final = b"\x1f\x8b"
 _STALLED_SECONDS: Final = 60.0
 """How long a caller may take nothing of an answer that lies in a file."""
+_QUARANTINED: Final = (
+    "Ask the supplier for a clean one. In the web tool an administrator may still fetch it, and says why."
+)
 _AT_ONCE: Final = 2
 _QUEUE: Final = 20
 
@@ -60,7 +64,7 @@ class Contents:
     async def content(self, request: web.Request) -> web.StreamResponse:
         """The octets of the document, or with ``form=sbd`` of the whole business envelope."""
         form = Query(request, "form").one_of("form", "document", ("document", "sbd"))
-        message = await self._message(request)
+        message = await self._clean(request)
         if form == "document":
             octets = await self.gateway.store.content(message.id, PayloadKind.DOCUMENT)
             return await _attachment(request, octets, "application/xml", _file_name(message, "xml"))
@@ -74,7 +78,7 @@ class Contents:
         """The readable page as PDF/A-3 with the document embedded."""
         word = Query(request, "language").one_of("language", "", ("", *LANGUAGES))
         language = LANGUAGES.get(word)  # None: as the document suggests
-        message = await self._message(request)
+        message = await self._clean(request)
         if message.size > PAPER:
             text = f"The document has {message.size:,} octets; a page is made of at most {PAPER:,}."
             raise Problem("conflict", text, remedy="Fetch its content instead.")
@@ -86,7 +90,7 @@ class Contents:
     async def evidence(self, request: web.Request) -> web.StreamResponse:
         """Everything that proves what happened, with a manifest of digests."""
         no_query(request)
-        message, store = await self._message(request), self.gateway.store
+        message, store = await self._clean(request), self.gateway.store
         # The place first: who waits for one keeps nobody from a page.
         async with self._place(message.size) as place:
             async with self._turn():
@@ -100,6 +104,27 @@ class Contents:
                 target = place.new("evidence.zip") if place else None
                 octets = await asyncio.to_thread(evidence.write, message, timeline, document, part, proofs, target)
             return await _attachment(request, octets, "application/zip", _file_name(message, "evidence.zip"))
+
+    async def quarantined(self, request: web.Request) -> web.StreamResponse:
+        """The octets of a document whatever was found in it, under a name that no program opens by itself.
+
+        Only for a deed that the caller has written down before.
+        """
+        message = await self._message(request)
+        octets = await self.gateway.store.content(message.id, PayloadKind.DOCUMENT)
+        return await _attachment(request, octets, "application/octet-stream", _file_name(message, "quarantined"))
+
+    async def _clean(self, request: web.Request) -> Message:
+        """The document, if its octets may be given away: what a virus scanner has to see first, it sees now."""
+        message = await self._message(request)
+        if is_quarantined(message):
+            raise Problem("conflict", message.reason, remedy=_QUARANTINED)
+        if (antivirus := self.gateway.antivirus) is not None and is_unseen(message):
+            octets = await self.gateway.store.content(message.id, PayloadKind.DOCUMENT)
+            _, suspicion = await antivirus.of_document(octets)
+            if suspicion is not None:
+                raise Problem("conflict", f"Quarantined: {suspicion.english}", remedy=_QUARANTINED)
+        return message
 
     async def _message(self, request: web.Request) -> Message:
         return await self.gateway.store.get(account_of(request), DocumentId(request.match_info["id"]))

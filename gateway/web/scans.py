@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _TYPES: Final = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
 _STATES: Final = tuple(state.value for state in ScanState)
 _BODY: Final = frozenset({"fields", "reason", "by", "all", "answer", "parts"})
+_QUARANTINED: Final = "Ask for a clean one. In the web tool an administrator may still fetch the file, and says why."
 _MOST_PAGES: Final = 9_999
 
 
@@ -107,7 +108,7 @@ class Scans:
     async def content(self, request: web.Request) -> web.Response:
         """The file as it came, only ever to be saved."""
         no_query(request)
-        scan = await self._scan(request)
+        scan = self._clean(await self._scan(request))
         octets = await self.gateway.store.reviews.octets(scan.account, scan.id)
         name = f"attachment; filename*=UTF-8''{quote(scan.file_name, safe='')}"
         media_type = scan.media_type if scan.media_type in _TYPES else "application/octet-stream"
@@ -116,7 +117,7 @@ class Scans:
     async def page(self, request: web.Request) -> web.Response:
         """A page as a picture, as its fields were read: ``page`` counts from 1."""
         number = Query(request, "page").number("page", 1, 1, _MOST_PAGES)
-        scan, leafing = await self._scan(request), self._scanning().leafing
+        scan, leafing = self._clean(await self._scan(request)), self._scanning().leafing
         if number > max(1, scan.pages):
             raise NotFound(f"The file has {scan.pages} pages")
         octets = await self.gateway.store.reviews.octets(scan.account, scan.id)
@@ -170,6 +171,24 @@ class Scans:
         splitting = Splitting(scans=scanning.scans, cuts=scanning.leafing)
         after, taken = await splitting.split(scan, actor, parts)
         return answer({**describe(after), "parts": [{"id": one.id, "verdict": one.verdict} for one in taken]})
+
+    async def quarantined(self, request: web.Request) -> web.Response:
+        """The file whatever was found in it, under a name that no program opens by itself.
+
+        Only for a deed that the caller has written down before.
+        """
+        scan = await self._scan(request)
+        octets = await self.gateway.store.reviews.octets(scan.account, scan.id)
+        name = f'attachment; filename="{scan.id}.quarantined"'
+        return web.Response(body=octets, content_type="application/octet-stream", headers={"Content-Disposition": name})
+
+    def _clean(self, scan: Scan) -> Scan:
+        """The file, if its octets may be given away."""
+        if scan.hold == "virus":
+            raise Problem("conflict", scan.reason, remedy=_QUARANTINED)
+        if scan.state is ScanState.TAKEN and self.gateway.antivirus is not None:
+            raise Problem("conflict", "The virus scanner has not seen the file yet.", remedy="Try again in a minute.")
+        return scan
 
     async def _scan(self, request: web.Request) -> Scan:
         return await self.gateway.store.reviews.get(account_of(request), request.match_info["id"])

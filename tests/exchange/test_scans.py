@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import Conflict, InvalidDocument, LostLease, NotFound
+from gateway.errors import Conflict, InvalidDocument, LostLease, NotFound, ScannerUnavailable
+from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.paper import Paper
 from gateway.exchange.reviewing import Reviewing
 from gateway.exchange.scans import Scans
@@ -23,6 +24,7 @@ from gateway.scanning.reader import FileReader
 from gateway.store import SqlStore, open_store
 from gateway.ubl import invoice as ubl
 from gateway.ubl.rules.judge import judge, packs_of
+from tests.clamav import EICAR, Scripted
 from tests.conftest import FakeClock
 from tests.scanning import generator
 
@@ -310,3 +312,24 @@ async def test_nothing_of_one_account_exists_for_another(place: Place) -> None:
     assert not (await reviews.find(stranger, tuple(ScanState), 10))[0]
     assert not await reviews.suppliers(stranger, [f"SE{ONE.supplier}"])
     assert (await place.scans.hand_in(place.incoming(pdf(ONE), "m1", account=stranger))).verdict == "accepted"
+
+
+async def test_a_file_with_a_virus_is_refused_and_one_that_no_scanner_has_seen_waits(place: Place) -> None:
+    scanner = Scripted()
+    guarded = dataclasses.replace(place.scans, antivirus=Antivirus(scanner=scanner))
+    infected = pdf(ONE) + EICAR
+    taken = await guarded.hand_in(place.incoming(infected, "m1"))
+    scan = await place.store.reviews.get(OURS, taken.id)
+    assert (taken.verdict, scan.state, scan.hold, scan.pages) == ("refused", ScanState.REFUSED, "virus", 0)
+    assert "found Eicar.Test in faktura.pdf" in taken.reason and "Skicka en ren fil" in taken.reason_sv
+    assert await place.store.reviews.octets(OURS, scan.id) == infected
+
+    scanner.away = 2
+    with pytest.raises(ScannerUnavailable):
+        await guarded.hand_in(place.incoming(pdf(ONE), "m2"))
+    place.clock.forward(hours=1)
+    assert await guarded.finish_what_was_left() == 0
+    assert dict(await place.store.reviews.counts(OURS)) == {"refused": 1, "taken": 1} and await place.documents() == 0
+    assert await guarded.finish_what_was_left() == 1
+    told = await guarded.hand_in(place.incoming(pdf(ONE), "m2"))
+    assert (told.verdict, told.repeated) == ("accepted", True)

@@ -36,6 +36,7 @@ PAGES = (
     Shown(name="document-sent", path="/documents/{sent}"),
     Shown(name="document-letter", path="/documents/{letter}"),
     Shown(name="document-in", path="/documents/{waiting}"),
+    Shown(name="document-virus", path="/documents/{virus}"),
     Shown(name="profile", path="/profile"),
     Shown(name="second", path="/profile/second"),
     Shown(
@@ -70,6 +71,7 @@ PAGES = (
     Shown(name="case-fraud", path="/review/{review_fraud}"),
     Shown(name="case-several", path="/review/{review_several}?page=2"),
     Shown(name="case-refused", path="/review/{review_refused}"),
+    Shown(name="case-virus", path="/review/{review_virus}"),
     Shown(name="statistics", path="/statistics"),
     Shown(name="basis", path="/statistics/basis?month=2026-11"),
     Shown(name="prices", path="/prices"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.app import Gateway
+from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.paper import Paper
 from gateway.exchange.scans import Scans
 from gateway.model.identifiers import AccountId
@@ -17,6 +18,7 @@ from gateway.model.scan import Reading
 from gateway.ports import Incoming
 from gateway.scanners import Scanning
 from gateway.scanning.reader import FileReader
+from tests.clamav import EICAR, Scripted
 from tests.scanning import generator
 
 _READ: Final[dict[str, Reading]] = {}
@@ -81,4 +83,8 @@ async def hand_in(gateway: Gateway, account: AccountId) -> dict[str, str]:
             evidence=(proof,),
         )
         found[name] = (await scans.hand_in(incoming)).id
+    guarded = dataclasses.replace(scans, antivirus=Antivirus(scanner=Scripted()))
+    octets = pdf_of(KNOWN) + EICAR
+    incoming = Incoming(account=account, octets=octets, file_name="faktura-9.pdf", source="upload", key="virus")
+    found["review_virus"] = (await guarded.hand_in(incoming)).id
     return found

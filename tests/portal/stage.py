@@ -271,6 +271,12 @@ GAVE_UP = Event(
     reason="No way is left: The e-mail came back: faktura@kund7.example: the address takes no mail: 550 no such user; "
     "no letter: no postal address for the receiver on the invoice",
 )
+VIRUS = Event(
+    name="Rejected",
+    reason="Quarantined: The virus scanner found Eicar.Test in specifikation.pdf",
+    detail={"attachment": "specifikation.pdf", "found": "Eicar.Test", "remedy": "Ask the supplier for a clean one."},
+    links={"held": "virus"},
+)
 
 
 async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, str]:
@@ -296,6 +302,14 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
         "waiting": Sample(number="F-88213", direction=Direction.IN, other="Exempelleverantör 2 AB", amount="4312.00"),
         "taken": Sample(
             number="F-88190", direction=Direction.IN, other="Exempelleverantör 5 AB", events=(ARRIVED,), amount="199.00"
+        ),
+        "virus": Sample(
+            number="F-88177",
+            direction=Direction.IN,
+            other="Exempelleverantör 8 AB",
+            events=(VIRUS,),
+            amount="880.00",
+            ago=timedelta(hours=40),
         ),
         "others": Sample(number="B-1", account=BETA, other="Exempelkund 99 AB", events=(SENT, NO)),
     }

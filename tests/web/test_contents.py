@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange.antivirus import Antivirus
 from gateway.files.spool import Place, Spool
 from gateway.model.identifiers import AccountId, DocumentId
+from gateway.model.lifecycle import Event
 from gateway.model.message import Message, PayloadKind
 from gateway.model.octets import Octets
 from gateway.store import SqlStore
 from gateway.ubl import sbdh
+from tests.clamav import EICAR, Scripted, with_files
 from tests.web.conftest import OURS, Network, Site, envelope, invoice
 
 
@@ -192,3 +195,48 @@ async def test_evidence_that_waits_for_a_place_keeps_nobody_from_small_things(
         answer = await asyncio.wait_for(site.get(f"/v1/documents/{document}/evidence.zip"), 5)
         assert answer.status == 200 and not any(task.done() for task in waiting)
     assert {(await task).status for task in waiting} == {200}
+
+
+ALL = ("content", "content?form=sbd", "page.pdf", "evidence.zip")
+
+
+async def test_what_is_in_quarantine_is_given_to_nobody(site: Site) -> None:
+    document = await site.receive()
+    message = await site.gateway.store.get(AccountId("alpha"), DocumentId(document))
+    reason = "Quarantined: The virus scanner found Eicar.Test in 1.pdf"
+    await site.gateway.store.record(message, Event(name="Rejected", reason=reason, links={"held": "virus"}))
+    for part in ALL:
+        answer = await site.get(f"/v1/documents/{document}/{part}")
+        assert (answer.status, answer.json["detail"]) == (409, reason)
+        assert "clean one" in answer.json["remedy"]
+    assert (await site.get(f"/v1/documents/{document}")).json["links"] == {"held": "virus"}
+
+
+async def test_what_no_scanner_has_seen_is_shown_to_it_before_it_is_given_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, scanner = await site.receive(), Scripted()
+    object.__setattr__(site.gateway, "antivirus", Antivirus(scanner=scanner))
+    store, given = site.gateway.store, site.gateway.store.content
+    files = [b"harmless"]
+
+    async def content(id: DocumentId, kind: PayloadKind) -> Octets:
+        return with_files(*files) if kind is PayloadKind.DOCUMENT else await given(id, kind)
+
+    monkeypatch.setattr(store, "content", content)
+    for part in ALL:
+        assert (await site.get(f"/v1/documents/{document}/{part}")).status == 200
+    assert scanner.asked == [b"harmless"] * len(ALL)
+    files.append(EICAR)
+    scanner.away = 1
+    assert (await site.get(f"/v1/documents/{document}/content")).status == 503
+    for part in ALL:
+        answer = await site.get(f"/v1/documents/{document}/{part}")
+        assert answer.status == 409 and "Eicar.Test in 2.pdf" in answer.json["detail"]
+
+    message = await store.get(AccountId("alpha"), DocumentId(document))
+    await store.record(message, Event(name="Noted", reason="It was looked at", links={"scanned": "clean"}))
+    scanner.away = 9
+    assert (await site.get(f"/v1/documents/{document}/content")).status == 200, "seen once is enough"
+    sent = (await site.submit(invoice())).json["id"]
+    assert (await site.get(f"/v1/documents/{sent}/content")).status == 200, "our own are not asked about"

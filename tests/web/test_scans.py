@@ -6,10 +6,12 @@ import dataclasses
 
 import pytest
 
+from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.paper import Paper
 from gateway.exchange.scans import Scans
 from gateway.scanners import Scanning
 from gateway.scanning.reader import FileReader
+from tests.clamav import EICAR, Scripted
 from tests.scanning import generator
 from tests.web.conftest import Site
 
@@ -97,3 +99,26 @@ async def test_a_file_with_two_invoices_is_split_and_its_pages_are_pictures(scan
     waiting = {row["id"] for row in (await scanning.get("/v1/reviews")).json["items"]}
     assert waiting == {part["id"] for part in done.json["parts"]}
     assert (await scanning.call("POST", path, json={"parts": "1, 2"})).status == 409
+
+
+async def test_a_file_with_a_virus_is_refused_and_not_given_back(scanning: Site) -> None:
+    site, scanner = scanning, Scripted()
+    antivirus = Antivirus(scanner=scanner)
+    assert site.gateway.scanning is not None
+    guarded = dataclasses.replace(site.gateway.scanning.scans, antivirus=antivirus)
+    object.__setattr__(site.gateway, "scanning", Scanning(scans=guarded, folder=None))
+    object.__setattr__(site.gateway, "antivirus", antivirus)
+    octets = generator.text_pdf(generator.page(generator.invoice(3, code=False)))
+    answer = await site.call("POST", "/v1/scans", data=octets + EICAR, headers=PDF)
+    assert (answer.status, answer.json["verdict"], answer.json["hold"]) == (202, "refused", "virus")
+    for part in ("content", "page.png"):
+        refused = await site.get(f"/v1/scans/{answer.json['id']}/{part}")
+        assert refused.status == 409 and "Eicar.Test" in refused.json["detail"]
+
+    scanner.away = 1
+    assert (await site.call("POST", "/v1/scans", data=octets, headers=PDF)).status == 503
+    (waiting,) = (await site.get("/v1/scans?state=taken")).json["items"]
+    assert (await site.get(f"/v1/scans/{waiting['id']}/content")).status == 409, "nobody has seen it yet"
+    again = await site.call("POST", "/v1/scans", data=octets, headers=PDF)
+    assert (again.status, again.json["id"], again.json["verdict"]) == (202, waiting["id"], "review")
+    assert (await site.get(f"/v1/scans/{waiting['id']}/content")).body == octets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,19 +11,23 @@ from aiohttp import web
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import STATUS, TRANSITIONS, Event, State
 from gateway.model.message import Direction, Message, TimelineEntry
+from gateway.model.person import Role
+from gateway.portal.attachments import kept_back
 from gateway.portal.invoice import read_invoice
 from gateway.portal.telling import EVENT_TONES, tell, way_of
 from gateway.portal.visit import WORKERS, Page, Visit
 from gateway.web.contents import Contents
 from gateway.web.documents import ID
 from gateway.web.findings import verdicts
-from gateway.web.problem import Problem
+from gateway.web.problem import Problem, bad_request
 
 LINKS: Final = (
     *("resend_of", "response_to", "response", "status_of", "status", "repeat_of", "same_envelope_as", "duplicate_of"),
 )
 """Links to documents; a document has others, to a scan or a supplier."""
 _SHOWN_EVENTS: Final = 200
+FETCHERS: Final = frozenset({Role.ADMIN})
+"""Those who may fetch what a virus was found in, under their name and with a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ async def show(visit: Visit) -> web.StreamResponse:
         verdicts=verdicts(timeline),
         proofs=[name for entry in timeline for name in entry.evidence],
         invoice=invoice,
+        kept=kept_back(message, timeline),
+        may_fetch=visit.role in FETCHERS,
         deeds=can_be_done(message) if visit.may_work else (),
         seen_to=trouble and await store.overview.is_handled(message),
         links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items() if why in LINKS],
@@ -96,6 +102,14 @@ async def _page(visit: Visit) -> web.StreamResponse:
 
 async def _evidence(visit: Visit) -> web.StreamResponse:
     return await Contents(visit.gateway).evidence(visit.request)
+
+
+async def quarantined(visit: Visit) -> web.StreamResponse:
+    """A document in which a virus was found, for somebody who says why; it is written down before it is given."""
+    message = await _message(visit)
+    reason = said_why(await visit.form())
+    await visit.gateway.store.people.note(visit.deed("quarantined-fetched", message.id, reason))
+    return await Contents(visit.gateway).quarantined(visit.request)
 
 
 async def requeue(visit: Visit) -> web.StreamResponse:
@@ -143,6 +157,14 @@ async def _done(visit: Visit, message: Message, action: str) -> web.Response:
     return visit.go(f"/documents/{message.id}", said="requeued")
 
 
+def said_why(form: Mapping[str, str]) -> str:
+    """The reason that was written. Raises a ``Problem`` where there is none."""
+    reason = " ".join(form.get("reason", "").split())
+    if not reason or len(reason) > 500 or not reason.isprintable():
+        raise bad_request("form:reason", "Say in at most 500 characters why it is fetched: it is written down.")
+    return reason
+
+
 _ONE: Final = f"/documents/{ID}"
 PAGES: Final = (
     Page(path=_ONE, show=show, under="documents"),
@@ -150,6 +172,7 @@ PAGES: Final = (
         Page(path=f"{_ONE}/{name}", show=give)
         for name, give in (("content", _content), ("page.pdf", _page), ("evidence.zip", _evidence))
     ),
+    Page(path=f"{_ONE}/quarantined", show=quarantined, method="POST", who=FETCHERS, under="documents"),
     *(
         Page(path=f"{_ONE}/{name}", show=do, method="POST", who=WORKERS, under="documents")
         for name, do in (("requeue", requeue), ("resend", resend), ("redeliver", redeliver), ("handled", handled))

@@ -9,9 +9,10 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.errors import NotFound
+from gateway.errors import AtRest, NotFound, ScannerUnavailable
 from gateway.model.scan import Scan, ScanState
 from gateway.portal.claims import Claim, claims_of
+from gateway.portal.pages.document import FETCHERS, said_why
 from gateway.portal.shapes import bank_account
 from gateway.portal.visit import FORM_LIMIT, WORKERS, Entry, Page, Uploaded, Visit
 from gateway.ports import Incoming
@@ -128,7 +129,11 @@ async def _hand_in(visit: Visit, one: Uploaded) -> Outcome:
         sender=visit.someone.person.name,
         key=f"upload {hashlib.sha256(one.octets).hexdigest()}",
     )
-    taken = await scanning_of(visit).scans.hand_in(incoming)
+    try:
+        taken = await scanning_of(visit).scans.hand_in(incoming)
+    except (ScannerUnavailable, AtRest):  # it is here, and read as soon as the virus scanner answers
+        waits, why = visit.t("review.verdict-waiting"), visit.t("review.waits-for-scanner")
+        return Outcome(name=one.name[:100], verdict=waits, tone="wait", reason=why, path="/review?which=decided")
     if not taken.repeated:
         await visit.gateway.store.people.note(visit.deed("scan-uploaded", taken.id, one.name[:100]))
     reason = (taken.reason_sv or taken.reason) if visit.language == "sv" else taken.reason
@@ -181,6 +186,8 @@ async def show_case(
         reason=(typed or {}).get("reason", ""),
         problem=problem,
         answers=await mail.answering.address(scan) if mail and waits else "",
+        locked=scan.hold == "virus",
+        may_fetch=visit.role in FETCHERS,
         rungs=", ".join(visit.word(f"review.witness-{rung}", rung) for rung in scan.rungs),
         pieces=", ".join(str(number + 1) for number in range(scan.pages)),
     )
@@ -203,6 +210,14 @@ async def _fraud(visit: Visit, scan: Scan) -> tuple[Claim | None, Sequence[tuple
 
 async def _content(visit: Visit) -> web.StreamResponse:
     return await _calls(visit).content(visit.request)
+
+
+async def quarantined(visit: Visit) -> web.StreamResponse:
+    """A file in which a virus was found, for somebody who says why; it is written down before it is given."""
+    scan = await scan_of(visit)
+    reason = said_why(await visit.form())
+    await visit.gateway.store.people.note(visit.deed("quarantined-fetched", scan.id, reason))
+    return await _calls(visit).quarantined(visit.request)
 
 
 async def _picture(visit: Visit) -> web.StreamResponse:
@@ -230,6 +245,7 @@ PAGES: Final = (
     Page(path="/review", show=show, entry=Entry(name="review", order=45)),
     Page(path="/review/upload", show=upload, method="POST", who=WORKERS, under="review", limit=_UPLOAD),
     Page(path=_ONE, show=case, under="review"),
+    Page(path=f"{_ONE}/quarantined", show=quarantined, method="POST", who=FETCHERS, under="review"),
     *(
         Page(path=f"{_ONE}/{name}", show=give, under="review")
         for name, give in (("content", _content), ("page.png", _picture), ("crop.png", _crop))
