@@ -36,7 +36,6 @@ from gateway.correspondence import Correspondence, open_correspondence
 from gateway.discovery import ChannelContext, open_channel, open_delivery
 from gateway.errors import ConfigurationError
 from gateway.exchange.antivirus import Antivirus
-from gateway.exchange.attachments import Attachments
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.checking import Checking
 from gateway.exchange.door import Door
@@ -64,7 +63,8 @@ from gateway.pki.certificates import Certificates
 from gateway.pki.watch import Watch, open_watch
 from gateway.ports import Bureau, Channel, Clock, Closable, Periods, Store
 from gateway.registers import open_listing, open_register, smp_url
-from gateway.scanners import Scanning, open_antivirus, open_scanning
+from gateway.scanners import Scanning, open_antivirus, open_attachments, open_scanning
+from gateway.scanning.leafing import Leafing
 from gateway.security.keys import Identity
 from gateway.security.tls import client_context
 from gateway.security.trust import Trust
@@ -136,6 +136,8 @@ class Gateway:
     """The other processes of this gateway, when there are any."""
     scanning: Scanning | None = None
     """What takes in paper and PDF, where ``[scan]`` asks for it."""
+    leafing: Leafing = field(default_factory=Leafing)
+    """Shows a page of a file to a person."""
     antivirus: Antivirus | None = None
     """Shows the files of strangers to a virus scanner, where ``[antivirus]`` names one."""
     periods: Periods = field(default_factory=Periods)
@@ -238,7 +240,7 @@ async def open_gateway(
             breakers=breakers,
             statuses=statuses,
             responses=responses,
-            attachments=Attachments(antivirus=antivirus),
+            attachments=open_attachments(config, store, clock, antivirus),
         )
         worker = Worker(
             store=store,

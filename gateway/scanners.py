@@ -15,15 +15,18 @@ from gateway.config import Config, read_settings
 from gateway.config.values import ByteSize, read_address
 from gateway.errors import ConfigurationError
 from gateway.exchange.antivirus import Antivirus
+from gateway.exchange.attachments import Attachments
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.inbound import PULLED
 from gateway.exchange.paper import Paper
+from gateway.exchange.pictures import Pictures, Policy
 from gateway.exchange.scans import Scans
 from gateway.model.identifiers import AccountId
 from gateway.ports import Channel, Clock, Store
 from gateway.scanning.clamd import Clamd
 from gateway.scanning.folder import ScanFolder
 from gateway.scanning.leafing import Leafing
+from gateway.scanning.pictures import PictureReader
 from gateway.scanning.process import Room
 from gateway.scanning.reader import FileReader, Limits
 
@@ -119,6 +122,35 @@ def open_antivirus(config: Config, breakers: Breakers) -> Antivirus | None:
     if scanner is None:
         return None
     return Antivirus(scanner=scanner, breakers=breakers, largest=scanner.largest)
+
+
+def open_pictures(config: Config, store: Store, clock: Clock) -> Pictures | None:
+    """What compares attached PDFs with their invoices; None where that is off, or ``auto`` and the extra is absent.
+
+    Raises :class:`ConfigurationError`.
+    """
+    settings = config.attachments
+    missing = missing_parts()
+    if settings.differing == "off" or (settings.differing == "auto" and missing):
+        return None
+    problems = [
+        (f"attachments.{name}", "must be 1 or more") for name in ("max_pages", "at_once") if getattr(settings, name) < 1
+    ]
+    if missing:
+        text = f"needs {', '.join(missing)}: pip install 'access-point-gateway[scan]'"
+        problems.append(("attachments.differing", text))
+    if problems:
+        raise ConfigurationError(problems)
+    room = Room(seconds=max(1, int(settings.time_limit.total_seconds())))
+    limits = Limits(octets=settings.max_file, pages=settings.max_pages, drawn=2, room=room, seconds=60.0)
+    reader = PictureReader(limits=limits, at_once=asyncio.Semaphore(settings.at_once))
+    policy: Policy = "flag" if settings.differing == "flag" else "hold"
+    return Pictures(store=store, clock=clock, reader=reader, policy=policy, largest=settings.max_file)
+
+
+def open_attachments(config: Config, store: Store, clock: Clock, antivirus: Antivirus | None) -> Attachments:
+    """Everything that looks at files inside documents. Raises :class:`ConfigurationError`."""
+    return Attachments(antivirus=antivirus, pictures=open_pictures(config, store, clock))
 
 
 def open_scanning(

@@ -22,6 +22,7 @@ from gateway.config.sections import (
     AntivirusSection,
     Api,
     As4,
+    AttachmentsSection,
     Config,
     Mls,
     Network,
@@ -55,6 +56,7 @@ _SECTIONS: Final[dict[str, type]] = {
     "retention": Retention,
     "sweep": SweepSection,
     "antivirus": AntivirusSection,
+    "attachments": AttachmentsSection,
 }
 _PLUG_IN_TABLES: Final = ("email", "print", "scan", "mailbox")
 _PROVIDER: Final = re.compile(r"0242:[0-9]{6}(-[0-9A-Za-z_]{3,12}(\.[0-9A-Za-z._~-]{3,24})?)?")

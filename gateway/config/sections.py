@@ -246,6 +246,17 @@ class AntivirusSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentsSection:
+    """What follows when a PDF attached to an invoice of the network shows something else than the invoice."""
+
+    differing: Literal["auto", "hold", "flag", "off"] = "auto"
+    max_file: ByteSize = ByteSize(10_000_000)
+    max_pages: int = 30
+    time_limit: timedelta = timedelta(seconds=20)
+    at_once: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole configuration. Relative paths are resolved against ``base``, the directory of config.toml."""
 
@@ -265,6 +276,7 @@ class Config:
     retention: Retention = field(default_factory=Retention)
     sweep: SweepSection = field(default_factory=SweepSection)
     antivirus: AntivirusSection = field(default_factory=AntivirusSection)
+    attachments: AttachmentsSection = field(default_factory=AttachmentsSection)
     email: Mapping[str, object] | None = None
     print: Mapping[str, object] | None = None
     scan: Mapping[str, object] | None = None

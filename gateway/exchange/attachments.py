@@ -6,10 +6,11 @@ document says. What is odd is kept back for a person: REJECTED here, so that it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.exchange.antivirus import HELD, RELEASED, SCANNED, Antivirus, Suspicion
+from gateway.exchange.pictures import DIFFERS, Pictures
 from gateway.model.lifecycle import Event
 from gateway.model.message import Message
 from gateway.model.octets import Octets
@@ -41,10 +42,11 @@ class Attachments:
     """Everything that looks at them; nothing where neither is there."""
 
     antivirus: Antivirus | None = None
+    pictures: Pictures | None = None
 
     def wanted(self, octets: Octets) -> bool:
-        """Whether there is something to look at: what a document without attachments is never asked twice."""
-        return self.antivirus is not None and attached.may_have(octets)
+        """Whether there is something to look at; False at once for a document without attachments."""
+        return (self.antivirus is not None or self.pictures is not None) and attached.may_have(octets)
 
     async def look(self, message: Message, octets: Octets) -> Looked:
         """Look at them. Raises a ``TemporaryError`` where there is no verdict now: the document waits."""
@@ -56,9 +58,24 @@ class Attachments:
             if suspicion is not None:
                 return _quarantined(suspicion)
             links = {SCANNED: "clean"} if number else {}
+        looked = await self._compare(message, octets)
+        if looked.held is not None:
+            return looked
         if message.links.get(HELD):
             links[HELD] = RELEASED
-        return Looked(links=links)
+        return replace(looked, links={**links, **looked.links})
+
+    async def _compare(self, message: Message, octets: Octets) -> Looked:
+        """The attached PDF beside the document; not for what a person has let go on, nor for what we read ourselves."""
+        if self.pictures is None or message.links.get(HELD) == RELEASED or message.links.get("scan"):
+            return Looked()
+        if (busy := self.pictures.busy()) is not None:
+            return Looked(held=busy)
+        found, held = await self.pictures.look(message, octets)
+        if found is None or held is not None:
+            return Looked(held=held)
+        words = f"please look: {found.words()}"
+        return Looked(words=words, detail=found.detail, links={DIFFERS: found.names})
 
 
 def _quarantined(suspicion: Suspicion) -> Looked:

@@ -170,7 +170,10 @@ class Inbound:
             await self.statuses.note(message, octets)
         if answers and self.responses is not None and isinstance(octets, bytes):
             await self.responses.note(message, octets)
-        return _also(self._told(await self._hand_on(message, octets), verdict), looked)
+        # C4 is told of what was seen with the document, not after it.
+        seen = replace(message, links={**message.links, **looked.links}) if looked.links else message
+        told = self._told(await self._hand_on(seen, octets), verdict)
+        return _also(replace(told, message=message), looked)
 
     def _not_looked_at(self, message: Message, error: TemporaryError) -> Outcome:
         """Nobody could look at its attachments: it waits, and nobody gets it."""

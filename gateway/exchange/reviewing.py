@@ -44,7 +44,7 @@ class Reviewing:
         nobody else vouches for the name. Raises ``InvalidDocument`` with what is wrong or still open, ``Conflict`` when
         it waits for nobody, or when a changed bank account is released without a reason, or not by people.
         """
-        if scan.state is not ScanState.REVIEW:
+        if scan.state is not ScanState.REVIEW or scan.hold == "picture":  # that is no invoice: PictureReview's
             raise Conflict(f"The scan is {scan.state}: nobody is asked about it any more")
         now = self.scans.clock.now()
         findings: list[Finding] = []

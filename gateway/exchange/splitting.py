@@ -41,7 +41,7 @@ class Splitting:
         Raises ``Conflict`` when it waits for nobody, when parts name pages that there are not, or cannot be cut;
         ``Overloaded``.
         """
-        if scan.state is not ScanState.REVIEW:
+        if scan.state is not ScanState.REVIEW or scan.hold == "picture":
             raise Conflict(f"The scan is {scan.state}: nobody is asked about it any more")
         if len(parts) < 2 or any(last > scan.pages for _, last in parts):
             raise Conflict(f"Name two parts or more of the {scan.pages} pages, such as 1, 2-3.")

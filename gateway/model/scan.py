@@ -38,10 +38,11 @@ class ScanState(StrEnum):
     DUPLICATE = "duplicate"
 
 
-Hold = Literal["", "fields", "bank_account", "document", "virus"]
+Hold = Literal["", "fields", "bank_account", "document", "virus", "picture"]
 """Why a person is asked: fields without two witnesses; another bank account than ever before (possible fraud); the
-document itself (several invoices in one file, a reminder, text that contradicts its embedded XML). A refused file with
-``virus`` carries one, or could not be looked at by the scanner: its octets are given to nobody but by a deed."""
+document itself (several invoices in one file, a reminder, text that contradicts its embedded XML); a PDF attached to an
+invoice of the network that shows something else (``document`` is that invoice). A refused file with ``virus`` carries
+one, or could not be looked at by the scanner: its octets are given to nobody but by a deed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

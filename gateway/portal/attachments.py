@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.exchange.antivirus import HELD, QUARANTINED
+from gateway.exchange.pictures import DIFFERS, PICTURE
 from gateway.model.message import Message, TimelineEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differs:
+    """One fact of which the document and the PDF attached to it say different things."""
+
+    field: str
+    said: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +24,10 @@ class Kept:
     """What was seen, of the last time that it was looked at."""
 
     kind: str
-    """``virus`` or ``unscanned``: the end of the words for it."""
+    """``virus``, ``unscanned``, ``picture``, or ``differs`` where it went on: the end of the words for it."""
     attachment: str
-    found: str
+    found: str = ""
+    rows: tuple[Differs, ...] = ()
 
     @property
     def locked(self) -> bool:
@@ -25,9 +36,20 @@ class Kept:
 
 
 def kept_back(message: Message, timeline: Sequence[TimelineEntry]) -> Kept | None:
-    """Why it is kept back; None where it is not."""
+    """Why it is kept back, or what is odd about it though it went on; None where nothing is."""
     kind = message.links.get(HELD, "")
-    if kind not in QUARANTINED:
+    if kind not in (*QUARANTINED, PICTURE):
+        kind = "differs" if message.links.get(DIFFERS) else ""
+    if not kind:
         return None
     detail = next((entry.detail for entry in reversed(timeline) if "attachment" in entry.detail), {})
-    return Kept(kind=kind, attachment=str(detail.get("attachment", "")), found=str(detail.get("found", "")))
+    seen = detail.get("picture")
+    rows = [one for one in seen if isinstance(one, dict)] if isinstance(seen, list) else []
+    return Kept(
+        kind=kind,
+        attachment=str(detail.get("attachment", "")),
+        found=str(detail.get("found", "")),
+        rows=tuple(
+            Differs(field=str(r.get("field")), said=str(r.get("said")), shown=str(r.get("shown"))) for r in rows
+        ),
+    )

@@ -77,7 +77,11 @@ def _claim(
         ),
         by=known.confirmed_by,
         crop=known.has_crop,
-        place=best.place if best else None,
+        place=next((one.place for one in ((best,) if best else ()) + known.candidates if one.place), None)
+        if scan.hold == "picture"
+        else best.place
+        if best
+        else None,
         wrong=wrong.get(name, ""),
         hint=visit.word(f"review.hint-{name}", ""),
     )

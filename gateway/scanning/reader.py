@@ -102,7 +102,7 @@ class FileReader:
             return Reading(media_type=media_type, refusal=refusal(str(reason)))
         count = int(seen.get("pages", 0))
         words = pages.words_of(seen.get("words"))
-        sight = _Sight(words, _codes_of(seen.get("codes")), drawn, [], [])
+        sight = _Sight(words, codes_of(seen.get("codes")), drawn, [], [])
         if words:
             sight.found.append(await asyncio.to_thread(finding.find, words, "text"))
             sight.rungs.append("text")
@@ -211,7 +211,8 @@ def _invoice_in(attached: object) -> tuple[dict[str, str], bytes] | None:
     return None
 
 
-def _codes_of(rows: object) -> tuple[Code, ...]:
+def codes_of(rows: object) -> tuple[Code, ...]:
+    """The codes of an answer; what has another form is left out."""
     if not isinstance(rows, list):
         return ()
     return tuple(

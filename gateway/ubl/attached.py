@@ -27,7 +27,9 @@ _MARK: Final = b"BinaryObject"
 _NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/]")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _ATTRIBUTE: Final = re.compile(rb"""(mimeCode|filename)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_HEAD: Final = 4_096
+_TAG: Final = re.compile(rb"""<[^<>"']*(?:"[^"<]*"[^<>"']*|'[^'<]*'[^<>"']*)*>""")
+"""A start tag; a sign that ends tags may stand in its attributes."""
+_HEAD: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Attached:
     name: str = ""
     media_type: str = ""
     octets: bytes | None = b""
-    """None: it is larger than is read."""
+    """None: it is larger than is read, or cannot be read."""
 
 
 def may_have(octets: Octets) -> bool:
@@ -49,13 +51,13 @@ def may_have(octets: Octets) -> bool:
 
 
 def read(octets: Octets, *, largest: int = LARGEST) -> Iterator[Attached]:
-    """Every attachment, in the order of the document; none where it is no XML that we read."""
+    """Every attachment, in the order of the document; what cannot be read is told of as one without octets."""
     if not may_have(octets):
         return
     try:
         yield from _in_file(octets, largest) if isinstance(octets, Spooled) else _in_tree(octets, largest)
     except UnsafeXml:
-        return
+        yield Attached(octets=None)
 
 
 def _in_tree(octets: bytes, largest: int) -> Iterator[Attached]:
@@ -89,22 +91,52 @@ class _Places:
 
 
 def _in_file(octets: Spooled, largest: int) -> Iterator[Attached]:
+    for start, end in _places(octets).found:
+        head = b"".join(read_range(octets.path, start, min(end, start + _HEAD)))
+        found = _TAG.match(head)
+        tag = found[0] if found else b""
+        said = {name.decode(): (one or two).decode("utf-8", "replace") for name, one, two in _ATTRIBUTE.findall(tag)}
+        words = said.get("filename", ""), said.get("mimeCode", "")
+        if end - start > largest + len(tag) or (head and not found):
+            yield Attached(name=words[0][:200], media_type=words[1][:100], octets=None)
+            continue
+        content = b"".join(read_range(octets.path, start, end))[len(tag) :]
+        try:
+            text = "".join(map(str, safexml.parse(b"<a>" + content + b"</a>", huge=True).itertext()))
+        except UnsafeXml:  # elements in it, of a namespace that is declared further up
+            yield Attached(name=words[0][:200], media_type=words[1][:100], octets=None)
+            continue
+        yield _attached(text, *words, largest)
+
+
+def bare(octets: Octets, *, largest: int) -> bytes | None:
+    """The document without the octets of its attachments, where that is not too large for a tree; else None."""
+    if isinstance(octets, bytes):
+        return octets if len(octets) <= largest else None
+    try:
+        places = _places(octets)
+    except UnsafeXml:
+        return None
+    kept, at, size = [], 0, 0
+    for start, end in (*places.found, (octets.size, octets.size)):
+        head = b"".join(read_range(octets.path, start, min(end, start + _HEAD)))
+        found = _TAG.match(head)
+        until = start + len(found[0]) if found else start
+        size += until - at
+        if size > largest or until < at:
+            return None
+        kept.append(b"".join(read_range(octets.path, at, until)))
+        at = end
+    return b"".join(kept)
+
+
+def _places(octets: Spooled) -> _Places:
     places = _Places()
     walk = streamxml.Walk(places)
     for piece in pieces(octets):
         walk.feed(piece)
     walk.close()
-    for start, end in places.found:
-        head = b"".join(read_range(octets.path, start, min(end, start + _HEAD)))
-        tag = head[: head.find(b">") + 1] if b">" in head else head
-        said = {name.decode(): (one or two).decode("utf-8", "replace") for name, one, two in _ATTRIBUTE.findall(tag)}
-        words = said.get("filename", ""), said.get("mimeCode", "")
-        if end - start > largest + len(tag):
-            yield Attached(name=words[0][:200], media_type=words[1][:100], octets=None)
-            continue
-        content = b"".join(read_range(octets.path, start, end))[len(tag) :]
-        text = "".join(map(str, safexml.parse(b"<a>" + content + b"</a>", huge=True).itertext()))
-        yield _attached(text, *words, largest)
+    return places
 
 
 def _attached(text: str, name: str, media_type: str, largest: int) -> Attached:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gateway.errors import Conflict, NotFound
+from gateway.exchange.pictures import PictureReview
 from gateway.exchange.reviewing import Reviewing
 from gateway.exchange.splitting import Splitting, read_parts
 from gateway.model.scan import FIELDS, Candidate, Field, Refusal, Scan, ScanState
@@ -117,7 +118,8 @@ class Scans:
     async def page(self, request: web.Request) -> web.Response:
         """A page as a picture, as its fields were read: ``page`` counts from 1."""
         number = Query(request, "page").number("page", 1, 1, _MOST_PAGES)
-        scan, leafing = self._clean(await self._scan(request)), self._scanning().leafing
+        scan, scanning = self._clean(await self._scan(request)), self.gateway.scanning
+        leafing = scanning.leafing if scanning else self.gateway.leafing
         if number > max(1, scan.pages):
             raise NotFound(f"The file has {scan.pages} pages")
         octets = await self.gateway.store.reviews.octets(scan.account, scan.id)
@@ -136,13 +138,17 @@ class Scans:
     async def confirm(self, request: web.Request) -> web.Response:
         """The values are right, or are these; delivered when nothing is open any more."""
         no_query(request)
-        reviewing, body = Reviewing(scans=self._scanning().scans), await read_json(self.intake, request)
+        body, scan = await read_json(self.intake, request), await self._scan(request)
         _check(body)
+        if scan.hold == "picture":
+            actor = _text(body, "by") or f"account {scan.account}"
+            return answer(describe(await self._pictures().release(scan, actor, _text(body, "reason"))))
+        reviewing = Reviewing(scans=self._scanning().scans)
         values, by = body.get("fields", {}), _text(body, "by")
         assert isinstance(values, dict)
         actor = by or f"account {account_of(request)}"
         after = await reviewing.confirm(
-            await self._scan(request), actor, values, reason=_text(body, "reason"), all_fields=body.get("all") is True
+            scan, actor, values, reason=_text(body, "reason"), all_fields=body.get("all") is True
         )
         return answer(describe(after))
 
@@ -152,8 +158,10 @@ class Scans:
         body = await read_json(self.intake, request)
         _check(body)
         actor = _text(body, "by") or f"account {account_of(request)}"
-        reviewing, reason = Reviewing(scans=self._scanning().scans), _text(body, "reason")
-        after = await reviewing.refuse(await self._scan(request), actor, reason)
+        scan, reason = await self._scan(request), _text(body, "reason")
+        if scan.hold == "picture":
+            return answer({**describe(await self._pictures().refuse(scan, actor, reason)), "answered": None})
+        after = await Reviewing(scans=self._scanning().scans).refuse(scan, actor, reason)
         mail = self.gateway.mail if body.get("answer") is True else None
         told = await mail.answering.refused(after, reason) if mail else ""
         return answer({**describe(after), "answered": told or None})
@@ -192,6 +200,10 @@ class Scans:
 
     async def _scan(self, request: web.Request) -> Scan:
         return await self.gateway.store.reviews.get(account_of(request), request.match_info["id"])
+
+    def _pictures(self) -> PictureReview:
+        gateway = self.gateway
+        return PictureReview(store=gateway.store, clock=gateway.clock, statuses=gateway.inbound.statuses)
 
     def _scanning(self) -> Scanning:
         if self.gateway.scanning is None:

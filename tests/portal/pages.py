@@ -37,6 +37,8 @@ PAGES = (
     Shown(name="document-letter", path="/documents/{letter}"),
     Shown(name="document-in", path="/documents/{waiting}"),
     Shown(name="document-virus", path="/documents/{virus}"),
+    Shown(name="document-picture", path="/documents/{picture}"),
+    Shown(name="document-differs", path="/documents/{differs}"),
     Shown(name="profile", path="/profile"),
     Shown(name="second", path="/profile/second"),
     Shown(
@@ -71,6 +73,7 @@ PAGES = (
     Shown(name="case-fraud", path="/review/{review_fraud}"),
     Shown(name="case-several", path="/review/{review_several}?page=2"),
     Shown(name="case-refused", path="/review/{review_refused}"),
+    Shown(name="case-picture", path="/review/{review_picture}"),
     Shown(name="case-virus", path="/review/{review_virus}"),
     Shown(name="statistics", path="/statistics"),
     Shown(name="basis", path="/statistics/basis?month=2026-11"),

@@ -11,15 +11,18 @@ from typing import Any, Final
 from gateway.app import Gateway
 from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.paper import Paper
+from gateway.exchange.pictures import Pictures
 from gateway.exchange.scans import Scans
-from gateway.model.identifiers import AccountId
+from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Evidence
-from gateway.model.scan import Reading
+from gateway.model.scan import Reading, ScanState
 from gateway.ports import Incoming
 from gateway.scanners import Scanning
+from gateway.scanning.comparing import Compared, Stated
+from gateway.scanning.pictures import PictureReader
 from gateway.scanning.reader import FileReader
 from tests.clamav import EICAR, Scripted
-from tests.scanning import generator
+from tests.scanning import generator, pairs
 
 _READ: Final[dict[str, Reading]] = {}
 
@@ -88,3 +91,31 @@ async def hand_in(gateway: Gateway, account: AccountId) -> dict[str, str]:
     incoming = Incoming(account=account, octets=octets, file_name="faktura-9.pdf", source="upload", key="virus")
     found["review_virus"] = (await guarded.hand_in(incoming)).id
     return found
+
+
+LYING: Final = generator.invoice(9, code=False)
+
+
+@dataclass(frozen=True)
+class Once:
+    """The real reader of attached PDFs; what it has read it does not read again."""
+
+    async def compare(self, octets: bytes, stated: Stated) -> Compared | None:
+        if octets not in _COMPARED:
+            _COMPARED[octets] = await PictureReader().compare(octets, stated)
+        return _COMPARED[octets]
+
+
+_COMPARED: Final[dict[bytes, Compared | None]] = {}
+
+
+async def attach_picture(gateway: Gateway, account: AccountId, document: str) -> str:
+    """A PDF that shows another account and total, attached to this invoice; gives the review."""
+    _, pdf = pairs.altered(LYING, 9)["both"]
+    pictures = Pictures(store=gateway.store, clock=gateway.clock, reader=Once())
+    message = await gateway.store.get(account, DocumentId(document))
+    _, event = await pictures.look(message, pairs.ubl(LYING, pdf))
+    assert event is not None
+    await gateway.store.record(message, event)
+    found, _ = await gateway.store.reviews.find(account, (ScanState.REVIEW,), 50)
+    return next(one.id for one in found if one.document == document)

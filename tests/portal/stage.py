@@ -39,9 +39,10 @@ from gateway.ports import Arrival, Changes
 from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
 from gateway.web.invitation import hash_secret
-from tests.portal.paper import hand_in
+from tests.portal.paper import LYING, attach_picture, hand_in
 from tests.portal.postroom import fill_postroom
 from tests.portal.register import enter
+from tests.scanning import pairs
 from tests.web.conftest import INVOICE, OURS, THEIRS
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -277,6 +278,12 @@ VIRUS = Event(
     detail={"attachment": "specifikation.pdf", "found": "Eicar.Test", "remedy": "Ask the supplier for a clean one."},
     links={"held": "virus"},
 )
+DIFFERS = Event(
+    name="Delivered",
+    reason="The receiver's system has it; please look: The PDF faktura.pdf shows total 1990.00; the invoice says total 990",
+    detail={"attachment": "faktura.pdf", "picture": [{"field": "total", "said": "990.00", "shown": "1990.00"}]},
+    links={"differs": "total"},
+)
 
 
 async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> dict[str, str]:
@@ -311,6 +318,22 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
             amount="880.00",
             ago=timedelta(hours=40),
         ),
+        "picture": Sample(
+            number=LYING.number,
+            direction=Direction.IN,
+            other=LYING.supplier_name,
+            amount=f"{LYING.total:.2f}",
+            octets=pairs.ubl(LYING),
+            ago=timedelta(hours=41),
+        ),
+        "differs": Sample(
+            number="F-88169",
+            direction=Direction.IN,
+            other="Exempelleverantör 9 AB",
+            events=(DIFFERS,),
+            amount="990.00",
+            ago=timedelta(hours=42),
+        ),
         "others": Sample(number="B-1", account=BETA, other="Exempelkund 99 AB", events=(SENT, NO)),
     }
     found: dict[str, str] = {name: await add(store, clock, row) for name, row in rows.items()}
@@ -331,6 +354,9 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
     await _propose(store)
     clock.time = NOW - timedelta(days=2)
     found |= await hand_in(gateway, ALPHA)
+    clock.time = NOW - timedelta(days=3)  # behind the other reviews
+    found["review_picture"] = await attach_picture(gateway, ALPHA, found["picture"])
+    clock.time = NOW - timedelta(days=2)
     found |= await fill_postroom(store, ALPHA, clock, found)
     clock.time = NOW
     sweep, _ = await gateway.sweeping.begin(ALPHA, "admin@exempel.example")

@@ -81,6 +81,25 @@ def test_one_above_the_limit_is_told_of_without_its_octets(as_octets) -> None:  
     assert (large.octets, small.octets) == (None, b"A")
 
 
+def test_no_sign_in_an_attribute_moves_what_is_read(as_octets) -> None:  # type: ignore[no-untyped-def]
+    octets = as_octets(document(element(CODED, ' filename="a>QQ" mimeCode=\'b">QQ\'')))
+    (one,) = attached.read(octets)
+    assert (one.octets, one.name) == (CONTENT, "a>QQ")
+
+
+def test_elements_inside_hide_nothing(as_octets) -> None:  # type: ignore[no-untyped-def]
+    (one,) = attached.read(as_octets(document(element(f"<cbc:b>{CODED}</cbc:b>"))))
+    assert one.octets in (CONTENT, None)
+
+
+def test_a_document_without_its_attachments_is_the_same_but_for_them(as_octets) -> None:  # type: ignore[no-untyped-def]
+    octets = as_octets(document(element(CODED, ' filename="a>b"'), "<r>kept</r>", element(CODED), "<BinaryObject/>"))
+    bare = attached.bare(octets, largest=100_000)
+    assert bare is not None and b"kept" in bare and (isinstance(octets, bytes) or len(bare) < 600)
+    assert [one.octets for one in attached.read(bare)] in ([b"", b"", b""], [CONTENT, CONTENT, b""])
+    assert attached.bare(octets, largest=100) is None
+
+
 def test_other_encodings_hide_nothing() -> None:
     for encoding in ("utf-16", "iso-8859-1"):
         octets = document(element(CODED), encoding=encoding)
@@ -92,4 +111,4 @@ def test_other_encodings_hide_nothing() -> None:
 def test_a_document_without_attachments_is_not_even_read() -> None:
     assert not attached.may_have(document())
     assert list(attached.read(document())) == []
-    assert list(attached.read(b"<BinaryObject broken")) == []
+    assert list(attached.read(b"<BinaryObject broken")) == [Attached(octets=None)], "nobody knows what is in it"

@@ -11,9 +11,10 @@ from gateway.errors import Conflict, InvalidDocument
 from gateway.exchange.reviewing import Reviewing, read
 from gateway.exchange.splitting import Splitting, read_parts
 from gateway.model.document import Finding
+from gateway.model.identifiers import DocumentId
 from gateway.model.scan import FIELDS, NEEDED, Scan, ScanState
 from gateway.portal.claims import FORM, written
-from gateway.portal.pages.review import read_text, scan_of, scanning_of, show_case
+from gateway.portal.pages.review import pictures_of, read_text, scan_of, scanning_of, show_case
 from gateway.portal.visit import WORKERS, Page, Visit
 from gateway.web.documents import ID
 
@@ -25,6 +26,8 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     """Take the values; what is wrong stands at its field, and what was typed stays."""
     form, scan = await visit.form(), await scan_of(visit)
     reason = read_text(form, "reason")
+    if scan.hold == "picture":
+        return await _go_on(visit, scan, reason)
     values = _values(visit, scan, form)
     actor = visit.someone.person.name
     reviewing = Reviewing(scans=scanning_of(visit).scans)
@@ -46,6 +49,16 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     if after.state is ScanState.REVIEW:  # the same invoice came before and was not delivered: asked once more
         return visit.go(f"/review/{scan.id}")
     return await _next(visit, "scan-confirmed")
+
+
+async def _go_on(visit: Visit, scan: Scan, reason: str) -> web.StreamResponse:
+    """The invoice goes on as it came, although the PDF attached to it shows something else."""
+    if not reason:
+        return await show_case(visit, scan, problem=visit.t("review.picture-reason"), status=422)
+    after = await pictures_of(visit).release(scan, visit.someone.person.name, reason, person=True)
+    first = after.state is ScanState.REVIEW
+    await visit.gateway.store.people.note(visit.deed("scan-first" if first else "picture-released", scan.id, reason))
+    return visit.go(f"/review/{scan.id}", said="scan-first") if first else await _next(visit, "picture-released")
 
 
 def _values(visit: Visit, scan: Scan, form: Mapping[str, str]) -> dict[str, str]:
@@ -94,6 +107,12 @@ async def refuse(visit: Visit) -> web.StreamResponse:
     reason = read_text(form, "reason")
     if not reason:
         return await show_case(visit, scan, problem=visit.t("review.refuse-why"), status=422)
+    if scan.hold == "picture":
+        await pictures_of(visit).refuse(scan, visit.someone.person.name, reason)
+        await visit.gateway.store.overview.handled(
+            DocumentId(scan.document), visit.deed("picture-refused", scan.document, reason)
+        )
+        return await _next(visit, "picture-refused")
     after = await Reviewing(scans=scanning_of(visit).scans).refuse(scan, visit.someone.person.name, reason)
     mail = visit.gateway.mail if form.get("answer") == "yes" else None
     told = await mail.answering.refused(after, reason) if mail else ""

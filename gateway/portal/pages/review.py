@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from gateway.errors import AtRest, NotFound, ScannerUnavailable
+from gateway.exchange.pictures import PictureReview
 from gateway.model.scan import Scan, ScanState
 from gateway.portal.claims import Claim, claims_of
 from gateway.portal.pages.document import FETCHERS, said_why
@@ -27,7 +28,7 @@ SHOWN: Final = 50
 _MOST_FILES: Final = 10
 _UPLOAD: Final = 40_000_000
 """Octets of one form with its files."""
-_TONES: Final = {"fields": "wait", "document": "care", "bank_account": "bad"}
+_TONES: Final = {"fields": "wait", "document": "care", "bank_account": "bad", "picture": "bad"}
 _STATE_TONES: Final = {"accepted": "good", "refused": "bad", "duplicate": "care", "review": "wait", "taken": "wait"}
 _DECIDED: Final = (ScanState.ACCEPTED, ScanState.REFUSED, ScanState.DUPLICATE, ScanState.TAKEN)
 _VERDICTS: Final = ("accepted", "review", "refused", "duplicate")
@@ -60,6 +61,12 @@ def scanning_of(visit: Visit) -> Scanning:
     if visit.gateway.scanning is None:
         raise NotFound("Paper and PDF are not taken here.")
     return visit.gateway.scanning
+
+
+def pictures_of(visit: Visit) -> PictureReview:
+    """What is said to an invoice whose attached PDF shows something else."""
+    gateway = visit.gateway
+    return PictureReview(store=gateway.store, clock=gateway.clock, statuses=gateway.inbound.statuses)
 
 
 def reason_of(visit: Visit, scan: Scan) -> str:
@@ -175,7 +182,8 @@ async def show_case(
         status=status,
         row=row_of(visit, scan),
         scan=scan,
-        open=waits and visit.may_work and visit.gateway.scanning is not None,
+        open=waits and visit.may_work and (visit.gateway.scanning is not None or scan.hold == "picture"),
+        picture=[one for one in claims if len(one.said) > 1] if waits and scan.hold == "picture" else [],
         doubtful=[one for one in claims if one.doubtful],
         certain=[one for one in claims if not one.doubtful],
         marks=[one for one in claims if one.place and one.place.page == page],
