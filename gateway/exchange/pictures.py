@@ -30,6 +30,8 @@ from gateway.ubl import attached
 
 PICTURE: Final = "picture"
 """The value of the link ``held``, and the hold of the review."""
+REFUSED: Final = "refused"
+"""The value of the link ``held`` once a person has said that it goes nowhere."""
 DIFFERS: Final = "differs"
 """The link of a document whose attached PDF shows something else; its value names what."""
 MOST: Final = 3
@@ -222,7 +224,9 @@ class PictureReview:
     async def refuse(self, scan: Scan, actor: str, reason: str) -> Scan:
         """It goes nowhere, and its sender's access point is told so. Raises ``Conflict`` as :meth:`release`."""
         said = _said(scan, reason, "Say why it is refused: it is written down.")
-        await self._record(scan, Event(name=NOTED, reason=f"{actor} refuses it: {said}"), told=True)
+        await self._record(
+            scan, Event(name=NOTED, reason=f"{actor} refuses it: {said}", links={HELD: REFUSED}), told=True
+        )
         return await self._settle(scan, ScanState.REFUSED, actor, said)
 
     async def _record(self, scan: Scan, event: Event, *, told: bool = False) -> None:

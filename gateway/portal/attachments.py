@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.exchange.antivirus import HELD, QUARANTINED
-from gateway.exchange.pictures import DIFFERS, PICTURE
+from gateway.exchange.pictures import DIFFERS, PICTURE, REFUSED
 from gateway.model.message import Message, TimelineEntry
+from gateway.portal.claims import AMOUNTS, written
+from gateway.scanning import checks
+
+if TYPE_CHECKING:
+    from gateway.portal.visit import Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +30,7 @@ class Kept:
     """What was seen, of the last time that it was looked at."""
 
     kind: str
-    """``virus``, ``unscanned``, ``picture``, or ``differs`` where it went on: the end of the words for it."""
+    """``virus``, ``unscanned``, ``picture``, ``refused``; ``differs`` where it went on. The end of the words for it."""
     attachment: str
     found: str = ""
     rows: tuple[Differs, ...] = ()
@@ -38,7 +44,7 @@ class Kept:
 def kept_back(message: Message, timeline: Sequence[TimelineEntry]) -> Kept | None:
     """Why it is kept back, or what is odd about it though it went on; None where nothing is."""
     kind = message.links.get(HELD, "")
-    if kind not in (*QUARANTINED, PICTURE):
+    if kind not in (*QUARANTINED, PICTURE, REFUSED):
         kind = "differs" if message.links.get(DIFFERS) else ""
     if not kind:
         return None
@@ -53,3 +59,9 @@ def kept_back(message: Message, timeline: Sequence[TimelineEntry]) -> Kept | Non
             Differs(field=str(r.get("field")), said=str(r.get("said")), shown=str(r.get("shown"))) for r in rows
         ),
     )
+
+
+def shown_as(visit: Visit, field: str, value: str, currency: str) -> str:
+    """A value as the visitor reads it."""
+    amount = checks.amount(value) if field in AMOUNTS else None
+    return visit.shapes.amount(amount, currency[:3]) if amount is not None else written(visit, field, value)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from gateway.exchange.antivirus import HELD, QUARANTINED
+from gateway.exchange.pictures import PICTURE
 from gateway.model.lifecycle import STATUS, State
 from gateway.model.message import Direction, Message, TimelineEntry
 
@@ -27,6 +29,13 @@ EVENT_TONES: Final[dict[str, Tone]] = {
 CHANNEL_SIGNS: Final = {"peppol": "send", "email": "mail", "print": "print", "scan": "review", "pdf": "note"}
 
 
+_KEPT: Final = {
+    **dict.fromkeys(QUARANTINED, "state.in-quarantined"),
+    PICTURE: "state.in-kept",
+}
+"""What a document is called that is kept back because of what is attached to it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """A document's state in words."""
@@ -40,9 +49,9 @@ class Told:
 
 def tell(visit: Visit, message: Message) -> Told:
     """The chip and the words of one document."""
-    channel = message.channel
+    channel, kept = message.channel, _KEPT.get(message.links.get(HELD, "")) if message.state is State.REJECTED else None
     return Told(
-        word=visit.t(f"state.{message.direction}-{message.state}"),
+        word=visit.t(kept or f"state.{message.direction}-{message.state}"),
         tone=TONES[STATUS[message.state]],
         kind=kind_of(visit, message),
         channel=visit.word(f"channel.{channel}", channel) if channel else "",

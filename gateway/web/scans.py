@@ -140,7 +140,7 @@ class Scans:
         no_query(request)
         body, scan = await read_json(self.intake, request), await self._scan(request)
         _check(body)
-        if scan.hold == "picture":
+        if scan.source == "network":
             actor = _text(body, "by") or f"account {scan.account}"
             return answer(describe(await self._pictures().release(scan, actor, _text(body, "reason"))))
         reviewing = Reviewing(scans=self._scanning().scans)
@@ -159,7 +159,7 @@ class Scans:
         _check(body)
         actor = _text(body, "by") or f"account {account_of(request)}"
         scan, reason = await self._scan(request), _text(body, "reason")
-        if scan.hold == "picture":
+        if scan.source == "network":
             return answer({**describe(await self._pictures().refuse(scan, actor, reason)), "answered": None})
         after = await Reviewing(scans=self._scanning().scans).refuse(scan, actor, reason)
         mail = self.gateway.mail if body.get("answer") is True else None

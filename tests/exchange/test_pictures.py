@@ -130,7 +130,8 @@ async def test_a_person_refuses_it(ours: Exchange) -> None:
     done = await deciding(ours).refuse(scan, "clerk", "They did not send it")
     assert done.state is ScanState.REFUSED and not await reviews(ours)
     await ours.settle()
-    assert ((await ours.now(message)).state, parcels(ours)) == (State.REJECTED, 0)
+    after = await ours.now(message)
+    assert (after.state, after.links["held"], parcels(ours)) == (State.REJECTED, "refused", 0)
     again = await requeue(ours, await ours.now(message))
     assert again.state is State.REJECTED and len(await reviews(ours)) == 1, "put back to work it asks anew"
 

@@ -280,7 +280,7 @@ VIRUS = Event(
 )
 DIFFERS = Event(
     name="Delivered",
-    reason="The receiver's system has it; please look: The PDF faktura.pdf shows total 1990.00; the invoice says total 990",
+    reason="The receiver's system has it; please look: The PDF shows total 1990.00; the invoice says total 990.00.",
     detail={"attachment": "faktura.pdf", "picture": [{"field": "total", "said": "990.00", "shown": "1990.00"}]},
     links={"differs": "total"},
 )

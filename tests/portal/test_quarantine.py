@@ -81,27 +81,13 @@ async def test_one_that_is_refused_needs_nobody_any_more(site: Site) -> None:
     assert document not in (await clerk.get("/")).text.split("figures")[0]
     assert "Inte deras" in (await clerk.get(document)).text
     message = await site.gateway.store.get(ALPHA, DocumentId(site.documents["picture"]))
-    assert (message.state, message.links["held"]) == ("REJECTED", "picture")
+    assert (message.state, message.links["held"]) == ("REJECTED", "refused")
 
 
 async def test_one_that_went_on_says_so_too(site: Site) -> None:
     clerk = await site.visitor(someone(Role.CLERK))
     page = (await clerk.get(f"/documents/{site.documents['differs']}?language=en")).text
     assert "look before it is paid" in page and "1990.00" in page and "990.00" in page
-
-
-async def test_over_the_api_it_is_decided_too(site: Site) -> None:
-    calls = {"Authorization": "Bearer gwk_alpha"}
-    place = f"/v1/reviews/{site.documents['review_picture']}"
-    async with site.client.get(place, headers=calls) as answer:
-        assert (await answer.json())["hold"] == "picture"
-    async with site.client.get(f"/v1/scans/{site.documents['review_picture']}/page.png", headers=calls) as answer:
-        assert answer.status == 200 and (await answer.read()).startswith(b"\x89PNG")
-    async with site.client.post(f"{place}/confirm", json={}, headers=calls) as answer:
-        assert answer.status == 409
-    async with site.client.post(f"{place}/confirm", json={"reason": "Known", "by": "ann"}, headers=calls) as answer:
-        told = await answer.json()
-        assert (answer.status, told["state"], told["decided_by"]) == (200, "accepted", "ann")
 
 
 def pairs_account() -> str:

@@ -64,7 +64,9 @@ def test_our_own_page_of_an_invoice_shows_what_the_invoice_says(name: str) -> No
     shown = page.render(xml)
     assert differences(xml, shown) == ()
     changed = re.sub(rb"((?:TaxInclusive|Payable)Amount currencyID=.[A-Z]{3}.>)[^<]+", rb"\g<1>98765.43", xml)
-    assert names(differences(changed, shown)) == ("total",)
+    total = re.search(rb"PayableAmount[^>]*>([^<]+)<", xml)
+    assert total is not None
+    assert names(differences(changed.replace(total[1], b"98765.43"), shown)) == ("total",)
 
 
 @pytest.mark.parametrize(

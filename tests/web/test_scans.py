@@ -8,11 +8,14 @@ import pytest
 
 from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.paper import Paper
+from gateway.exchange.pictures import Pictures
 from gateway.exchange.scans import Scans
+from gateway.model.identifiers import AccountId, DocumentId
 from gateway.scanners import Scanning
+from gateway.scanning.pictures import PictureReader
 from gateway.scanning.reader import FileReader
 from tests.clamav import EICAR, Scripted
-from tests.scanning import generator
+from tests.scanning import generator, pairs
 from tests.web.conftest import Site
 
 PDF = {"Content-Type": "application/pdf"}
@@ -122,3 +125,28 @@ async def test_a_file_with_a_virus_is_refused_and_not_given_back(scanning: Site)
     again = await site.call("POST", "/v1/scans", data=octets, headers=PDF)
     assert (again.status, again.json["id"], again.json["verdict"]) == (202, waiting["id"], "review")
     assert (await site.get(f"/v1/scans/{waiting['id']}/content")).body == octets
+
+
+async def test_an_invoice_whose_pdf_shows_something_else_is_decided_over_the_api_without_paper(site: Site) -> None:
+    document, store = await site.receive(), site.gateway.store
+    one = generator.invoice(3, code=False)
+    _, pdf = pairs.altered(one, 3)["account"]
+    pictures = Pictures(store=store, clock=site.gateway.clock, reader=PictureReader())
+    message = await store.get(AccountId("alpha"), DocumentId(document))
+    _, event = await pictures.look(message, pairs.ubl(one, pdf))
+    assert event is not None
+    await store.record(message, event)
+    (row,) = (await site.get("/v1/reviews")).json["items"]
+    assert (row["hold"], row["source"], row["document"]) == ("picture", "network", document)
+    said, shown = row["fields"]["account"]["candidates"]
+    assert (said["value"], said["witnesses"][0], shown["witnesses"]) == (f"BG:{one.account}", "xml", ["text"])
+    assert (await site.get(row["fields"]["account"]["crop"])).body.startswith(b"\x89PNG")
+    assert (await site.get(f"/v1/scans/{row['id']}/page.png")).body.startswith(b"\x89PNG")
+    assert (await site.get(f"/v1/scans/{row['id']}/content")).body == pdf
+    place = f"/v1/reviews/{row['id']}"
+    assert (await site.call("POST", f"{place}/confirm", json={})).status == 409
+    assert (await site.call("POST", f"{place}/confirm", json={"reason": "x"}, who="beta")).status == 404
+    done = await site.call("POST", f"{place}/confirm", json={"reason": "Called them", "by": "ann"})
+    assert (done.status, done.json["state"], done.json["decided_by"]) == (200, "accepted", "ann")
+    assert (await site.get(f"/v1/documents/{document}")).json["state"] == "RECEIVED"
+    assert (await site.call("POST", f"{place}/refuse", json={"reason": "too late"})).status == 409

@@ -26,7 +26,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
     """Take the values; what is wrong stands at its field, and what was typed stays."""
     form, scan = await visit.form(), await scan_of(visit)
     reason = read_text(form, "reason")
-    if scan.hold == "picture":
+    if scan.source == "network":
         return await _go_on(visit, scan, reason)
     values = _values(visit, scan, form)
     actor = visit.someone.person.name
@@ -107,7 +107,7 @@ async def refuse(visit: Visit) -> web.StreamResponse:
     reason = read_text(form, "reason")
     if not reason:
         return await show_case(visit, scan, problem=visit.t("review.refuse-why"), status=422)
-    if scan.hold == "picture":
+    if scan.source == "network":
         await pictures_of(visit).refuse(scan, visit.someone.person.name, reason)
         await visit.gateway.store.overview.handled(
             DocumentId(scan.document), visit.deed("picture-refused", scan.document, reason)

@@ -12,8 +12,7 @@ from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import STATUS, TRANSITIONS, Event, State
 from gateway.model.message import Direction, Message, TimelineEntry
 from gateway.model.person import Role
-from gateway.portal.attachments import Differs, kept_back
-from gateway.portal.claims import written
+from gateway.portal.attachments import kept_back, shown_as
 from gateway.portal.invoice import read_invoice
 from gateway.portal.telling import EVENT_TONES, tell, way_of
 from gateway.portal.visit import WORKERS, Page, Visit
@@ -76,17 +75,18 @@ async def show(visit: Visit) -> web.StreamResponse:
         proofs=[name for entry in timeline for name in entry.evidence],
         invoice=invoice,
         kept=(kept := kept_back(message, timeline)),
-        differing=[(visit.t(f"review.field-{one.field}"), *_written(visit, one)) for one in kept.rows] if kept else [],
+        differing=[
+            (
+                visit.t(f"review.field-{one.field}"),
+                *(shown_as(visit, one.field, v, message.currency) for v in (one.said, one.shown)),
+            )
+            for one in (kept.rows if kept else ())
+        ],
         may_fetch=visit.role in FETCHERS,
         deeds=can_be_done(message) if visit.may_work and not (kept and kept.kind == "picture") else (),
         seen_to=trouble and await store.overview.is_handled(message),
         links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items() if why in LINKS],
     )
-
-
-def _written(visit: Visit, one: Differs) -> tuple[str, str]:
-    """What the document says and what the PDF shows, as the visitor writes it."""
-    return written(visit, one.field, one.said), written(visit, one.field, one.shown)
 
 
 def _happened(visit: Visit, timeline: Sequence[TimelineEntry]) -> list[Happening]:

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.errors import AtRest, NotFound, ScannerUnavailable
 from gateway.exchange.pictures import PictureReview
 from gateway.model.scan import Scan, ScanState
+from gateway.portal.attachments import shown_as
 from gateway.portal.claims import Claim, claims_of
 from gateway.portal.pages.document import FETCHERS, said_why
 from gateway.portal.shapes import bank_account
@@ -183,7 +184,7 @@ async def show_case(
         row=row_of(visit, scan),
         scan=scan,
         open=waits and visit.may_work and (visit.gateway.scanning is not None or scan.hold == "picture"),
-        picture=[one for one in claims if len(one.said) > 1] if waits and scan.hold == "picture" else [],
+        picture=_picture_rows(visit, scan, claims) if waits and scan.hold == "picture" else [],
         doubtful=[one for one in claims if one.doubtful],
         certain=[one for one in claims if not one.doubtful],
         marks=[one for one in claims if one.place and one.place.page == page],
@@ -199,6 +200,16 @@ async def show_case(
         rungs=", ".join(visit.word(f"review.witness-{rung}", rung) for rung in scan.rungs),
         pieces=", ".join(str(number + 1) for number in range(scan.pages)),
     )
+
+
+def _picture_rows(visit: Visit, scan: Scan, claims: Sequence[Claim]) -> list[tuple[Claim, list[str]]]:
+    """Facts of which invoice and attached PDF say different things: what each says, the invoice first."""
+    currency = scan.fields["currency"].value if "currency" in scan.fields else ""
+    return [
+        (one, [shown_as(visit, one.name, candidate.value, currency) for candidate in scan.fields[one.name].candidates])
+        for one in claims
+        if len(one.said) > 1
+    ]
 
 
 def _page_number(visit: Visit, scan: Scan) -> int:
