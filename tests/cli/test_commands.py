@@ -181,7 +181,9 @@ def test_check_of_a_running_market_is_all_green(run: Run, place: Place) -> None:
     ran = run("check", *place.config(1), "--json")
     assert ran.code == 0, ran.out
     names = {check["name"]: check["ok"] for check in ran.value["checks"]}
-    assert names == {"keys": True, "clock": True, "database": True, "disk": True, "DNS": True}
+    assert names == {name: True for name in ("keys", "clock", "database", "disk", "DNS", "virus scanner")}
+    (said,) = [check["text"] for check in ran.value["checks"] if check["name"] == "virus scanner"]
+    assert said.startswith("none: "), "a default installation has none, and says so"
     assert ran.value["not_built"] == []
     origins = {row["key"]: row["origin"] for row in ran.value["configuration"]}
     assert origins["as4.listen"].endswith("config.toml") and origins["sending.at_once"] == "default"
