@@ -181,7 +181,7 @@ def test_check_of_a_running_market_is_all_green(run: Run, place: Place) -> None:
     ran = run("check", *place.config(1), "--json")
     assert ran.code == 0, ran.out
     names = {check["name"]: check["ok"] for check in ran.value["checks"]}
-    assert names == {name: True for name in ("keys", "clock", "database", "disk", "DNS", "virus scanner")}
+    assert names == dict.fromkeys(("keys", "clock", "database", "disk", "DNS", "virus scanner"), True)
     (said,) = [check["text"] for check in ran.value["checks"] if check["name"] == "virus scanner"]
     assert said.startswith("none: "), "a default installation has none, and says so"
     assert ran.value["not_built"] == []

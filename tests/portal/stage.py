@@ -38,6 +38,7 @@ from gateway.pki.certificates import Certificates
 from gateway.ports import Arrival, Changes
 from gateway.security.trust import Trust
 from gateway.store import SqlStore, open_store
+from gateway.ubl.interpretation import MARK, MARK_SV
 from gateway.web.invitation import hash_secret
 from tests.portal.paper import LYING, attach_picture, hand_in
 from tests.portal.postroom import fill_postroom
@@ -280,7 +281,7 @@ VIRUS = Event(
 )
 DIFFERS = Event(
     name="Delivered",
-    reason="The receiver's system has it; please look: The PDF shows total 1990.00; the invoice says total 990.00.",
+    reason=f"{ARRIVED.reason}; please look: The PDF faktura.pdf shows total 1990.00; the invoice says total 990.00.",
     detail={"attachment": "faktura.pdf", "picture": [{"field": "total", "said": "990.00", "shown": "1990.00"}]},
     links={"differs": "total"},
 )
@@ -323,7 +324,9 @@ async def fill(gateway: Gateway, clock: SteadyClock, *, few: bool = False) -> di
             direction=Direction.IN,
             other=LYING.supplier_name,
             amount=f"{LYING.total:.2f}",
-            octets=pairs.ubl(LYING),
+            octets=pairs.ubl(LYING)
+            .replace(f"{MARK_SV} {MARK}".encode(), b"Tack!")
+            .replace(b" / as in the attached invoice", b""),
             ago=timedelta(hours=41),
         ),
         "differs": Sample(
