@@ -93,9 +93,10 @@ clean: ## remove the virtual environment and caches
 
 # Debian packages of the tests: pdftotext and pdftoppm look at pages as a reader would, chromium at the web tool, tesseract
 # reads pictures of text, ippeveprinter is a printer that speaks IPP, fuse3 mounts a lossy disk, softhsm2 keeps keys, postgresql
-# is the other database, postfix and dovecot are mail servers (each test runs its own; the system's is left off).
+# is the other database, postfix and dovecot are mail servers (each test runs its own; the system's is left off), systemd
+# judges our unit for it, and strace what the service does.
 DEBIAN := poppler-utils chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils avahi-daemon dbus fuse3 softhsm2 postgresql \
-	postfix dovecot-imapd dovecot-lmtpd
+	postfix dovecot-imapd dovecot-lmtpd systemd strace
 # clamd is unpacked, not installed: 7 MB, no service on this machine, and nothing that fetches 300 MB of signatures.
 .venv/.clamav: | .venv/bin/python
 	@if command -v clamd >/dev/null 2>&1 || test -x /usr/sbin/clamd; then :; \
@@ -107,6 +108,7 @@ DEBIAN := poppler-utils chromium tesseract-ocr tesseract-ocr-swe cups-ipp-utils 
 .venv/.debian: | .venv/bin/python
 	@if command -v pdftotext >/dev/null 2>&1 && command -v chromium >/dev/null 2>&1 && command -v tesseract >/dev/null 2>&1 \
 		&& command -v ippeveprinter >/dev/null 2>&1 && command -v fusermount3 >/dev/null 2>&1 \
+		&& command -v strace >/dev/null 2>&1 && command -v systemd-analyze >/dev/null 2>&1 \
 		&& command -v softhsm2-util >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
 		&& test -x /usr/lib/postfix/sbin/master && test -x /usr/sbin/dovecot; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \

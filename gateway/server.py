@@ -39,6 +39,7 @@ from gateway.model.text import show_hidden
 from gateway.ports import Clock, Periods
 from gateway.scanners import lacking
 from gateway.security.tls import Pair
+from gateway.serving import notify
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
 from gateway.serving.parser import require_parser
@@ -111,6 +112,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             aside.append(tasks.create_task(gateway.checking.run()))
             aside.append(tasks.create_task(gateway.keys.watch()))
             aside.append(tasks.create_task(gateway.keys.reload_at(new_keys)))
+            if post is None and (pause := notify.pause()):
+                aside.append(tasks.create_task(notify.beat(pause)))
             if post and siblings:
                 aside.append(tasks.create_task(_keep_contact(post, siblings, stop)))
             if watch:
@@ -134,6 +137,8 @@ async def serve(config: Config, announce: Announce, post: Post | None = None, he
             await stop.wait()
             gateway.draining.set()
             log.info("draining")
+            if post is None:
+                notify.tell(notify.STOPPING)
             if not (siblings and siblings.alone):
                 await asyncio.sleep(config.api.notice.total_seconds())
             await sites.aclose()

@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     serve = _add(commands, "serve", "serve:run", "run the node")
+    serve.add_argument("--systemd-unit", action="store_true", help="print a unit for systemd instead")
     serve.add_argument("--workers", type=int, metavar="N", help="processes side by side (default: as4.workers)")
     serve.add_argument("--parent", type=int, metavar="PID", help="end when this process, which started it, has ended")
 

@@ -12,6 +12,7 @@ from gateway.cli import NOT_NOW, YES
 from gateway.cli.terminal import as_json, paint, say
 from gateway.config import load
 from gateway.errors import ConfigurationError
+from gateway.serving.notify import READY, tell
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -25,6 +26,11 @@ _DESCRIPTORS: Final = 65_536
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; prints ``ready`` and the addresses once everything listens."""
     config = load(arguments.config)
+    if arguments.systemd_unit:
+        from gateway.cli.unit import unit
+
+        print(unit(config), end="")
+        return YES
     from gateway.server import log_as_json
     from gateway.serving.supervisor import MOST
 
@@ -37,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     workers = config.as4.workers if arguments.workers is None else arguments.workers
     if not 1 <= workers <= MOST:
         raise ConfigurationError([("--workers", f"must be between 1 and {MOST}")])
-    announce = _announce_json if arguments.json else _announce
+    announce = _and_told(_announce_json if arguments.json else _announce)
     try:
         return _one(config, announce) if workers == 1 else _several(config, workers, announce, json=arguments.json)
     except OSError as error:
@@ -73,6 +79,17 @@ def _several(config: Config, workers: int, announce: Announce, *, json: bool) ->
         return explained(serve, json=json)
 
     return supervise(config, workers, announce, work)
+
+
+def _and_told(announce: Announce) -> Announce:
+    """A service manager hears of it too."""
+
+    def told(ready: dict[str, object]) -> None:
+        announce(ready)
+        if ready["ready"]:
+            tell(READY)
+
+    return told
 
 
 def _announce_json(ready: dict[str, object]) -> None:

@@ -27,6 +27,7 @@ from types import FrameType
 from typing import Final
 
 from gateway.serving.board import Board
+from gateway.serving.notify import STOPPING, Pulse, tell
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Supervisor:
     """How long a process may be silent once it is ready."""
     _places: list[_Place] = field(init=False)
     _board: Board = field(init=False)
+    _pulse: Pulse = field(init=False)
     _said: dict[str, object] = field(default_factory=dict)
     _announced: bool = False
     _stopping: float = 0.0
@@ -105,6 +107,7 @@ class Supervisor:
     def __post_init__(self) -> None:
         self._places = [_Place(number) for number in range(1, self.count + 1)]
         self._board = Board(self.count + 1)
+        self._pulse = Pulse()
 
     def run(self) -> int:
         """Supervise; gives the exit code: 0 after a drain, that of the process that could not start otherwise."""
@@ -152,6 +155,7 @@ class Supervisor:
                 self._listen_to(lines[one])
         self._bury()
         self._watch(time.monotonic())
+        self._pulse.beat(time.monotonic())
         running = [place for place in self._places if place.pid]
         self._board.write(0, {"wanted": self.count, "running": sum(place.ready for place in running)})
         return bool(running) or not self._stopping
@@ -165,6 +169,7 @@ class Supervisor:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = time.monotonic()
+            tell(STOPPING)
             for place in self._places:
                 place.due = 0.0
                 self._close_sockets(place)  # held open here, they would go on taking callers whom nobody serves
