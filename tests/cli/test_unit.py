@@ -97,7 +97,9 @@ def test_systemd_hears_of_several_processes_as_of_one(
     command += ["--config", str(market.members[0].config)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            heard = {listening.recv(100).decode() for _ in range(4)}
+            heard = set[str]()
+            while not heard >= {"READY=1", "WATCHDOG=1"}:
+                heard.add(listening.recv(100).decode())
             process.terminate()
             while "STOPPING=1" not in heard:
                 heard.add(listening.recv(100).decode())
