@@ -282,7 +282,7 @@ class Outbound:
             elif (order := await self._order(message, submission)) == (message.channel,):
                 event = Event(name="Rejected", reason=f"{CHANNEL_WORDS[message.channel]} was refused: {error}")
             else:
-                reason = f"{message.reason}; {CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
+                reason = f"{_before(message)}; {CHANNEL_WORDS[message.channel].lower()} was refused: {error}"
                 event = await self.divert(message, submission, reason, order=order, after=message.channel)
             return Outcome(message=message, event=explained_event(event, error))
         name = channel.name
@@ -360,7 +360,7 @@ class Outbound:
         if message.route in (Route.EMAIL, Route.PRINT):
             return Event(name="Rejected", reason=why.en, detail=way_detail([why]), sent_octets=False)
         submission = await self._read(message, None)
-        reason = f"{message.reason}; {why.en[0].lower()}{why.en[1:]}"
+        reason = f"{_before(message)}; {why.en[0].lower()}{why.en[1:]}"
         order = await self._order(message, submission)
         event = await self.divert(message, submission, reason, order=order, after=message.channel)
         # Nothing is left of it: the next channel hands over no second copy.
@@ -470,3 +470,8 @@ def _sender(facts: Facts) -> ParticipantId | None:
         return facts.sender.endpoint
     found: Sequence[ParticipantId] = [c.participant for c in known_candidates(facts.sender)]
     return found[0] if found else None
+
+
+def _before(message: Message) -> str:
+    """Why it took the way that has failed, without naming that way: the next one has the same reasons, and one more."""
+    return message.reason.removeprefix(f"{CHANNEL_WORDS.get(message.channel, '')} because ")

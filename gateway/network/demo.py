@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email import policy
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +27,10 @@ import aiohttp
 from lxml import etree
 
 from gateway.config import load
-from gateway.errors import ChannelUnavailable, GatewayError
+from gateway.errors import GatewayError
 from gateway.network.desk import Desk, begin_sweep, fill_desk, look_at_desk
 from gateway.network.history import CUSTOMERS, SUPPLIERS, write_history
+from gateway.network.mail_server import serve_mail
 from gateway.network.market import Market, Member, free_ports, new_market
 from gateway.network.running import run_market
 from gateway.scanners import missing_parts
@@ -82,19 +84,6 @@ class Demo:
         return all(story.arrived for story in self.stories)
 
 
-class _Mailbox:
-    """A mail server that keeps every message as a file. Without slots: aiosmtpd looks at every attribute."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.count = 0
-
-    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-        self.count += 1
-        (self.directory / f"{self.count:04}.eml").write_bytes(envelope.content)
-        return f"250 kept as {self.count:04}.eml"
-
-
 @dataclass(slots=True)
 class _Corner:
     """The API of one gateway, as a company's system uses it."""
@@ -115,16 +104,21 @@ class _Corner:
 @asynccontextmanager
 async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> AsyncIterator[Demo]:
     """Build the network in ``directory``, send three invoices, check their arrival; it stays up inside the block."""
-    mail_port = next(port for port in free_ports() if port > 18_900)
+    mail_port, back_port = islice(free_ports(), _BEHIND, _BEHIND + 2)
     reads = not missing_parts()
-    extra = _FALLBACK.format(mail=f"127.0.0.1:{mail_port}") + ("\n[scan]\n" if reads else "")
+    extra = _FALLBACK.format(mail=f"127.0.0.1:{mail_port}", back=f"127.0.0.1:{back_port}")
+    extra += "\n[scan]\n" if reads else ""
     market = new_market(directory, 2, now=now, extra={1: extra})
     progress("authorities, certificates, SML zone and two gateways are made")
     mailbox = directory / "mailbox"
     mailbox.mkdir()
     past = await write_history(load(market.members[0].config, {}), _sample("network"), now)
     progress(f"a year of a small company is written: {CUSTOMERS} customers, {SUPPLIERS} suppliers, {past} documents")
-    async with _mail_server(mailbox, mail_port), run_market(market) as running, aiohttp.ClientSession() as http:
+    async with (
+        serve_mail(mailbox, mail_port, back_port),
+        run_market(market) as running,
+        aiohttp.ClientSession() as http,
+    ):
         progress("DNS, two access points with their SMPs, mail server and letter bureau are up")
         ours, theirs = (_Corner(http, m, m.key_file.read_text().strip()) for m in market.members)
         samples = {name: _sample(name) for name in _SAMPLES}
@@ -141,7 +135,7 @@ async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> Asy
         for name, (title, expected) in _SAMPLES.items():
             stories.append(await _send(ours, title, expected, samples[name], checks[name]))
             progress(f"{title}: {'arrived' if stories[-1].arrived else stories[-1].problem}")
-        async with _desk(ours, theirs, samples["network"], reads=reads) as desk:
+        async with _desk(ours, theirs, samples["network"], samples["email"], reads=reads) as desk:
             progress(desk.words)
             yield Demo(
                 market=market,
@@ -156,9 +150,9 @@ async def run_demo(directory: Path, *, now: datetime, progress: Progress) -> Asy
 
 
 @asynccontextmanager
-async def _desk(ours: _Corner, theirs: _Corner, template: bytes, *, reads: bool) -> AsyncIterator[Desk]:
+async def _desk(ours: _Corner, theirs: _Corner, *templates: bytes, reads: bool) -> AsyncIterator[Desk]:
     """What a clerk finds. It keeps nobody waiting: what is not ready in time goes on while the network is up."""
-    work = asyncio.ensure_future(fill_desk(ours, theirs, template, reads=reads))
+    work = asyncio.ensure_future(fill_desk(ours, theirs, *templates, reads=reads))
     try:
         done, _ = await asyncio.wait({work}, timeout=_DESK_SECONDS)
         if done and (error := work.exception()) is not None:
@@ -176,11 +170,16 @@ _SAMPLES: Final = {
     "letter": ("a buyer with a postal address", "print"),
 }
 
+_BEHIND: Final = 60
+"""Free ports that are left to the market before those of the mail server."""
 _FALLBACK: Final = """
 [email]
 smtp = "{mail}"
 sender = "faktura@operator.example"
 bounce_domain = "bounce.operator.example"
+
+[mailbox]
+listen = "{back}"
 
 [print]
 kind = "folder"
@@ -280,19 +279,3 @@ def _arrived_as_letter(letters: Path, document: dict[str, Any]) -> str:
 
 def _canonical(octets: bytes) -> bytes:
     return etree.tostring(safexml.parse(octets), method="c14n")
-
-
-@asynccontextmanager
-async def _mail_server(directory: Path, port: int) -> AsyncIterator[None]:
-    try:
-        from aiosmtpd.controller import Controller
-    except ImportError:
-        raise ChannelUnavailable(
-            "The demo's mail server is not installed", remedy="Install it: pip install 'access-point-gateway[demo]'"
-        ) from None
-    controller = Controller(_Mailbox(directory), hostname="127.0.0.1", port=port)
-    await asyncio.to_thread(controller.start)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(controller.stop)

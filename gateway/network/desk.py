@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from gateway.model.counterpart import Role
 from gateway.network.history import company_number
+from gateway.network.mail_server import GONE
 from gateway.ubl import invoice, page
 
 FOUND: Final = (17, 23, 31)
@@ -61,10 +62,14 @@ class Desk:
         return f"waiting: {what}{sweep}{more}"
 
 
-async def fill_desk(ours: Api, theirs: Api, template: bytes, *, reads: bool) -> None:
-    """Let it happen. ``reads``: whether paper and PDF are taken here. Raises ``GatewayError``."""
+async def fill_desk(ours: Api, theirs: Api, template: bytes, mailed: bytes, *, reads: bool) -> None:
+    """Let it happen. ``mailed`` is an invoice that goes by mail. ``reads``: whether paper and PDF are taken here.
+
+    Raises ``GatewayError``.
+    """
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_become_reachable(ours, theirs, template))
+        tasks.create_task(_lose_a_mail(ours, mailed))
         if reads:
             tasks.create_task(_hand_in_bills(ours, template))
             tasks.create_task(_hand_in_scan(ours, template))
@@ -100,6 +105,14 @@ async def _become_reachable(ours: Api, theirs: Api, template: bytes) -> None:
         octets = _with(template, {number: own, facts.buyer.shown_name: name, facts.number: f"2026{place:05}"})
         headers = {"Content-Type": "application/xml", "Idempotency-Key": f"desk-{place}"}
         await ours.call("POST", "/v1/documents?wait=10", data=octets, headers=headers)
+
+
+async def _lose_a_mail(ours: Api, template: bytes) -> None:
+    """An invoice to a mailbox that is not there: it comes back, and goes on as a letter."""
+    facts = invoice.read(template)
+    octets = _with(template, {facts.buyer.email: GONE, facts.number: "202600199"})
+    headers = {"Content-Type": "application/xml", "Idempotency-Key": "desk-mail"}
+    await ours.call("POST", "/v1/documents?wait=10", data=octets, headers=headers)
 
 
 async def _hand_in_bills(ours: Api, template: bytes) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.portal.reasons import in_swedish, read_reasons
+from gateway.portal.words import knows
 from tests.portal.conftest import Site
 from tests.portal.pages import OPEN, PAGES
 
@@ -129,6 +130,13 @@ def test_both_sentences_have_the_same_values() -> None:
         of = [sorted(re.findall(r"\{(\w+)\}", text)) for text in (english, swedish)]
         assert of[0] == of[1], english
         assert len(set(of[0])) == len(of[0]), english
+
+
+def test_every_event_of_a_timeline_has_its_word() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in SOURCES.rglob("*.py"))
+    events = set(re.findall(r"(?:Event\(\s*name=|\bevent=)\"([A-Z][A-Za-z]+)\"", text))
+    assert {"Sent", "Sending", "Acknowledged"} <= events
+    assert not {one for one in events if not knows(f"event.{one}")}
 
 
 def test_no_sentence_is_taken_for_another() -> None:
