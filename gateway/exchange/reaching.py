@@ -18,7 +18,7 @@ from gateway.model.message import Direction
 from gateway.model.numbers import normal
 from gateway.model.prices import Price, price_of
 from gateway.model.relating import Relation, Verdict
-from gateway.model.relation import Reachable, Step
+from gateway.model.relation import Reachable, Reason, Step
 from gateway.model.services import BILLING_INVOICE, BILLING_PROCESS
 from gateway.ports import Clock, Lookup, Store
 from gateway.routing.words import channel_words
@@ -27,6 +27,15 @@ from gateway.ubl.candidates import Candidate, candidates
 _COUNTERPARTS_MOST: Final = 5
 _CANDIDATES_MOST: Final = 20
 _ORDER: Final = {Verdict.POSITIVE: 0, Verdict.INDETERMINATE: 1, Verdict.NEGATIVE: 2}
+WHY_NOT: Final = {
+    Reason.NOT_REGISTERED: "numret finns inte i nätverkets register",
+    Reason.NO_DOCUMENT_TYPE: "den finns i nätverket, men inte för fakturor",
+    Reason.NO_PROCESS: "den finns i nätverket, men inte för fakturor på det sätt som de skickas här",
+    Reason.NO_TRANSPORT: "den kan bara nås på ett sätt som inte används längre",
+    Reason.EXPIRED: "dess mottagning är avslutad eller inte öppnad ännu",
+    Reason.BROKEN_REGISTRATION: "nätverkets register pekar på en SMP som inte känner till den",
+}
+"""The reason of a no in Swedish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +148,7 @@ class Reaching:
             participant=participant.value,
             origin=origin,
             state=state,
-            sv=f"{participant.value} tar inte emot e-fakturor: {answer.text}",
+            sv=f"{participant.value} tar inte emot e-fakturor: {WHY_NOT[answer.reason]}",
             en=f"{participant.value} takes no e-invoices: {answer.text}",
             steps=answer.steps,
         )

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.reaching import WHY_NOT
 from gateway.model.counterpart import CounterpartId
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Direction
 from gateway.model.proposal import Proposal, ProposalId
+from gateway.model.relation import Reason
 from gateway.ports import Changes
 from tests.web.conftest import Site
 
@@ -108,6 +110,11 @@ async def test_ways_to_a_party_are_ranked_with_what_proves_them(site: Site) -> N
     site.gateway.lookup.answer = "silent"  # type: ignore[attr-defined]
     found = (await site.get("/v1/relations?party=5567212047&country=SE")).json["items"]
     assert {one["verdict"] for one in found if one["channel"] == "peppol"} == {"indeterminate"}
+    assert set(WHY_NOT) == set(Reason)
+    site.gateway.lookup.answer = "no"  # type: ignore[attr-defined]
+    found = (await site.get("/v1/relations?party=5567212047&country=SE")).json["items"]
+    no = next(one for one in found if one.get("participant") == "0007:5567212047")
+    assert no["reason_sv"] == "0007:5567212047 tar inte emot e-fakturor: numret finns inte i nätverkets register"
     for query in ("", "?party=", "?party=1&country=SWE", "?partei=1"):
         assert (await site.get(f"/v1/relations{query}")).status == 400
 
