@@ -1,9 +1,9 @@
 """A share for each account, so that one with ten times its share delays nobody but itself. [I/O]
 
-An account alone has all the places that one account may have, at any rate: nobody gains by its waiting. It has to stand
-back while others with little to do are here: then calls beyond its share wait in its own line, and when that is
-long too, the next is answered 429 with the time after which it has its turn. Accounts that all do much have places in
-equal parts and no rate. Each process keeps its own shares.
+An account alone has all the places that one account may have, at any rate: nobody gains by its waiting. While others
+with little to do are here it stands back once its share is used up: a few places are left to it, which keep the machine
+at work, the other calls wait in its own line, and when that is long too, the next is answered 429 with the time after
+which it has its turn. Accounts that all do much have places in equal parts. Each process keeps its own shares.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ LINE: Final = 128
 _HERE_SECONDS: Final = 1.0
 """So long after its last call an account is still here."""
 _LEAST_PLACES: Final = 4
+_BACK_PLACES: Final = 2
+"""Of one that stands back: enough to keep the machine at work, few enough to delay others by milliseconds."""
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -133,7 +135,7 @@ class Shares:
             return True
         if share.held >= max(_LEAST_PLACES, self._at_once // (others + 1)):
             return False
-        return not self._stands_back(share, now)
+        return share.held < _BACK_PLACES or not self._stands_back(share, now)
 
     def _stands_back(self, share: _Share, now: float) -> bool:
         """Whether it has used its share up while somebody else is here who has not."""
