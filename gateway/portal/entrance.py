@@ -6,15 +6,19 @@ At each of them the session's secret is a new one, so a secret that somebody kne
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from gateway.errors import Overloaded
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Person, Role, SignedIn, Way
 from gateway.portal.passwords import FREE, FREE_ADDRESS, key_of, pause_of
 from gateway.portal.visit import Visit
+from gateway.ports.people import Guesses
 from gateway.web.invitation import CODE_HOLDS, hash_secret, new_secret
 
 if TYPE_CHECKING:
@@ -41,17 +45,36 @@ async def first_code(gateway: Gateway) -> str:
 
 async def try_password(visit: Visit, name: str, password: str) -> tuple[Person | None, int]:
     """The person whose password this is, or None; and how many seconds to wait before another try."""
-    people, now = visit.gateway.store.people, visit.gateway.clock.now()
-    keys = guess_keys(name, visit.origin)
-    known = await people.guesses(keys)
-    pause = max(pause_of(guesses, free, now) for guesses, free in zip(known, (FREE, FREE_ADDRESS), strict=True))
-    if pause:
-        return None, int(pause.total_seconds()) + 1
+    people, keys = visit.gateway.store.people, guess_keys(name, visit.origin)
+    wait, before = await count_guess(visit, keys)
+    if wait:
+        return None, wait
     person = await people.named(name)
-    if await visit.front.passwords.fits(person.password if person else "", password):
-        return person, 0
-    await people.guessed(keys)
-    return None, 0
+    try:
+        fits = await visit.front.passwords.fits(person.password if person else "", password)
+    except Overloaded:  # it was not looked at
+        await people.forgive(keys, before)
+        raise
+    if not fits:
+        return None, 0
+    await people.forgive(keys, before)
+    return person, 0
+
+
+async def count_guess(visit: Visit, keys: tuple[str, str]) -> tuple[int, Sequence[Guesses]]:
+    """Count a guess before it is looked at; gives what there was before.
+
+    Where there were too many it gives the seconds to wait, and counts nothing.
+    """
+    people, now = visit.gateway.store.people, visit.gateway.clock.now()
+
+    def pause(known: Sequence[Guesses]) -> timedelta:
+        return max(pause_of(guesses, free, now) for guesses, free in zip(known, (FREE, FREE_ADDRESS), strict=True))
+
+    before = await people.try_guess(keys, lambda known: not pause(known))
+    if before is not None:
+        return 0, before
+    return int(pause(await people.guesses(keys)).total_seconds()) + 1, ()
 
 
 def guess_keys(name: str, origin: str) -> tuple[str, str]:

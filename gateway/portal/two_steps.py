@@ -17,11 +17,9 @@ from gateway.config.sections import Portal
 from gateway.errors import KeyUnavailable
 from gateway.model.identifiers import AccountId
 from gateway.model.person import Deed, Factor, Person, PersonId, Place, SignedIn, Way
-from gateway.portal.entrance import guess_keys, let_in, with_secret
-from gateway.portal.passwords import FREE, FREE_ADDRESS, pause_of
+from gateway.portal.entrance import count_guess, guess_keys, let_in, with_secret
 from gateway.portal.totp import DIGITS, fitting_step, hash_of, new_key, new_recovery_codes, read_code
 from gateway.portal.visit import Visit
-from gateway.ports.people import Guesses
 from gateway.web.invitation import hash_secret, new_secret
 
 log = logging.getLogger(__name__)
@@ -72,13 +70,9 @@ def key_of_half(visit: Visit) -> str:
 async def prove(visit: Visit, person: Person, factor: Factor, typed: str, account: AccountId) -> tuple[Proof, int]:
     """Take a code of the device or a recovery code; and how many seconds to wait where too many were wrong."""
     store, now = visit.gateway.store, visit.gateway.clock.now()
-    keys = guess_keys(person.name, visit.origin)
-
-    def pause(known: Sequence[Guesses]) -> timedelta:
-        return max(pause_of(guesses, free, now) for guesses, free in zip(known, (FREE, FREE_ADDRESS), strict=True))
-
-    if not await store.second.try_guess(keys, lambda known: not pause(known)):
-        return "wait", int(pause(await store.people.guesses(keys)).total_seconds()) + 1
+    wait, _ = await count_guess(visit, guess_keys(person.name, visit.origin))
+    if wait:
+        return "wait", wait
     code = read_code(typed)
     if len(code) == DIGITS:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -80,8 +80,18 @@ class People(Protocol):
         """Wrong passwords so far."""
         ...
 
-    async def guessed(self, keys: Sequence[str]) -> None:
-        """One more."""
+    async def try_guess(
+        self, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool]
+    ) -> Sequence[Guesses] | None:
+        """Count a guess before it is looked at, in one commit with the question whether there may be another.
+
+        So a thousand guesses at the same moment are no more than one after another. Gives what there was before;
+        None where there may be none.
+        """
+        ...
+
+    async def forgive(self, keys: Sequence[str], before: Sequence[Guesses]) -> None:
+        """It was right: take back what ``try_guess`` has counted, and its time."""
         ...
 
     async def begin(self, session: SignedIn, deed: Deed, instead: str = "", forget: Sequence[str] = ()) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
 from gateway.model.person import Deed, Factor, Person, PersonId
-from gateway.ports.people import Guesses
 
 
 class SecondFactors(Protocol):
@@ -57,11 +56,4 @@ class SecondFactors(Protocol):
 
     async def end(self, key: str) -> bool:
         """The half sign-in is over; tell whether there was one."""
-        ...
-
-    async def try_guess(self, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool]) -> bool:
-        """Count a guess before it is looked at, in one commit with the question whether there may be another.
-
-        So a thousand guesses at the same moment are no more than one after another.
-        """
         ...

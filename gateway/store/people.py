@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -83,9 +83,17 @@ class People:
         """Wrong passwords so far."""
         return await self.reads.read(partial(sessions.guesses, keys=keys))
 
-    async def guessed(self, keys: Sequence[str]) -> None:
-        """One more."""
-        await self.write(partial(sessions.guessed, keys=keys, now=self.clock.now()))
+    async def try_guess(
+        self, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool]
+    ) -> Sequence[Guesses] | None:
+        """Count a guess before it is looked at."""
+        errand = partial(sessions.try_guess, keys=tuple(keys), may=may, now=self.clock.now())
+        before: Sequence[Guesses] | None = await self.write(errand)
+        return before
+
+    async def forgive(self, keys: Sequence[str], before: Sequence[Guesses]) -> None:
+        """It was right."""
+        await self.write(partial(sessions.forgive, keys=tuple(keys), before=tuple(before)))
 
     async def begin(self, session: SignedIn, deed: Deed, instead: str = "", forget: Sequence[str] = ()) -> None:
         """Begin a session, end the one that it stands in for, and forget wrong guesses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,10 +11,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.model.person import Deed, Factor, Person, PersonId
 from gateway.ports import Clock
-from gateway.ports.people import Guesses
 from gateway.store import sessions, trail
 from gateway.store.operation import Write
-from gateway.store.people_tables import guess, login, person
+from gateway.store.people_tables import login, person
 from gateway.store.reads import Reads
 from gateway.store.second_tables import factor, half, recovery
 
@@ -67,10 +66,6 @@ class SecondFactors:
     async def end(self, key: str) -> bool:
         """The half sign-in is over."""
         return bool(await self.write(partial(_end, key=key)))
-
-    async def try_guess(self, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool]) -> bool:
-        """Count a guess before it is looked at."""
-        return bool(await self.write(partial(_try_guess, keys=tuple(keys), may=may, now=self.clock.now())))
 
 
 def forget_halves(connection: Connection, id: PersonId) -> None:
@@ -148,14 +143,3 @@ def _half(connection: Connection, key: str, now: datetime) -> Person | None:
 
 def _end(connection: Connection, *, key: str) -> bool:
     return connection.execute(delete(half).where(half.c.key == key)).rowcount == 1
-
-
-def _try_guess(
-    connection: Connection, *, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool], now: datetime
-) -> bool:
-    locked = select(guess.c.key).where(guess.c.key.in_(keys)).order_by(guess.c.key).with_for_update()
-    connection.execute(locked).all()
-    if not may(sessions.guesses(connection, keys)):
-        return False
-    sessions.guessed(connection, keys, now)
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -121,6 +121,27 @@ def guesses(connection: Connection, keys: Sequence[str]) -> list[Guesses]:
     rows = connection.execute(select(guess).where(guess.c.key.in_(keys))).mappings()
     known = {row["key"]: Guesses(failures=row["failures"], last=row["last"]) for row in rows}
     return [known.get(key, Guesses()) for key in keys]
+
+
+def try_guess(
+    connection: Connection, *, keys: Sequence[str], may: Callable[[Sequence[Guesses]], bool], now: datetime
+) -> list[Guesses] | None:
+    """Count one more, if there may be one; gives what there was."""
+    locked = select(guess.c.key).where(guess.c.key.in_(keys)).order_by(guess.c.key).with_for_update()
+    connection.execute(locked).all()
+    before = guesses(connection, keys)
+    if not may(before):
+        return None
+    guessed(connection, keys, now)
+    return before
+
+
+def forgive(connection: Connection, *, keys: Sequence[str], before: Sequence[Guesses]) -> None:
+    """Take one back for each, and the time of it: a right one makes nobody wait."""
+    for key, one in zip(keys, before, strict=True):
+        time = {"last": one.last} if one.last is not None else {}
+        connection.execute(update(guess).where(guess.c.key == key).values(failures=guess.c.failures - 1, **time))
+    connection.execute(delete(guess).where(guess.c.key.in_(keys), guess.c.failures <= 0))
 
 
 def guessed(connection: Connection, keys: Sequence[str], now: datetime) -> None:

@@ -40,6 +40,15 @@ async def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(site: S
     assert (await (await site.visitor()).sign_in(CLERK, "wrong wrong wrong")).status == 403, "counted anew"
 
 
+async def test_many_passwords_at_the_same_moment_are_no_more_than_one_after_another(site: Site) -> None:
+    visitor = await site.visitor()
+    visitor.token = (await visitor.get("/sign-in")).csrf
+    form = {"name": CLERK, "password": "wrong wrong wrong"}
+    given = await asyncio.gather(*(visitor.send("/sign-in", form) for _ in range(3 * FREE)))
+    assert sorted(answer.status for answer in given) == [403] * FREE + [429] * 2 * FREE
+    assert (await visitor.sign_in(CLERK)).status == 429
+
+
 async def test_an_office_behind_one_address_is_not_shut_out_by_its_typing_errors(site: Site) -> None:
     visitor = await site.visitor()
     for _ in range(FREE_ADDRESS + 2):
