@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from gateway.model.counterpart import Counterpart, Origin
@@ -56,6 +57,7 @@ def plain_name(name: str) -> str:
     return " ".join(kept or words)
 
 
+@lru_cache(4096)
 def alike(one: str, other: str) -> bool:
     """Whether two names may be of the same party: equal, one inside the other word by word, or nearly equal."""
     a, b = plain_name(one), plain_name(other)

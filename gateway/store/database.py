@@ -43,6 +43,8 @@ from gateway.store.tables import MOVED_AWAY, MOVING_IN, SCHEMA_VERSION, metadata
 _T = TypeVar("_T")
 
 BUSY_SECONDS: Final = 5
+BEGIN: Final = "BEGIN IMMEDIATE"
+"""With the write lock from the start: a transaction that must change from reading to writing may be refused."""
 READERS: Final = 4
 
 _WRITER_SETTINGS: Final = (
@@ -185,7 +187,9 @@ def writing_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver = connection.connection.driver_connection
+        if not (isinstance(driver, sqlite3.Connection) and driver.in_transaction):  # begun by the writer itself
+            connection.exec_driver_sql(BEGIN)
 
     return engine
 

@@ -28,11 +28,10 @@ from gateway.ports import Changes, Clock, Rejections
 from gateway.store import counterpart_lists, counterparts, proposals
 from gateway.store.operation import Write, note
 from gateway.store.reads import Reads
+from gateway.store.remembered import Remembered
 from gateway.store.session import Session
 
 _REMEMBERED: Final = 10_000
-_REMEMBERED_SECONDS: Final = 0.5
-"""How long another process's change of a policy may go unnoticed."""
 _SPREAD_SECONDS: Final = 20.0
 """How long a count is shown again: it goes over every counterpart of the account."""
 
@@ -44,29 +43,34 @@ class Relations:
     reads: Reads
     write: Write
     clock: Clock
-    _profiles: dict[AccountId, tuple[float, Profile]] = field(default_factory=dict, init=False)
+    _profiles: Remembered[AccountId, Profile] = field(default_factory=Remembered, init=False)
+    _known: Remembered[tuple[AccountId, Role, tuple[str, ...]], Sequence[Counterpart]] = field(
+        default_factory=Remembered, init=False
+    )
+    _ways: Remembered[tuple[AccountId, CounterpartId], Sequence[Relation]] = field(
+        default_factory=Remembered, init=False
+    )
     _spreads: dict[tuple[AccountId, Role], tuple[float, Mapping[str, int]]] = field(default_factory=dict, init=False)
 
+    def forget(self) -> None:
+        """This process has written something that may have changed any of it."""
+        self._profiles.forget()
+        self._known.forget()
+        self._ways.forget()
+
     async def profile(self, account: AccountId) -> Profile:
-        known = self._profiles.get(account)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
+        known, changes = self._profiles.find(account), self._profiles.changes
+        if known is not None:
+            return known
         found = await self.reads.look(partial(_profile, account=account))
-        if len(self._profiles) >= _REMEMBERED:
-            self._profiles.clear()
-        self._profiles[account] = (time.monotonic() + _REMEMBERED_SECONDS, found)
-        return found
+        return self._profiles.keep(account, found, changes)
 
     async def save_policy(self, account: AccountId, policy: RelationPolicy, actor: str) -> None:
         now = self.clock.now()
         await self.write(partial(proposals.save_policy, account=account, new=policy, actor=actor, now=now))
-        self._profiles.pop(account, None)
 
     async def commit(self, changes: Changes) -> None:
         await self.write(partial(write_changes, changes=changes))
-        for table in (changes.counterparts, changes.proposals):
-            for row, _ in table:
-                self._profiles.pop(row.account, None)
         for one, _ in changes.counterparts:
             self._spreads.pop((one.account, one.role), None)
 
@@ -96,7 +100,12 @@ class Relations:
         return await self.reads.read(partial(counterparts.numbered, account=account, role=role, numbers=numbers))
 
     async def known_by(self, account: AccountId, role: Role, keys: Sequence[str]) -> Sequence[Counterpart]:
-        return await self.reads.look(partial(counterparts.known_by, account=account, role=role, keys=keys))
+        key = account, role, tuple(keys)
+        known, changes = self._known.find(key), self._known.changes
+        if known is not None:
+            return known
+        found = await self.reads.look(partial(counterparts.known_by, account=account, role=role, keys=keys))
+        return self._known.keep(key, found, changes)
 
     async def named(self, account: AccountId, role: Role, name: str) -> Sequence[Counterpart]:
         return await self.reads.read(partial(counterparts.named, account=account, role=role, name=name))
@@ -110,10 +119,14 @@ class Relations:
             note(connection, now, actor, "removed a counterpart", detail={**detail, "id": id})
 
         await self.write(errand)
-        self._profiles.pop(account, None)
 
     async def relations(self, account: AccountId, counterpart: CounterpartId) -> Sequence[Relation]:
-        return await self.reads.look(partial(proposals.relations, account=account, counterpart=counterpart))
+        key = account, counterpart
+        known, changes = self._ways.find(key), self._ways.changes
+        if known is not None:
+            return known
+        found = await self.reads.look(partial(proposals.relations, account=account, counterpart=counterpart))
+        return self._ways.keep(key, found, changes)
 
     async def due(self, now: datetime, limit: int, states: Sequence[RelationState] = ()) -> Sequence[Relation]:
         return await self.reads.read(partial(proposals.due, now=now, limit=limit, states=states))

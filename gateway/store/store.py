@@ -386,7 +386,10 @@ class SqlStore:
         await self._writer.do(accounts.run_errands, errand)
 
     async def _errand(self, errand: accounts.Errand) -> Any:
-        return await self._writer.do(accounts.run_errands, errand)
+        try:
+            return await self._writer.do(accounts.run_errands, errand)
+        finally:
+            self.relations.forget()  # also where it is not known whether it was written
 
 
 def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:

@@ -6,15 +6,14 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from functools import partial
 from typing import Final, Protocol, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Transaction
+from sqlalchemy import Connection, Engine
 
 from gateway.errors import StoreUnavailable
-from gateway.store.database import BUSY_SECONDS, is_busy, meaning, patience
+from gateway.store.aside import Aside
+from gateway.store.database import BEGIN, BUSY_SECONDS, is_busy, meaning, patience
 from gateway.store.session import Session, SqliteSession
 from gateway.store.turns import Turns
 
@@ -46,7 +45,8 @@ class SqliteTransactions:
     """On the one writing connection.
 
     Only the COMMIT runs in a thread of its own: the statements take microseconds each, and two threads that both run
-    Python wait for each other.
+    Python wait for each other. BEGIN and COMMIT go to the driver itself; SQLAlchemy hears of a transaction only where
+    something seldom asks for its connection, and then ends it too.
     """
 
     def __init__(self, engine: Engine, turns: Turns | None = None) -> None:
@@ -56,34 +56,34 @@ class SqliteTransactions:
         self._connection: Connection | None = None
         self._driver: sqlite3.Connection | None = None
         self._session: Session | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._aside = Aside("store-writer")
 
     async def commit(self, work: Callable[[Session], Result]) -> Result:
         try:
-            transaction = await self._begin()
+            await self._begin()
             try:
                 assert self._session is not None
                 outcome = work(self._session)
             except BaseException:
                 with suppress(Exception):  # what made it fail is told, and a broken connection goes away
-                    transaction.rollback()
+                    self._roll_back()
                 self._give_turn()
                 raise
-            await self._in_thread(partial(self._end, transaction))
+            await self._aside.do(self._end)
             return outcome
         except Exception as error:
             meant = meaning(error)
             if isinstance(meant, StoreUnavailable):
-                await self._in_thread(self._drop)
+                await self._aside.do(self._drop)
             if meant is error:
                 raise
             raise meant from error
 
     async def close(self) -> None:
         try:
-            await self._in_thread(self._drop)
+            await self._aside.do(self._drop)
         finally:
-            self._thread.shutdown(wait=False)
+            self._aside.close()
 
     async def _have_turn(self) -> bool:
         """Take the turn from the loop, which then goes on at once; False when others have it for long.
@@ -99,19 +99,19 @@ class SqliteTransactions:
             await asyncio.sleep(LOOK_SECONDS)
         return True
 
-    async def _begin(self) -> Transaction:
+    async def _begin(self) -> None:
         """Begin a transaction, at once where nobody else writes, else with patience in the thread."""
-        if self._connection is None or not await self._have_turn():
-            return await self._in_thread(self._begin_patiently)
+        if self._driver is None or not await self._have_turn():
+            return await self._aside.do(self._begin_patiently)
         try:
-            return self._connection.begin()
+            self._driver.execute(BEGIN)
         except Exception as error:
             self._give_turn()
             if not is_busy(error):
                 raise
-            return await self._in_thread(self._begin_patiently)
+            await self._aside.do(self._begin_patiently)
 
-    def _begin_patiently(self) -> Transaction:
+    def _begin_patiently(self) -> None:
         """In the writer's thread: connect where there is no connection, and wait for whoever writes."""
         if self._turns is not None:
             self._turns.take()
@@ -123,26 +123,33 @@ class SqliteTransactions:
             assert self._driver is not None
             patience(self._driver, BUSY_SECONDS)
             try:
-                return self._connection.begin()
+                self._driver.execute(BEGIN)
             finally:
                 patience(self._driver, 0)  # on the loop nothing may wait
         except BaseException:
             self._give_turn()
             raise
 
-    def _end(self, transaction: Transaction) -> None:
+    def _end(self) -> None:
         """In the writer's thread: the commit, with its fsync and whatever checkpoint it brings about."""
+        assert self._connection is not None and self._driver is not None
         try:
-            transaction.commit()
+            if self._connection.in_transaction():
+                self._connection.commit()
+            else:
+                self._driver.commit()
         finally:
             self._give_turn()
+
+    def _roll_back(self) -> None:
+        assert self._connection is not None and self._driver is not None
+        if self._connection.in_transaction():
+            self._connection.rollback()
+        self._driver.rollback()
 
     def _give_turn(self) -> None:
         if self._turns is not None:
             self._turns.give()
-
-    async def _in_thread(self, errand: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, errand)
 
     def _drop(self) -> None:
         connection, self._connection, self._session, self._driver = self._connection, None, None, None

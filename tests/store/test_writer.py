@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 from store_parts import EXEMPEL, StillClock, only_sqlite, opened, outgoing, plain, plain_sqlite
 
 from gateway.errors import NotFound, Overloaded, StoreUnavailable
@@ -22,13 +21,15 @@ def rows(folder: Path) -> int:
 
 def broken_commits(store: SqlStore, times: int) -> None:
     """Let the next commits fail as a failing disk lets them fail."""
-    left = [times]
+    left, end = [times], store._writer._transactions._end
 
-    @event.listens_for(store._writer._transactions._engine, "commit")
-    def fail(_: object) -> None:
+    def fail() -> None:
         if left[0] > 0:
             left[0] -= 1
             raise sqlite3.OperationalError("disk I/O error")
+        end()
+
+    store._writer._transactions._end = fail  # type: ignore[attr-defined]
 
 
 async def test_when_add_returns_another_program_sees_the_document(store: SqlStore, tmp_path: Path) -> None:
@@ -40,8 +41,13 @@ async def test_when_add_returns_another_program_sees_the_document(store: SqlStor
 @only_sqlite
 @pytest.mark.parametrize("key", ["", "the same"])
 async def test_many_at_once_share_a_commit(store: SqlStore, key: str) -> None:
-    commits: list[object] = []
-    event.listen(store._writer._transactions._engine, "commit", commits.append)
+    commits, end = [], store._writer._transactions._end
+
+    def count() -> None:
+        commits.append(1)
+        end()
+
+    store._writer._transactions._end = count  # type: ignore[attr-defined]
     await asyncio.gather(*(store.add_once(outgoing(f"d{n}", key=key)) for n in range(100)))
     assert 1 <= len(commits) <= 3
 
@@ -86,13 +92,8 @@ async def test_after_a_failed_commit_nothing_new_is_begun_for_a_moment(
 
 @only_sqlite
 async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, tmp_path: Path) -> None:
-    engine = store._writer._transactions._engine
     room = plain(tmp_path, "PRAGMA page_count")[0][0] + 60
-
-    @event.listens_for(engine, "begin")
-    def little_room(connection: object) -> None:
-        connection.exec_driver_sql(f"PRAGMA max_page_count={room}")  # type: ignore[attr-defined]
-
+    store._writer._transactions._driver.execute(f"PRAGMA max_page_count={room}")  # until the connection is given up
     accepted: list[str] = []
     with pytest.raises(StoreUnavailable, match="full"):
         for n in range(1000):
@@ -100,7 +101,6 @@ async def test_a_full_disk_is_told_and_what_was_accepted_stays(store: SqlStore, 
             accepted.append(f"d{n}")
     assert len(accepted) > 20
     assert rows(tmp_path) == len(accepted)
-    event.remove(engine, "begin", little_room)
     assert plain(tmp_path, "PRAGMA integrity_check") == [("ok",)]
     assert (await store.get(EXEMPEL, DocumentId(accepted[-1]))).id == accepted[-1]
 
