@@ -390,6 +390,10 @@ def _update_of(*names: str) -> Statement:
 _STEPPING: Final = tuple(name for name in _CHANGING if name != "receiver")
 _stepping_values: Final = writer_of(*_STEPPING)
 _UPDATE: Final = _update_of(*_STEPPING, *_BESIDE)
+_SLIGHT: Final = ("peer", "sent_octets", "updated")
+_slight_values: Final = writer_of(*_SLIGHT)
+_SLIGHT_UPDATE: Final = _update_of(*_SLIGHT)
+"""Of columns that are in no index that has a row for a document on its way: none of those is written anew."""
 _READDRESS: Final = _update_of("receiver", "search")
 _NO_PART: Final = Statement(
     delete(tables.payload).where(
@@ -405,6 +409,7 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     current = _current(session, {job.id: job.known for job in jobs})
     outcomes: list[Stepped | GatewayError] = []
     changed: dict[DocumentId, Current] = {}
+    slightly: dict[DocumentId, Current] = {}
     readdressed: dict[DocumentId, Row] = {}
     unsaid: list[Row] = []
     parts: dict[DocumentId, tuple[Message, Kept]] = {}
@@ -429,12 +434,18 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
         if now.message.receiver != was.message.receiver:
             readdressed[job.id] = (now.message.receiver, search_text(now.message), job.id)
             unsaid += words_gone(was.message, now.message)
-        current[job.id] = changed[job.id] = now
+        current[job.id] = now
+        if change.slight and not job.evidence and job.id not in changed:
+            slightly[job.id] = now
+        else:
+            changed[job.id] = now
+            slightly.pop(job.id, None)
         if job.follow is not None:
             follows.append(job.follow)
         due = job.follow is not None or _wants_worker(now, change.entry.time)
         outcomes.append(Stepped(message=now.message, due=due))
     session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
+    session.write(_SLIGHT_UPDATE, [(*_slight_values(now.message), now.message.id) for now in slightly.values()])
     session.write(_READDRESS, list(readdressed.values()))
     session.write(UNSAID, unsaid)
     session.write(_NO_PART, [(of,) for of in parts])

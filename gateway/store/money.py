@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from gateway.model.costs import (
     COUNTED,
@@ -40,6 +40,7 @@ from gateway.store.money_tables import cost, cost_month, price
 from gateway.store.operation import Write, note
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
+from gateway.store.session import one_of
 
 _TOLD: Final = tuple(str(one) for one in (MLS, MLR, INVOICE_RESPONSE))
 _CURSOR: Final = "cost cursor"
@@ -111,16 +112,17 @@ class Money:
 
 def _next(connection: Connection, limit: int, now: datetime) -> _Batch:
     after = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
-    row = tables.event
-    window = select(row.c.number, row.c.message, row.c.event, row.c.time, row.c.detail).where(row.c.number > after)
-    seen = settled(connection, connection.execute(window.order_by(row.c.number).limit(limit)).all(), now)
-    counted = [one for one in seen if one.event in COUNTED]
-    about = _about(connection, {one.message for one in counted})
-    happened = tuple(_happened(one, about[one.message]) for one in counted if one.message in about)
+    row = tables.event.c
+    # What is no news of money is only counted: most rows are of that kind.
+    numbered = (row.number,) if connection.dialect.name == "sqlite" else (row.number, row.time)
+    window = select(*numbered).where(row.number > after).order_by(row.number).limit(limit)
+    seen = settled(connection, connection.execute(window).all(), now)
+    last = int(seen[-1].number) if seen else after
+    happened = tuple(_happened(one) for one in connection.execute(_COUNTED, {"after": after, "last": last}))
     accounts = {one.account for one in happened}
     return _Batch(
         after=after,
-        last=int(seen[-1].number) if seen else after,
+        last=last,
         looked_at=len(seen),
         happened=happened,
         prices={account: tuple(_prices(connection, account)) for account in accounts},
@@ -130,26 +132,37 @@ def _next(connection: Connection, limit: int, now: datetime) -> _Batch:
     )
 
 
-def _about(connection: Connection, ids: set[str]) -> dict[str, Any]:
-    column = tables.message.c
-    wanted = select(column.id, column.account, column.direction, column.channel, column.sender, column.receiver)
-    # (what access points and companies tell each other of an invoice costs nothing of its own)
-    wanted = wanted.where(column.id.in_(ids), column.document_type.not_in(_TOLD))
-    return {one.id: one for one in connection.execute(wanted)} if ids else {}
+_of: Final = tables.message.c
+_COUNTED: Final = (
+    select(
+        *(_of.id, _of.account, _of.direction, _of.channel, _of.sender, _of.receiver),
+        *(tables.event.c.time, tables.event.c.detail),
+    )
+    .join_from(tables.event, tables.message, tables.event.c.message == _of.id)
+    .where(
+        tables.event.c.number > bindparam("after"),
+        tables.event.c.number <= bindparam("last"),
+        tables.event.c.event.in_(COUNTED),
+        # What access points and companies tell each other of an invoice costs nothing of its own.
+        _of.document_type.not_in(_TOLD),
+    )
+    .order_by(tables.event.c.number)
+)
 
 
-def _happened(event: Any, message: Any) -> Happened:
-    other = message.receiver if message.direction is Direction.OUT else message.sender
+def _happened(one: Any) -> Happened:
+    other = one.receiver if one.direction is Direction.OUT else one.sender
     return Happened(
-        account=AccountId(message.account),
-        document=DocumentId(message.id),
-        time=event.time,
-        direction=message.direction,
-        channel=str(event.detail.get("channel") or message.channel or "peppol"),
-        country=str(event.detail.get("country") or _country(other)),
+        account=AccountId(one.account),
+        document=DocumentId(one.id),
+        time=one.time,
+        direction=one.direction,
+        channel=str(one.detail.get("channel") or one.channel or "peppol"),
+        country=str(one.detail.get("country") or _country(other)),
     )
 
 
+@lru_cache(1024)
 def _country(participant: str) -> str:
     """Where a participant is at home, as far as its scheme tells."""
     scheme = schemes().get(ParticipantId(participant).value.partition(":")[0]) if participant else None
@@ -159,6 +172,9 @@ def _country(participant: str) -> str:
 def _share(connection: Connection, account: AccountId, month: str) -> int:
     before = month_before(month)
     return electronic_share(_months(connection, account, before, before)) or 0
+
+
+_KNOWN: Final = select(cost.c.document, cost.c.channel).where(cost.c.document.in_(one_of("documents")))
 
 
 def _enter(connection: Connection, costs: Sequence[Cost], after: int, last: int) -> bool:
@@ -174,9 +190,9 @@ def _enter(connection: Connection, costs: Sequence[Cost], after: int, last: int)
     rows = {(one.document, one.channel): one for one in reversed(costs)}  # the first of each counts
     if not rows:
         return True
-    known = select(cost.c.document, cost.c.channel).where(tuple_(cost.c.document, cost.c.channel).in_(list(rows)))
-    for one in connection.execute(known):
-        del rows[DocumentId(one.document), one.channel]
+    known = {"documents": tables.json_text([document for document, _ in rows])}
+    for one in connection.execute(_KNOWN, known):
+        rows.pop((DocumentId(one.document), one.channel), None)
     if rows:
         connection.execute(
             insert(cost), [dict(zip(_COST_FIELDS, _cost_values(one), strict=True)) for one in rows.values()]

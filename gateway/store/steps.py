@@ -35,6 +35,8 @@ class Change:
     message: Message
     entry: TimelineEntry | None = None
     keep_lease: bool = False
+    slight: bool = False
+    """Whether nothing changes by which documents are found, but for the receiver: a smaller update does."""
 
 
 def record(current: Current, message: Message, event: Event, now: datetime, *, keep_lease: bool) -> Change:
@@ -80,7 +82,7 @@ def mark_sending(current: Current, message: Message, *, peer: str, receiver: str
     detail: dict[str, object] = {"peer": peer, "receiver": receiver}
     entry = TimelineEntry(time=now, event="Sending", detail=detail, attempt=was.attempts)
     after = changed(was, sent_octets=True, peer=peer, receiver=receiver, updated=now)
-    return Change(message=after, entry=entry, keep_lease=True)
+    return Change(message=after, entry=entry, keep_lease=True, slight=True)
 
 
 def acknowledge(current: Current, now: datetime) -> Change:
