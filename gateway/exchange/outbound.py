@@ -46,7 +46,7 @@ from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
 from gateway.model.addresses import Cause, FailedAddress
 from gateway.model.document import Envelope, Facts, Verdict
-from gateway.model.identifiers import AccountId, InstanceId, MessageId, ParticipantId
+from gateway.model.identifiers import AccountId, DocumentTypeId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
     Direction,
@@ -437,6 +437,7 @@ class Outbound:
         return TimelineEntry(time=now, event="Accepted", reason=reason, detail=detail)
 
     def _envelope(self, message: Message, facts: Facts, found: Reachable) -> Envelope:
+        standard, type_version, type_name = _typed(facts.document_type)
         return Envelope(
             sender=_participant(message.sender),
             receiver=found.participant,
@@ -445,9 +446,9 @@ class Outbound:
             country_c1=facts.sender.country or self.country,
             instance_id=message.instance_id,
             created=f"{message.created:%Y-%m-%dT%H:%M:%SZ}",
-            standard=facts.document_type.namespace,
-            type_version=facts.document_type.version,
-            type=facts.document_type.name,
+            standard=standard,
+            type_version=type_version,
+            type=type_name,
             mls_to=self.mls[0],
             mls_type=self.mls[1],
         )
@@ -463,6 +464,12 @@ class Outbound:
 
 
 _participant: Final = lru_cache(1024)(ParticipantId.parse)
+
+
+@lru_cache(256)
+def _typed(document_type: DocumentTypeId) -> tuple[str, str, str]:
+    """Standard, version and name of the document, as the business envelope has them."""
+    return document_type.namespace, document_type.version, document_type.name
 
 
 def _sender(facts: Facts) -> ParticipantId | None:

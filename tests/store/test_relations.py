@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,7 +33,8 @@ from gateway.model.message import Direction, Route
 from gateway.model.proposal import Decision, Proposal, ProposalId, ProposalState, Volume
 from gateway.model.relating import Capability, EvidenceId, LookupEvidence, Relation, RelationState, Verdict
 from gateway.ports import Changes
-from gateway.store import SqlStore
+from gateway.store import SqlStore, remembered
+from gateway.store.accounts import run_errands
 
 ORG = Identifier(scheme="0007", value="5567212047", origin=Origin.MASTER_DATA)
 GLN = Identifier(scheme="0088", value="7365567212048", origin=Origin.DERIVED, verified=START)
@@ -232,6 +235,28 @@ async def test_a_removed_counterpart_is_gone_but_not_what_was_decided(store: Sql
     assert list(await store.relations.relations(EXEMPEL, CounterpartId("c1"))) == []
     assert list(await store.relations.decisions(EXEMPEL, ProposalId("p1"))) == [decision]
     assert not (await store.relations.profile(EXEMPEL)).customers
+
+
+async def test_what_was_read_a_moment_ago_is_read_anew_after_a_change(store: SqlStore, clock: StillClock) -> None:
+    await add(store, customer())
+    (first,) = await store.relations.known_by(EXEMPEL, Role.CUSTOMER, [ORG.key])
+    assert await store.relations.relations(EXEMPEL, first.id) == []
+    later = replace(first, preferred="email", updated=START + timedelta(seconds=1))
+    await store.relations.commit(Changes(counterparts=((later, first.updated),), relations=((way(), None),)))
+    assert await store.relations.known_by(EXEMPEL, Role.CUSTOMER, [ORG.key]) == [later]
+    assert [one.state for one in await store.relations.relations(EXEMPEL, first.id)] == [way().state]
+    assert await store.relations.known_by(NORDISK, Role.CUSTOMER, [ORG.key]) == []
+
+
+async def test_what_another_process_changes_is_seen_soon(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add(store, customer())
+    assert len(await store.relations.known_by(EXEMPEL, Role.CUSTOMER, [ORG.key])) == 1
+    monkeypatch.setattr(store.relations, "write", partial(store._writer.do, run_errands))  # as if another had written
+    await store.relations.remove(EXEMPEL, CounterpartId("c1"), "clerk")
+    monkeypatch.setattr(remembered, "UNNOTICED_SECONDS", 0.0)
+    async with asyncio.timeout(20):
+        while await store.relations.known_by(EXEMPEL, Role.CUSTOMER, [ORG.key]):
+            await asyncio.sleep(0.05)
 
 
 async def test_the_policy_is_the_accounts_own(store: SqlStore) -> None:

@@ -19,17 +19,34 @@ def rows(folder: Path) -> int:
     return int(plain(folder, "SELECT count(*) FROM message")[0][0])
 
 
-def broken_commits(store: SqlStore, times: int) -> None:
-    """Let the next commits fail as a failing disk lets them fail."""
-    left, end = [times], store._writer._transactions._end
+class Failing:
+    """A driver's connection whose commits fail as a failing disk lets them fail, so many times."""
 
-    def fail() -> None:
-        if left[0] > 0:
-            left[0] -= 1
+    def __init__(self, driver: sqlite3.Connection, left: list[int]) -> None:
+        self._driver = driver
+        self._left = left
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._driver, name)
+
+    def commit(self) -> None:
+        if self._left[0] > 0:
+            self._left[0] -= 1
             raise sqlite3.OperationalError("disk I/O error")
-        end()
+        self._driver.commit()
 
-    store._writer._transactions._end = fail  # type: ignore[attr-defined]
+
+def broken_commits(store: SqlStore, times: int) -> None:
+    """Let the next commits fail, on whatever connection."""
+    transactions, left = store._writer._transactions, [times]
+    begin = transactions._begin_patiently
+
+    def begin_patiently() -> None:
+        begin()
+        transactions._driver = Failing(transactions._driver, left)
+
+    transactions._begin_patiently = begin_patiently  # type: ignore[attr-defined]
+    transactions._driver = Failing(transactions._driver, left)  # type: ignore[attr-defined]
 
 
 async def test_when_add_returns_another_program_sees_the_document(store: SqlStore, tmp_path: Path) -> None:
