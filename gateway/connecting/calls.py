@@ -30,7 +30,8 @@ from gateway.connecting.answer import Answer, AnswerReader, BrokenAnswer
 from gateway.errors import InvalidAddress, InvalidAnswer, PeerUnavailable
 from gateway.security.tls import client_context, explain
 
-PER_HOST: Final = 16
+PER_HOST: Final = 32
+"""Connections to one: fewer make the messages of a long queue wait for each other, and share fewer commits."""
 KEPT_SECONDS: Final = 60.0
 """How long a connection without a request stays open; servers usually leave it open a little longer."""
 _IDLE_MOST: Final = 256

@@ -390,10 +390,9 @@ def _update_of(*names: str) -> Statement:
 _STEPPING: Final = tuple(name for name in _CHANGING if name != "receiver")
 _stepping_values: Final = writer_of(*_STEPPING)
 _UPDATE: Final = _update_of(*_STEPPING, *_BESIDE)
-_SLIGHT: Final = ("peer", "sent_octets", "updated")
-_slight_values: Final = writer_of(*_SLIGHT)
-_SLIGHT_UPDATE: Final = _update_of(*_SLIGHT)
-"""Of columns that are in no index that has a row for a document on its way: none of those is written anew."""
+# These are in no index that has a row for a document on its way: none of those is written anew.
+_slight_values: Final = writer_of("peer", "sent_octets", "updated")
+_SLIGHT_UPDATE: Final = _update_of("peer", "sent_octets", "updated")
 _READDRESS: Final = _update_of("receiver", "search")
 _NO_PART: Final = Statement(
     delete(tables.payload).where(
@@ -435,17 +434,14 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
             readdressed[job.id] = (now.message.receiver, search_text(now.message), job.id)
             unsaid += words_gone(was.message, now.message)
         current[job.id] = now
-        if change.slight and not job.evidence and job.id not in changed:
-            slightly[job.id] = now
-        else:
-            changed[job.id] = now
-            slightly.pop(job.id, None)
+        slight = change.slight and not job.evidence and job.id not in changed
+        (slightly if slight else changed)[job.id] = now
         if job.follow is not None:
             follows.append(job.follow)
         due = job.follow is not None or _wants_worker(now, change.entry.time)
         outcomes.append(Stepped(message=now.message, due=due))
     session.write(_UPDATE, [_changed_row(now) for now in changed.values()])
-    session.write(_SLIGHT_UPDATE, [(*_slight_values(now.message), now.message.id) for now in slightly.values()])
+    session.write(_SLIGHT_UPDATE, [(*_slight_values(slightly[of].message), of) for of in slightly.keys() - changed])
     session.write(_READDRESS, list(readdressed.values()))
     session.write(UNSAID, unsaid)
     session.write(_NO_PART, [(of,) for of in parts])
