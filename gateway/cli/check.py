@@ -109,7 +109,22 @@ async def _verdicts(config: Config) -> list[Verdict]:
         *await _sml(config),
         *await _mail(config),
         await _antivirus(config),
+        *_second_factor(config),
     ]
+
+
+def _second_factor(config: Config) -> list[Verdict]:
+    """Whether the key of second factors can be read, and by nobody else; nothing before its first use."""
+    file = config.base / config.portal.second_factor_key
+    if not (config.portal.enabled and file.exists()):
+        return []
+    from gateway.security.tokens import read_key
+
+    try:
+        read_key(file)
+    except (OSError, ValueError) as error:
+        return [("second factor", False, f"portal.second_factor_key: {error}")]
+    return [("second factor", True, "its key can be read, and by nobody else")]
 
 
 async def _antivirus(config: Config) -> Verdict:

@@ -235,3 +235,17 @@ def test_check_says_what_to_do_when_lists_are_asked_for_and_no_certificate_names
     assert answer.code == 1
     (keys,) = [check for check in answer.value["checks"] if check["name"] == "keys"]
     assert not keys["ok"] and "name it in network.crl_urls" in keys["text"]
+
+
+def test_check_says_when_others_can_read_the_key_of_second_factors(run: Run, place: Place) -> None:
+    file = place.directory / "gateway1" / "var/second-factor.key"
+    file.write_text("ab" * 32)
+    try:
+        for mode, good in ((0o600, True), (0o644, False)):
+            file.chmod(mode)
+            found = run("check", *place.config(1), "--json").value["checks"]
+            (told,) = [one for one in found if one["name"] == "second factor"]
+            assert told["ok"] is good
+        assert "chmod 600" in told["text"]
+    finally:
+        file.unlink()
