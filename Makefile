@@ -34,8 +34,8 @@ attacks: .venv/.dev ## the attack table: some 400,000 wrapped messages and every
 fuzz: .venv/.dev ## fuzz every reader of AS4 (MINUTES=1 each); finds lie in tests/fuzz/found
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),1)
 
-api-fuzz: .venv/.dev .venv/.api-fuzz ## 100,000 generated calls of the API by schemathesis, three accounts (CALLS=100000 SEED=1)
-	@$(BIN)/python -m tests.fuzz.api --calls $(or $(CALLS),100000) --seed $(or $(SEED),1)
+api-fuzz: .venv/.dev .venv/.api-fuzz ## 100,000 generated calls of the API by schemathesis, three accounts (CALLS=100000 SEED=1 MINUTES=…)
+	@$(BIN)/python -m tests.fuzz.api --calls $(or $(CALLS),100000) --seed $(or $(SEED),1) $(if $(MINUTES),--minutes $(MINUTES))
 
 crash: .venv/.dev ## kill -9 at random moments under load, and ledgers outside that must still agree (KILLS=300 SEED=1 SUMMARY=file)
 	@$(BIN)/python -m tests.crash --kills $(or $(KILLS),300) --seed $(or $(SEED),1) \
