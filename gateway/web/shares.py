@@ -1,9 +1,9 @@
 """A share for each account, so that one with ten times its share delays nobody but itself. [I/O]
 
-An account alone has all the places that one account may have, at any rate: nobody gains by its waiting. While others
-with little to do are here it stands back once its share is used up: a few places are left to it, which keep the machine
-at work, the other calls wait in its own line, and when that is long too, the next is answered 429 with the time after
-which it has its turn. Accounts that all do much have places in equal parts. Each process keeps its own shares.
+An account alone has all the places that one account may have, at any rate: nobody gains by its waiting. It has to stand
+back while others with little to do are here: then calls beyond its share wait in its own line, and when that is
+long too, the next is answered 429 with the time after which it has its turn. Accounts that all do much have places in
+equal parts and no rate. Each process keeps its own shares.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ DELAYED: Final = "share delayed"
 REFUSED: Final = "share refused"
 LINE: Final = 128
 """Calls of one account that wait before the next one is refused, while others are here."""
-_HERE_SECONDS: Final = 1.0
-"""So long after its last call an account is still here."""
+_HERE_SECONDS: Final = 0.25
+"""So long after its last call others stand back for an account: who looks in now and then costs them little."""
+_KNOWN_SECONDS: Final = 1.0
+"""So long after its last call what an account has used up is known; then its share is whole again."""
 _LEAST_PLACES: Final = 4
-_BACK_PLACES: Final = 2
-"""Of one that stands back: enough to keep the machine at work, few enough to delay others by milliseconds."""
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -115,9 +115,9 @@ class Shares:
         )
 
     def _share(self, account: str, now: float) -> _Share:
-        if now - self._tidied >= _HERE_SECONDS:  # who was away so long has its whole share again, like a newcomer
+        if now - self._tidied >= _KNOWN_SECONDS:
             self._tidied = now
-            self._known = {name: one for name, one in self._known.items() if self._is_here(one, now)}
+            self._known = {name: one for name, one in self._known.items() if self._is_here(one, now, _KNOWN_SECONDS)}
         share = self._known.get(account)
         if share is None:
             share = self._known[account] = _Share(left=float(self._rate), filled=now, seen=now)
@@ -135,7 +135,7 @@ class Shares:
             return True
         if share.held >= max(_LEAST_PLACES, self._at_once // (others + 1)):
             return False
-        return share.held < _BACK_PLACES or not self._stands_back(share, now)
+        return not self._stands_back(share, now)
 
     def _stands_back(self, share: _Share, now: float) -> bool:
         """Whether it has used its share up while somebody else is here who has not."""
@@ -151,8 +151,8 @@ class Shares:
         share.filled = now
         return share.left
 
-    def _is_here(self, share: _Share, now: float) -> bool:
-        return bool(share.held or share.line) or now - share.seen < _HERE_SECONDS
+    def _is_here(self, share: _Share, now: float, seconds: float = _HERE_SECONDS) -> bool:
+        return bool(share.held or share.line) or now - share.seen < seconds
 
     def _give(self) -> None:
         """Let those go on who may, one of each account in turn."""

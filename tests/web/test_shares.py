@@ -79,7 +79,7 @@ async def test_who_is_alone_has_every_place_at_any_rate_and_is_never_refused(ben
     assert bench.counts[REFUSED] == 0
 
 
-async def test_the_other_one_goes_at_once_and_the_flood_goes_on_with_two_places(bench: Bench) -> None:
+async def test_the_other_one_goes_at_once_and_the_flood_has_its_rate(bench: Bench) -> None:
     await bench.call("a", 100)
     for _ in range(3):
         await bench.finish("a")
@@ -87,16 +87,15 @@ async def test_the_other_one_goes_at_once_and_the_flood_goes_on_with_two_places(
     await bench.call("b")
     assert len(bench.placed("b")) == 1, "no wait for anybody's place"
     await bench.finish("a")
-    assert len(bench.placed("a")) == gone + 2, "a has used its share up, and keeps the machine at work"
-    await bench.finish("a")
-    assert len(bench.placed("a")) == gone + 4, "no time has passed"
+    assert len(bench.placed("a")) == gone, "a has used its share up"
     await bench.later(0.5)
-    assert len(bench.placed("a")) == gone + 6, "four at once beside another, within its share"
-    await bench.finish("b")
-    await bench.later(1.1)
-    before = len(bench.placed("a"))
+    assert len(bench.placed("a")) == gone + 4, "four at once beside another"
     await bench.finish("a")
-    assert len(bench.placed("a")) == before + AT_ONCE, "b has left"
+    assert len(bench.placed("a")) == gone + 5, "five are the share of half a second"
+    await bench.finish("b")
+    await bench.later(0.3)
+    await bench.finish("a")
+    assert len(bench.placed("a")) > gone + RATE, "b has left"
 
 
 async def test_a_long_line_is_refused_while_others_are_here_with_the_time_to_come_again(bench: Bench) -> None:
