@@ -54,6 +54,7 @@ def innocent(one: Invoice, seed: int) -> dict[str, bytes]:
     terms = [(20.0, 30.0, 14.0, "ALLMÄNNA VILLKOR"), (20, 40, 10, "Fakturor betalas till bankgiro 5050-1055.")]
     return {
         "itself": pdf(one),
+        "itself with hours": pdf(one, [*generator.page(one), (20.0, 250.0, 9.0, "Totalt 14,50 timmar")]),
         "another supplier's": pdf(generator.invoice(seed + 100_000, code=False)),
         "hours": generator.text_pdf(hours),
         "terms": generator.text_pdf(terms),
