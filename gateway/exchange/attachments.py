@@ -69,7 +69,7 @@ class Attachments:
         """The attached PDF beside the document; not for what a person has let go on, nor for what we read ourselves."""
         if self.pictures is None or message.links.get(HELD) == RELEASED or message.links.get("scan"):
             return Looked()
-        if (busy := self.pictures.busy()) is not None:
+        if (busy := self.pictures.busy(message)) is not None:
             return Looked(held=busy)
         found, held = await self.pictures.look(message, octets)
         if found is None or held is not None:

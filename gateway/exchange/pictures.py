@@ -39,7 +39,9 @@ MOST: Final = 3
 _LARGEST_XML: Final = 5_000_000
 _MOST_WAITING: Final = 8
 """Documents that wait for their PDF to be read: more would take the worker's places from those that have none."""
-_LATER: Final = (3.0, 10.0)
+_SOON: Final = 5.0
+_LATE: Final = 120.0
+"""Seconds after which one that did not get its turn asks again."""
 _MAX_REASON: Final = 500
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("invoice number", "fakturanummer"),
@@ -133,11 +135,17 @@ class Pictures:
                 return Differing(name=name, octets=one.octets, stated=stated, compared=compared)
         return None
 
-    def busy(self) -> Event | None:
-        """What happens to one more document while many wait for their PDF to be read; else None."""
+    def busy(self, message: Message) -> Event | None:
+        """What happens to one more document while many wait for their PDF to be read; else None.
+
+        The longer it has waited already, the longer it is put off: a long queue fills no timeline.
+        """
         if self._waiting.number < _MOST_WAITING:
             return None
-        due = self.clock.now() + timedelta(seconds=random.uniform(*_LATER))  # noqa: S311 - spreads load
+        now = self.clock.now()
+        waited = (now - (message.queued_since or message.created)).total_seconds()
+        pause = min(max(waited / 2, _SOON), _LATE) * random.uniform(0.7, 1.3)  # noqa: S311 - spreads load
+        due = now + timedelta(seconds=pause)
         return Event(name="Postponed", reason="Many attached PDFs are being read at the moment", next_attempt=due)
 
     async def look(self, message: Message, octets: Octets) -> tuple[Differing | None, Event | None]:
