@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Conflict, Overloaded, StoreUnavailable
+from gateway.errors import Conflict, NotFound, Overloaded, StoreUnavailable
 from gateway.exchange.attachments import Attachments
 from gateway.exchange.pictures import PictureReview, Pictures
 from gateway.exchange.reviewing import Reviewing
@@ -277,3 +277,13 @@ async def test_the_calls_for_paper_do_not_make_a_second_invoice_of_it(ours: Exch
     with pytest.raises(Conflict):
         await Splitting(scans=scans, cuts=None).split(scan, "clerk", ((1, 1), (2, 2)))  # type: ignore[arg-type]
     assert await Scans.finish_what_was_left(scans) == 0
+
+
+async def test_it_is_erased_with_its_document(ours: Exchange) -> None:
+    message, scan = await held(ours)
+    await ours.store.retention.erase(message.id, "account main", "asked by the person")
+    after = await ours.store.reviews.get(ACCOUNT, scan.id)
+    assert (after.state, after.hold, dict(after.fields), after.file_name) == (ScanState.REFUSED, "", {}, "")
+    for gone in (ours.store.reviews.octets(ACCOUNT, scan.id), ours.store.reviews.crop(ACCOUNT, scan.id, "account")):
+        with pytest.raises(NotFound):
+            await gone
