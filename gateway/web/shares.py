@@ -59,6 +59,10 @@ class Place:
             self._shares.back(self._account)
 
 
+def _is_busy(share: _Share) -> bool:
+    return bool(share.held or share.line)
+
+
 PLACE: Final = web.RequestKey("place", Place)
 
 
@@ -117,7 +121,8 @@ class Shares:
     def _share(self, account: str, now: float) -> _Share:
         if now - self._tidied >= _KNOWN_SECONDS:
             self._tidied = now
-            self._known = {name: one for name, one in self._known.items() if self._is_here(one, now, _KNOWN_SECONDS)}
+            known = self._known.items()
+            self._known = {name: one for name, one in known if _is_busy(one) or now - one.seen < _KNOWN_SECONDS}
         share = self._known.get(account)
         if share is None:
             share = self._known[account] = _Share(left=float(self._rate), filled=now, seen=now)
@@ -151,8 +156,8 @@ class Shares:
         share.filled = now
         return share.left
 
-    def _is_here(self, share: _Share, now: float, seconds: float = _HERE_SECONDS) -> bool:
-        return bool(share.held or share.line) or now - share.seen < seconds
+    def _is_here(self, share: _Share, now: float) -> bool:
+        return _is_busy(share) or now - share.seen < _HERE_SECONDS
 
     def _give(self) -> None:
         """Let those go on who may, one of each account in turn."""
