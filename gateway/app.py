@@ -42,6 +42,7 @@ from gateway.exchange.door import Door
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.letters import Lettered, PostRoom
 from gateway.exchange.outbound import Outbound, Workshop
+from gateway.exchange.paper_before import PaperBefore
 from gateway.exchange.ping import Ping
 from gateway.exchange.provider import asked_of, join, make_statuses
 from gateway.exchange.registrar import Registrar
@@ -241,6 +242,7 @@ async def open_gateway(
             statuses=statuses,
             responses=responses,
             attachments=open_attachments(config, store, clock, antivirus),
+            paper=PaperBefore(store=store),
         )
         worker = Worker(
             store=store,

@@ -26,6 +26,7 @@ from gateway.exchange.attachments import Attachments, Looked
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.in_work import InWork
+from gateway.exchange.paper_before import PaperBefore
 from gateway.exchange.responses import Responses
 from gateway.exchange.responses import verdict as response_verdict
 from gateway.exchange.retry import RetryPolicy
@@ -90,6 +91,8 @@ class Inbound:
     responses: Responses | None = None
     """Where the responses of other companies to our invoices are noted."""
     attachments: Attachments = field(default_factory=Attachments)
+    paper: PaperBefore | None = None
+    """Knows what came as PDF or on paper before; None where nothing can."""
     """Looks at the files inside documents."""
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
@@ -131,7 +134,8 @@ class Inbound:
             raise InvalidMessage(
                 EbmsCode.OTHER, NOT_SERVICED, text=f"The {what} of {received.message_id} is not serviced here"
             )
-        arrival = self._arrival(received, receipt, participant, part)
+        paper = self.paper is not None and await self.paper.possible(participant.account)
+        arrival = self._arrival(received, receipt, participant, part, paper=paper)
         added = await self.store.add_once(arrival)
         if not added.same:
             raise _used_before(received)
@@ -155,6 +159,8 @@ class Inbound:
             return self._not_looked_at(message, error)
         if looked.held is not None:
             return self._held(message, looked, looked.held)
+        if self.paper is not None and (event := await self.paper.look(message, octets)) is not None:
+            return _also(self._came_on_paper(message, event), looked)
         policy = self.rules.incoming_of(message.account)
         answers = message.document_type == str(INVOICE_RESPONSE) and isinstance(octets, bytes)
         if policy == "off" or message.links.get("interpretation"):
@@ -185,6 +191,13 @@ class Inbound:
     def _held(self, message: Message, looked: Looked, event: Event) -> Outcome:
         """Kept back because of what is attached; its sender's access point is told where that is for good."""
         follow = self.statuses.of_undelivered(message) if looked.refused and self.statuses else None
+        return Outcome(message=message, event=_with_status(event, follow), follow=follow)
+
+    def _came_on_paper(self, message: Message, event: Event) -> Outcome:
+        """C4 has the invoice, so its sender's access point is told so; where a person is asked first, nothing yet."""
+        follow = None
+        if event.name == "Delivered" and self.statuses is not None:
+            follow = self.statuses.of_delivered(message, confirmed=False, verdict=None)
         return Outcome(message=message, event=_with_status(event, follow), follow=follow)
 
     async def _kept_back(self, message: Message, octets: Octets, verdict: Verdict) -> Outcome:
@@ -276,7 +289,9 @@ class Inbound:
             return "", None
         return participant.delivery, self.deliveries.get(participant.delivery)
 
-    def _arrival(self, received: Received, receipt: bytes, participant: Participant, part: str) -> Arrival:
+    def _arrival(
+        self, received: Received, receipt: bytes, participant: Participant, part: str, *, paper: bool
+    ) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         channel = self.deliveries.get(participant.delivery)
         pulled = channel is None or channel.name == PULLED
@@ -310,6 +325,8 @@ class Inbound:
             waits = "it is read next"
         elif self.attachments.wanted(received.document):
             waits = "its attachments are looked at next"
+        elif paper and message.number:
+            waits = "it is compared with what came on paper"
         elif pulled and not (self.statuses is not None and self.statuses.asked(message)):
             message = replace(message, next_attempt=None)  # nothing is left to do, so no worker is asked
             waits = f"{waits}; {NOT_ASKED}"

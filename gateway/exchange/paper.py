@@ -32,7 +32,7 @@ _REQUIRED: Final = (*NEEDED, "supplier_name", "due_date")
 _OPTIONAL: Final = ("buyer_reference",)
 """Left out rather than asked for when it is not certain."""
 _DUPLICATE: Final = ("The same invoice is here already: {}.", "Samma faktura finns redan: {}.")
-_ENDED_BADLY: Final = (State.REJECTED, State.FAILED)
+ENDED_BADLY: Final = (State.REJECTED, State.FAILED)
 _AGAIN: Final = (
     "The same invoice came before and was not delivered: {document} is {state}. Confirm to deliver this one, or put"
     " that one back to work and refuse this one.",
@@ -106,7 +106,7 @@ class Paper:
             earlier = added.message
             if earlier.links.get("scan") == scan.id:
                 break
-            if earlier.state not in _ENDED_BADLY:
+            if earlier.state not in ENDED_BADLY:
                 return _duplicate(scan, earlier.id)
             if not scan.document:
                 return _again(scan, earlier)
@@ -140,7 +140,7 @@ class Paper:
         """The same supplier's document with this number and total, however it came."""
         found = await self.store.reviews.same_number(scan.account, values["number"], total, values["currency"])
         for message in found:
-            if message.links.get("scan") == scan.id or message.state in _ENDED_BADLY:
+            if message.links.get("scan") == scan.id or message.state in ENDED_BADLY:
                 continue
             supplier = message.links.get("supplier") or await self._supplier_of(message)
             if not supplier or supplier == values.get("supplier"):

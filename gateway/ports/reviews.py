@@ -60,6 +60,10 @@ class Reviews(Protocol):
         """How many scans there are in each state."""
         ...
 
+    async def any(self, account: AccountId) -> bool:
+        """Whether anything ever came for this account."""
+        ...
+
     async def octets(self, account: AccountId, id: str) -> bytes:
         """The file as it came, compared with its digest. Raises ``NotFound``, ``StateError``."""
         ...

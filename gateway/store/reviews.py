@@ -81,6 +81,10 @@ class Reviews:
         """How many scans there are in each state."""
         return await self.reads.read(partial(_counts, account=account))
 
+    async def any(self, account: AccountId) -> bool:
+        """Whether anything ever came for this account."""
+        return await self.reads.read(partial(_any, account=account))
+
     async def octets(self, account: AccountId, id: str) -> bytes:
         """The file as it came, compared with its digest. Raises ``NotFound``, ``StateError``."""
         return await self.payloads.fetch(await self.reads.read(partial(_kept, account=account, id=id)))
@@ -276,6 +280,10 @@ def _learn(connection: Connection, account: AccountId, lesson: Lesson, now: date
         mine = (supplier.c.account == account) & (supplier.c.id == lesson.supplier)
         connection.execute(update(supplier).where(mine).values(values))
     return after
+
+
+def _any(connection: Connection, account: AccountId) -> bool:
+    return connection.execute(select(scan.c.id).where(scan.c.account == account).limit(1)).first() is not None
 
 
 def _same_number(
