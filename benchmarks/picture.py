@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -12,6 +13,8 @@ _LEFT: Final = 170
 _BARS: Final = 400
 _BAR: Final = 22
 _STEP: Final = 32
+_NOTE_SIGNS: Final = 112
+"""Of a line of the notes, which fit its width."""
 _STYLE: Final = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
@@ -52,7 +55,7 @@ def picture(title: str, unit: str, panels: Sequence[Panel], notes: Sequence[str]
             ]
             y += _STEP
     y += 14
-    for note in notes:
+    for note in (line for whole in notes for line in wrap(whole, _NOTE_SIGNS)):
         parts.append(f'<text class="note" x="16" y="{y}">{escape(note)}</text>')
         y += 16
     height = y + 4
