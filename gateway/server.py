@@ -306,7 +306,13 @@ async def open_sites(
     ready: dict[str, object] = {"ready": True}
     for section, runner in runners.items():
         tls = shown.get(section)
-        opened = open_site(runner, sockets[section], context=tls.context if tls else plain, exempt=config.as4.proxies)
+        opened = open_site(
+            runner,
+            sockets[section],
+            context=tls.context if tls else plain,
+            exempt=config.as4.proxies,
+            favour=gateway.endpoint.turns if section == "as4" else None,
+        )
         site = await sites.enter_async_context(opened)
         ready[section] = f"{'https' if tls else 'http'}://{site.address}{path if section == 'as4' else ''}"
     if gateway.mail and (gateway.siblings is None or gateway.siblings.place == 1):

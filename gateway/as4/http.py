@@ -100,6 +100,11 @@ class As4Endpoint:
         self._held = 0
         """Octets of all request bodies at hand."""
 
+    @property
+    def turns(self) -> Turns:
+        """Who is known here, and whose turn it is."""
+        return self._turns
+
     async def answer(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
         """Answer whatever is asked of a site where only ``path`` exists; no router is needed for that."""
         if request.path != path:

@@ -32,6 +32,7 @@ _ON_ITS_WAY: Final = 0.02
 """Seconds after its last step in which a request of a caller we know is taken to be on its way to its answer."""
 _PATIENCE: Final = 0.025
 """Seconds for which strangers wait for such requests; then one of them has a turn all the same."""
+_HERE_SECONDS: Final = 1.0
 _NICE: Final = 10
 """How much the threads of large work stand back behind the event loop when there are too few cores."""
 
@@ -83,6 +84,10 @@ class _Queue:
     def hush(self) -> None:
         """A request of a caller we know is on its way: strangers wait a little."""
         self._quiet_until = asyncio.get_running_loop().time() + _ON_ITS_WAY
+
+    def heard_within(self, seconds: float) -> bool:
+        """Whether a caller that we know took a step so lately."""
+        return asyncio.get_running_loop().time() < self._quiet_until - _ON_ITS_WAY + seconds
 
     async def run(self, source: str, job: Callable[[], Any], pool: ThreadPoolExecutor | None) -> Any:
         loop = asyncio.get_running_loop()
@@ -201,6 +206,14 @@ class Turns:
         self._here = _Queue(self.accounts, 1)
         self._beside = _Queue(self.accounts, threads)
         self._pool = ThreadPoolExecutor(threads, "as4", initializer=_stand_back)
+
+    def known(self, source: str) -> bool:
+        """Whether this caller sent something good lately."""
+        return self.accounts.known(source)
+
+    def busy(self) -> bool:
+        """Whether a caller that we know was here in the last second."""
+        return self._here.heard_within(_HERE_SECONDS)
 
     def expect(self, source: str) -> None:
         """A request of this caller has begun to arrive."""

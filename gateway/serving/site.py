@@ -12,7 +12,7 @@ import logging
 import resource
 import socket
 import ssl
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from aiohttp import web
 from gateway.as4.limits import LIMITS, Limits
 from gateway.config.values import Address, neighbourhood
 from gateway.serving.connection import Connection, Request
+from gateway.serving.door import Door, Favour, Nobody
 
 _log = logging.getLogger(__name__)
 
@@ -95,14 +96,16 @@ class Site:
     _held: Counter[str] = field(default_factory=Counter)
     _sockets: list[socket.socket] = field(default_factory=list)
     _sweep_timer: asyncio.TimerHandle | None = None
-    _door: dict[str, deque[tuple[_Guest, socket.socket]]] = field(default_factory=dict)
-    """Who is counted and not yet welcomed, by address: each has its turn, so that a crowd delays itself only."""
-    _opening: bool = False
+    favour: Favour = field(default_factory=Nobody)
+    """Whom it prefers."""
+    _opening: asyncio.Handle | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._handshakes = asyncio.TaskGroup()
         self._settings = settings(self.limits)
+        self._door = Door[tuple[_Guest, socket.socket]](self.favour, self._loop.time)
+        """Who is counted and not yet welcomed."""
         self._most = min(self.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
     @property
@@ -142,10 +145,8 @@ class Site:
             self._sweep_timer.cancel()
         for guest in list(self._guests):
             self._turn_out(guest)
-        for line in self._door.values():
-            for _, taken in line:
-                taken.close()
-        self._door.clear()
+        for _, taken in self._door.clear():
+            taken.close()
 
     def _take(self, listening: socket.socket, most: int = _TAKEN_AT_ONCE) -> None:
         for _ in range(most):
@@ -176,29 +177,30 @@ class Site:
         guest = _Guest(address, self._loop.time())
         self._guests[guest] = None
         self._held[address] += 1
-        self._door.setdefault(address, deque()).append((guest, taken))
-        if not self._opening:
-            self._opening = True
-            self._loop.call_soon(self._open_door)
+        if self._door.put(address, (guest, taken)) or self._opening is None:
+            self._open_after(0.0)
 
     def _open_door(self) -> None:
-        """Welcome some of those at the door, one of each address in turn."""
-        self._opening = False
+        """Welcome some of those at the door."""
+        self._opening = None
         for _ in range(_WELCOMED_AT_ONCE):
-            address = next(iter(self._door), None)
-            if address is None:
-                return
-            line = self._door.pop(address)
-            guest, taken = line.popleft()
-            if line:
-                self._door[address] = line  # behind the others
+            if (found := self._door.next()) is None:
+                break
+            guest, taken = found
             if guest in self._guests:
                 guest.handshake = self._handshakes.create_task(self._welcome(guest, taken))
             else:
                 taken.close()  # it has made room meanwhile
-        if self._door:
-            self._opening = True
-            self._loop.call_soon(self._open_door)
+        if (pause := self._door.pause()) is not None:
+            self._open_after(pause)
+
+    def _open_after(self, seconds: float) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        if seconds:
+            self._opening = self._loop.call_later(seconds, self._open_door)
+        else:
+            self._opening = self._loop.call_soon(self._open_door)
 
     async def _welcome(self, guest: _Guest, taken: socket.socket) -> None:
         """Agree on TLS where that is wanted, and begin to read."""
@@ -281,11 +283,12 @@ async def open_site(
     limits: Limits = LIMITS,
     context: Context = plain,
     exempt: Collection[str] = ("127.0.0.1", "::1"),
+    favour: Favour | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on these sockets inside the block; at its end listening stops and requests in hand are answered."""
     await runner.setup()
     assert runner.server is not None
-    site = Site(server=runner.server, limits=limits, context=context, exempt=exempt)
+    site = Site(server=runner.server, limits=limits, context=context, exempt=exempt, favour=favour or Nobody())
     failure: BaseException | None = None
     async with site._handshakes:
         site.start(sockets)
