@@ -55,6 +55,20 @@ class Door(Generic[_T]):
         (self._friends if known else self._strangers).setdefault(address, deque()).append(guest)
         return known
 
+    def remove(self, address: str, guest: _T) -> None:
+        """It does not wait any more."""
+        for lines in (self._friends, self._strangers):
+            line = lines.get(address)
+            if line is not None and guest in line:
+                line.remove(guest)
+                if not line:
+                    del lines[address]
+                return
+
+    def give_back(self) -> None:
+        """Who came in just now had left already, and takes nobody's moment."""
+        self._left = min(STRANGERS, self._left + 1)
+
     def next(self) -> _T | None:
         """Who comes in now; None when nobody waits, or only strangers whose moment has not come."""
         if self._friends:

@@ -39,6 +39,8 @@ _TLS_GOODBYE_SECONDS: Final = 5.0
 _TAKEN_AT_ONCE: Final = 64
 _WELCOMED_AT_ONCE: Final = 8
 """In one go of the event loop: who only connects and leaves must not stand before requests that are being answered."""
+_LOOKED_AT: Final = 64
+"""At the door in one go; those who have left cost little."""
 _ROOM: Final = 16
 """How many make room in one go, since looking for them costs time."""
 
@@ -70,6 +72,8 @@ class _Guest:
 
     address: str
     since: float
+    taken: socket.socket | None = None
+    """While it stands at the door."""
     handshake: asyncio.Task[None] | None = None
     connection: Connection | None = None
     transport: asyncio.Transport | None = None
@@ -104,7 +108,7 @@ class Site:
         self._loop = asyncio.get_running_loop()
         self._handshakes = asyncio.TaskGroup()
         self._settings = settings(self.limits)
-        self._door = Door[tuple[_Guest, socket.socket]](self.favour, self._loop.time)
+        self._door = Door[_Guest](self.favour, self._loop.time)
         """Who is counted and not yet welcomed."""
         self._most = min(self.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
@@ -145,8 +149,8 @@ class Site:
             self._sweep_timer.cancel()
         for guest in list(self._guests):
             self._turn_out(guest)
-        for _, taken in self._door.clear():
-            taken.close()
+        for guest in self._door.clear():
+            _close(guest)
 
     def _take(self, listening: socket.socket, most: int = _TAKEN_AT_ONCE) -> None:
         for _ in range(most):
@@ -174,23 +178,28 @@ class Site:
             taken.close()
             return
         taken.setblocking(False)
-        guest = _Guest(address, self._loop.time())
+        guest = _Guest(address, self._loop.time(), taken)
         self._guests[guest] = None
         self._held[address] += 1
-        if self._door.put(address, (guest, taken)) or self._opening is None:
+        if self._door.put(address, guest) or self._opening is None:
             self._open_after(0.0)
 
     def _open_door(self) -> None:
         """Welcome some of those at the door."""
         self._opening = None
-        for _ in range(_WELCOMED_AT_ONCE):
-            if (found := self._door.next()) is None:
+        welcomed = 0
+        for _ in range(_LOOKED_AT):
+            if welcomed == _WELCOMED_AT_ONCE or (guest := self._door.next()) is None:
                 break
-            guest, taken = found
-            if guest in self._guests:
-                guest.handshake = self._handshakes.create_task(self._welcome(guest, taken))
-            else:
-                taken.close()  # it has made room meanwhile
+            taken, guest.taken = guest.taken, None
+            assert taken is not None
+            if _has_left(taken):
+                self._door.give_back()
+                taken.close()
+                self._leave(guest)
+                continue
+            welcomed += 1
+            guest.handshake = self._handshakes.create_task(self._welcome(guest, taken))
         if (pause := self._door.pause()) is not None:
             self._open_after(pause)
 
@@ -267,12 +276,31 @@ class Site:
             return False
         return now - guest.waiting_since > self.limits.stalled
 
-    @staticmethod
-    def _turn_out(guest: _Guest) -> None:
-        if guest.transport is not None:
+    def _turn_out(self, guest: _Guest) -> None:
+        if guest.taken is not None:
+            self._door.remove(guest.address, guest)
+            _close(guest)
+        elif guest.transport is not None:
             guest.transport.abort()
         elif guest.handshake is not None:
             guest.handshake.cancel()
+
+
+def _close(guest: _Guest) -> None:
+    """It goes from the door."""
+    if guest.taken is not None:
+        guest.taken.close()
+        guest.taken = None
+
+
+def _has_left(taken: socket.socket) -> bool:
+    """Whether a caller has gone without a word, or was cut off."""
+    try:
+        return not taken.recv(1, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True
 
 
 @asynccontextmanager

@@ -82,6 +82,54 @@ def test_those_who_still_wait_are_given_back_once() -> None:
     assert door.next() is None and door.pause() is None
 
 
+def test_who_is_turned_out_waits_no_more_and_who_had_left_takes_nobodys_moment() -> None:
+    door = Door[str](Preferring(), Clock().now)
+    for number in range(STRANGERS + 2):
+        door.put("crowd", f"{number}")
+    door.remove("crowd", "0")
+    door.remove("crowd", "0")
+    door.remove("nobody", "9")
+    assert door.next() == "1"
+    door.give_back()
+    assert all_of(door) == ["2", "3"]
+    door.put("one", "4")
+    door.remove("one", "4")
+    assert door.pause() is None
+
+
+async def test_those_at_the_door_hold_no_descriptor_once_they_have_left_or_made_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    welcomed: list[str] = []
+
+    async def welcome(self: Site, guest: Any, taken: socket.socket) -> None:
+        welcomed.append(guest.address)
+        taken.close()
+        self._leave(guest)
+
+    monkeypatch.setattr(Site, "_welcome", welcome)
+    site_of = open_site(
+        low_level(lambda request: None),
+        listen(Address("127.0.0.1", 0)),
+        limits=Limits(connections=20),
+        exempt=("127.0.0.9",),
+        favour=Preferring(),
+    )
+    async with site_of as site:
+        pairs = [socket.socketpair() for _ in range(60)]
+        for ours, _ in pairs:
+            site._admit(ours, "127.0.0.9")
+        assert site.connections <= 20
+        assert sum(ours.fileno() >= 0 for ours, _ in pairs) == site.connections, "who made room is closed at once"
+        for _, theirs in pairs:
+            theirs.close()
+        async with asyncio.timeout(5):
+            while site.connections:
+                await asyncio.sleep(0)
+        assert not welcomed, "they had left"
+        assert all(ours.fileno() == -1 for ours, _ in pairs)
+
+
 async def test_a_site_lets_a_friend_in_while_strangers_wait_and_lets_them_in_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
