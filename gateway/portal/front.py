@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
@@ -94,16 +94,7 @@ class Front:
 
         The way back is a link of another site, with which a ``Strict`` cookie does not travel.
         """
-        secure = self._secure(visit.request)
-        response.set_cookie(
-            _cookie("attempt", secure),
-            attempt,
-            httponly=True,
-            secure=secure,
-            samesite="Lax",
-            path="/",
-            max_age=int(HOLDS.total_seconds()) if attempt else 0,
-        )
+        self._remember(visit, response, "attempt", attempt, HOLDS, "Lax")
 
     def attempt(self, visit: Visit) -> str:
         """What the browser remembers of it."""
@@ -111,15 +102,22 @@ class Front:
 
     def keep_half(self, visit: Visit, response: web.StreamResponse, secret: str) -> None:
         """Let the browser remember that the password was right, until the second step is done; empty: it is."""
+        self._remember(visit, response, "half", secret, HALF_HOLDS, "Strict")
+
+    def _remember(
+        self,
+        visit: Visit,
+        response: web.StreamResponse,
+        name: str,
+        value: str,
+        holds: timedelta,
+        samesite: Literal["Lax", "Strict"],
+    ) -> None:
+        """Let the browser keep a value that no script reads; empty: forget it."""
         secure = self._secure(visit.request)
+        age = int(holds.total_seconds()) if value else 0
         response.set_cookie(
-            _cookie("half", secure),
-            secret,
-            httponly=True,
-            secure=secure,
-            samesite="Strict",
-            path="/",
-            max_age=int(HALF_HOLDS.total_seconds()) if secret else 0,
+            _cookie(name, secure), value, httponly=True, secure=secure, samesite=samesite, path="/", max_age=age
         )
 
     def half(self, visit: Visit) -> str:
