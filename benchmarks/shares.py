@@ -3,8 +3,9 @@
     python -m benchmarks.shares [--seconds 8] [--callers 256]
 
 One account hands in invoices over so many connections without a pause, from a process of its own; another one asks for
-its list ten times a second. Shown is how long those answers took: alone, beside the flood with the shares as they
-are, and beside it without (``account_share = 0``); and how much of the flood was accepted, how much refused.
+its list ten times a second. Shown is how long those answers took: alone, beside one that stays within its share,
+beside the flood with the shares as they are, and beside it without (``account_share = 0``); and how much of the
+flood was accepted, how much refused.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from gateway.web.invitation import hash_secret
 
 _QUIET = "gwk_" + "q" * 43
 _PAUSE = 0.1
+_SHARE_PAUSE = 1 / 27
+"""Between two calls of one who stays below the share of 25 a second."""
 
 
 def main() -> None:
@@ -61,6 +64,7 @@ async def _measure(market: Market, seconds: float, callers: int) -> None:
     print(f"{'':22}{'p50 ms':>9}{'p95 ms':>9}{'accepted/s':>12}{'refused/s':>11}")
     for name, more, loud in (
         ("alone", "", 0),
+        ("beside, at its share", "", 1),
         ("beside, shares", "", callers),
         ("beside, no shares", "account_share = 0\naccount_at_once = 1000\n", callers),
     ):
@@ -110,6 +114,8 @@ async def _flood(url: str, key: str, callers: int, seconds: float) -> None:
     hand_in = request(url, "application/xml", SAMPLE, Authorization=f"Bearer {key}")
     while time.monotonic() < until:
         await play(url, [hand_in] * callers, callers, counted)
+        if callers == 1:
+            await asyncio.sleep(_SHARE_PAUSE)
     print(counts[202], counts[429])
 
 
