@@ -436,18 +436,24 @@ def _around(
     return parties, properties, end
 
 
-def write_receipt(*, message_id: str, ref_to: str, now: datetime, references: Iterable[str]) -> str:
-    """Write eb:Messaging for a receipt that repeats the ds:Reference elements of the request, each in canonical form.
+REPEATED: Final = ("<ebbp:MessagePartNRInformation>", "</ebbp:MessagePartNRInformation>")
+"""What stands around a ds:Reference that a receipt repeats."""
+
+
+def repeat(references: Iterable[str]) -> str:
+    """The ds:Reference elements of a request, each in canonical form, as its receipt repeats them.
 
     A reference in exclusive canonical form declares its own prefixes and nothing of ours can change it.
     """
-    parts = "".join(
-        f"<ebbp:MessagePartNRInformation>{reference}</ebbp:MessagePartNRInformation>" for reference in references
-    )
+    return "".join(f"{REPEATED[0]}{reference}{REPEATED[1]}" for reference in references)
+
+
+def write_receipt(*, message_id: str, ref_to: str, now: datetime, repeated: str) -> str:
+    """Write eb:Messaging for a receipt of what :func:`repeat` gave."""
     return (
         f"{_signal_info(message_id, ref_to, now)}"
-        f'<eb:Receipt><ebbp:NonRepudiationInformation xmlns:ebbp="{ns.EBBP}">{parts}</ebbp:NonRepudiationInformation>'
-        f"</eb:Receipt></eb:SignalMessage>{_CLOSE}"
+        f'<eb:Receipt><ebbp:NonRepudiationInformation xmlns:ebbp="{ns.EBBP}">{repeated}'
+        f"</ebbp:NonRepudiationInformation></eb:Receipt></eb:SignalMessage>{_CLOSE}"
     )
 
 

@@ -17,10 +17,11 @@ from urllib.parse import unquote
 from lxml import etree
 
 from gateway.as4 import namespaces as ns
-from gateway.as4.ebms import Signal
+from gateway.as4.ebms import REPEATED, Signal
 from gateway.as4.limits import Limits
 from gateway.as4.shapes import TEXT, Acknowledging, Covered, Form, Shape
 from gateway.as4.soap import Envelope, canonical
+from gateway.as4.usual import Layout, lay_out
 from gateway.as4.wss.encryption import Encryption
 from gateway.as4.wss.references import canonicalization
 from gateway.as4.wss.signature import SIGNATURE, Signed
@@ -189,6 +190,7 @@ class _Study:
         key = None
         if encryption is not None:
             (key,) = (n for e, n in self._by_text.items() if self._elements[e].tag == _CIPHER_VALUE)
+        covered = tuple(self._covered(methods[2:]))
         at = 0
         steps: list[tuple[bytes, bytes]] = []
         for place in self._places:
@@ -203,12 +205,14 @@ class _Study:
             names=names,
             part_names=part_names,
             signed_info=self._form(info, canonicalization(methods[0], methods[0].get("Algorithm", ""), self._limits)),
-            covered=tuple(self._covered(methods[2:])),
+            covered=covered,
             signature=self._by_text[self._numbers[value]],
             token=token,
             key=key,
             media_types=() if encryption is None else tuple(encryption.media_types[c] for c in self._content_ids),
             receipt=None if signal is None else self._receipt(),
+            spelled=Form.joined([one.spelled for one in covered], *(text.encode() for text in REPEATED)),
+            user=None if signal is not None else _laid_out(covered),
         )
 
     def is_read_by(self, shape: Shape) -> bool:
@@ -224,7 +228,9 @@ class _Study:
                 return False
             if covered.is_messaging and target != self._signed.messaging:
                 return False
-        return True
+            if covered.fixed not in (None, reference.digest):
+                return False
+        return shape.spelled.fill(values).decode() == self._signed.repeated
 
     def _names(self, ids: dict[str, int]) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
         """What refers to an id or a part, outside of eb:Messaging."""
@@ -247,14 +253,16 @@ class _Study:
         for element, reference in zip(elements, self._signed.references, strict=True):
             (digest,) = (child for child in nodes_of(element) if child.tag == _DIGEST_VALUE)
             target = self._envelope.ids[reference.uri[1:]] if reference.uri.startswith("#") else None
+            form = None if target is None else self._form(target, reference.prefixes)
             covered.append(
                 Covered(
                     uri=self._by_attribute[self._numbers[element], b"URI"],
                     digest=self._by_text[self._numbers[digest]],
                     prefixes=reference.prefixes,
                     spelled=self._form(element),
-                    target=None if target is None else self._form(target, reference.prefixes),
+                    target=form,
                     is_messaging=target is not None and target is self._envelope.messaging,
+                    fixed=hashlib.sha256(form.pieces[0]).digest() if form is not None and not form.holes else None,
                 )
             )
         return covered
@@ -278,3 +286,13 @@ class _Study:
             ref_to=self._by_text[named[_REF_TO]],
             references=tuple(references),
         )
+
+
+def _laid_out(covered: tuple[Covered, ...]) -> tuple[Layout, tuple[int, ...]] | None:
+    """How a user message of this form is read by its values; None where a value is made of more than one place."""
+    (form,) = (one.target for one in covered if one.is_messaging and one.target is not None)
+    marks = {f"v.{hole:04d}.v": hole for hole in form.holes}
+    found = lay_out(form.fill({hole: mark.encode() for mark, hole in marks.items()}))
+    if found is None or any(value not in marks for value in found[1]) or _MARK.search(repr(found[0]).encode()):
+        return None
+    return found[0], tuple(marks[value] for value in found[1])

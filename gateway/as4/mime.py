@@ -23,7 +23,7 @@ _ESCAPED: Final = re.compile(r"\\(.)", re.ASCII)
 _PARAMETER: Final = re.compile(
     r'[ \t]*;[ \t]*(?:([^\s=;"]+)[ \t]*=[ \t]*(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s;"]*)))?', re.ASCII
 )
-_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
+BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]*[0-9A-Za-z'()+_,./:=?-]", re.ASCII)
 PADDING: Final = 80
 """Blanks and line end after a boundary."""
 _AS_IS: Final = frozenset({"", "binary", "8bit", "7bit"})
@@ -116,7 +116,7 @@ def read_boundary(content_type: str, limits: Limits) -> tuple[bytes, str | None]
     if media_type.name != "multipart/related":
         raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
     boundary = media_type.parameters.get("boundary", "")
-    if not boundary or len(boundary) > limits.boundary or not _BOUNDARY.fullmatch(boundary):
+    if not boundary or len(boundary) > limits.boundary or not BOUNDARY.fullmatch(boundary):
         raise UnreadableRequest(f"multipart/related needs a boundary of 1 to {limits.boundary} characters")
     return boundary.encode("ascii"), media_type.parameters.get("start")
 
@@ -256,15 +256,21 @@ def root_of(parts: Sequence[_H], start: str | None) -> _H:
         # Some stacks name a start and then write no Content-ID on the envelope: harmless while no other part has it.
         if root.content_id != wanted and (root.content_id or any(part.content_id == wanted for part in parts)):
             raise UnreadableRequest("The SOAP envelope must be the first part, and start must name it")
-    if root.media_type:
-        media_type = read_media_type(root.media_type)
-        if media_type.name != SOAP_TYPE:
-            raise UnreadableRequest(f"The first part must be {SOAP_TYPE}", status=415)
-        _utf8(media_type)
+    if root.media_type and not is_envelope(root.media_type):
+        raise UnreadableRequest(f"The first part must be {SOAP_TYPE}", status=415)
     for part in parts:
         if part.media_type and part.media_type.lower().startswith(("multipart/", "message/")):
             raise UnreadableRequest("A MIME part may not hold further parts")
     return root
+
+
+def is_envelope(text: str) -> bool:
+    """Whether a part of this Content-Type is a SOAP envelope; ``UnreadableRequest`` (415) for one not in UTF-8."""
+    media_type = read_media_type(text)
+    if media_type.name != SOAP_TYPE:
+        return False
+    _utf8(media_type)
+    return True
 
 
 def _utf8(media_type: MediaType) -> None:

@@ -7,7 +7,7 @@ the exchange's; the wire is ``http.py``'s.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import os
 import re
 import sys
@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from gateway.as4 import ebms, mime, soap, usual
+from gateway.as4 import ebms, mime, soap, usual, usualmime
 from gateway.as4.gzipped import inflate
 from gateway.as4.learning import shape_of
 from gateway.as4.limits import LIMITS, Limits
@@ -350,7 +350,7 @@ class Receiving:
             message_id=new_message_id(self._identity.common_name),
             ref_to=self._message_id,
             now=self._now,
-            references=[reference.text for reference in self._signed.references],
+            repeated=self._signed.repeated,
         )
         return write_envelope(messaging, sign(messaging, self._identity).text)
 
@@ -369,14 +369,14 @@ class Receiving:
         return write_envelope(messaging, sign(messaging, self._identity).text)
 
     def _split(self) -> mime.Related[Any]:
-        return mime.read_message(self._content_type, self._body, self._limits)
+        usual = usualmime.read_message(self._content_type, self._body, self._limits)
+        return mime.read_message(self._content_type, self._body, self._limits) if usual is None else usual
 
     def _recognised(self, message: mime.Related[Any], content_ids: tuple[str, ...], demand: Demand) -> Opened | None:
         """The short way, for an envelope that looks like one that was read whole before."""
         whose = (self._identity.der, *(other.der for other in self._others))
         seen = self._shapes.read(message.soap, content_ids, demand, whose)
-        user = None if seen is None else usual.read_user_message(seen.signed.messaging, self._limits)
-        if seen is None or user is None:
+        if seen is None or (user := seen.user) is None:
             return None
         self._message_id = user.message_id
         return self._opened(message.parts, content_ids, seen.signed, seen.encryption, user)
@@ -477,8 +477,8 @@ def _verification(signed: Signed, at: datetime) -> Verification:
         signer=signed.signer.der,
         seat=signed.signer.common_name,
         chain=signed.signer.chain,
-        covered=tuple((r.uri, base64.b64encode(r.digest).decode()) for r in signed.references),
+        covered=tuple([(r.uri, binascii.b2a_base64(r.digest, newline=False).decode()) for r in signed.references]),
         checked_at=at,
         revocation=signed.signer.revocation,
-        revocation_proof=tuple(standing.proof for standing in signed.signer.standing),
+        revocation_proof=tuple([standing.proof for standing in signed.signer.standing]),
     )

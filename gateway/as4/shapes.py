@@ -17,14 +17,15 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidSignature
 
-from gateway.as4.ebms import Acknowledged, Signal
+from gateway.as4.ebms import Acknowledged, Signal, UserMessage
+from gateway.as4.usual import Layout, read_user_message
 from gateway.as4.wss.encryption import Encryption
 from gateway.as4.wss.references import Demand, Reference
 from gateway.as4.wss.signature import PKCS1, SHA256, Signed, believe
@@ -47,7 +48,18 @@ class Form:
     pieces: tuple[bytes, ...]
     holes: tuple[int, ...]
 
-    def fill(self, values: list[bytes]) -> bytes:
+    @staticmethod
+    def joined(forms: Sequence[Form], before: bytes, after: bytes) -> Form:
+        """Forms one after another, each between these octets."""
+        pieces: list[bytes] = [b""]
+        for form in forms:
+            first, *others = form.pieces
+            pieces[-1] += before + first
+            pieces += others
+            pieces[-1] += after
+        return Form(tuple(pieces), tuple(hole for form in forms for hole in form.holes))
+
+    def fill(self, values: Sequence[bytes] | Mapping[int, bytes]) -> bytes:
         """The canonical octets with these values."""
         octets = [b""] * (2 * len(self.holes) + 1)
         octets[::2] = self.pieces
@@ -67,6 +79,8 @@ class Covered:
     target: Form | None
     """The element that it names; None for a part."""
     is_messaging: bool
+    fixed: bytes | None
+    """SHA-256 of an element without a value, such as the Body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +118,10 @@ class Shape:
     media_types: tuple[str, ...]
     """Of each part, before encryption."""
     receipt: Acknowledging | None
+    spelled: Form
+    """All references as a receipt repeats them."""
+    user: tuple[Layout, tuple[int, ...]] | None
+    """How the values of a user message are to be read, and which they are; None where its text has to be read."""
 
     def match(self, octets: bytes) -> list[bytes] | None:
         """The values, when the octets are of this shape."""
@@ -136,6 +154,7 @@ class Recognised:
     signed: Signed
     encryption: Encryption | None
     signal: Signal | None
+    user: UserMessage | None
 
 
 @dataclass(slots=True)
@@ -224,6 +243,9 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
         uri = values[covered.uri].decode()
         if covered.target is None:
             parts[unquote(uri[4:])] = digest
+        elif covered.fixed is not None:
+            if covered.fixed != digest:
+                return None
         else:
             octets = covered.target.fill(values)
             if not hmac.compare_digest(hashlib.sha256(octets).digest(), digest):
@@ -232,13 +254,25 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
                 messaging = octets
         if len(digest) != _DIGEST_SIZE:
             return None
-        references.append(Reference(uri, digest, covered.prefixes, None, covered.spelled.fill(values).decode()))
-    signed = Signed(signer=signer, messaging=messaging, references=tuple(references), parts=parts)
+        references.append(Reference(uri, digest, covered.prefixes, None))
+    signed = Signed(
+        signer=signer,
+        messaging=messaging,
+        references=tuple(references),
+        parts=parts,
+        spelled=shape.spelled.fill(values).decode(),
+    )
     encryption = None
     if shape.key is not None:
         media_types = dict(zip(content_ids, shape.media_types, strict=True))
         encryption = Encryption(_octets(values[shape.key]), media_types, shape.whose)
-    return Recognised(signed, encryption, None if shape.receipt is None else _signal(shape.receipt, values))
+    if shape.receipt is not None:
+        return Recognised(signed, encryption, _signal(shape.receipt, values), None)
+    if shape.user is None:
+        return Recognised(signed, encryption, None, read_user_message(messaging, demand.limits))
+    layout, places = shape.user
+    user = layout.read([values[place].decode() for place in places], demand.limits)
+    return Recognised(signed, encryption, None, user)
 
 
 def _octets(value: bytes) -> bytes:

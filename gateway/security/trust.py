@@ -8,7 +8,6 @@ certificate is ever taken from a message. Pure: no file, network or clock; revoc
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -103,9 +102,9 @@ class Trust:
         """Check the certificate for the role at that moment; raises :class:`Untrusted` with the first reason.
 
         Raises :class:`RevocationUnknown` when all is well but nobody can tell now whether it was revoked. Results are
-        kept for ten minutes by the certificate's digest, since every message brings one, and until news of revocation.
+        kept for ten minutes by the certificate, since every message brings one, and until news of revocation.
         """
-        key = (hashlib.sha256(der).digest(), role, self.revocations.generation if self.revocations else 0)
+        key = (der, role, self.revocations.generation if self.revocations else 0)
         known = self._cache.get(key)
         if known and known.checked_at <= at < _checked_until(known):
             return known

@@ -286,19 +286,25 @@ def _country(scopes: Scopes) -> str:
     return country
 
 
+def is_instance(value: str) -> bool:
+    """Whether the text can be an envelope's id."""
+    return 0 < len(value) <= 500
+
+
 def _instance(value: str) -> InstanceId:
-    if not value or len(value) > 500:
+    if not is_instance(value):
         raise refuse("InstanceIdentifier must have 1 to 500 characters")
     return InstanceId(value)
 
 
 def _created(value: str) -> str:
-    if not _is_date_time(value):
+    if not is_created(value):
         raise refuse(f"CreationDateAndTime “{value[:60]}” is not a date and time with a time zone")
     return value
 
 
-def _is_date_time(value: str) -> bool:
+def is_created(value: str) -> bool:
+    """Whether the text is an xs:dateTime with its zone, in a calendar and clock that exist."""
     if not _DATE_TIME.fullmatch(value):
         return False
     try:

@@ -10,20 +10,18 @@ well-formed document, and what is looked for below are its tags and nothing else
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from xml.parsers import expat
 
 from gateway.errors import InvalidAddress, InvalidMessage
-from gateway.model.document import Summary, Unwrapped
-from gateway.model.identifiers import DocumentTypeId, ProcessId
-from gateway.ubl.header import fits, usual_header
+from gateway.model.document import Envelope, Summary, Unwrapped
+from gateway.model.identifiers import DocumentTypeId, InstanceId, ProcessId
+from gateway.ubl.header import SPACE, fits, is_created, is_instance, usual_header
 from gateway.ubl.invoice import read_date
 from gateway.ubl.names import CAC, CBC, DOCUMENTS, INVOICE_NS, SBDH, decimal
+from gateway.ubl.skeleton import is_one_plain_document
 
-_DEEPEST: Final = 2000
-"""Levels that the parser of trees takes too."""
-_LEVEL: Final = len("<a></a>")
 _ROOT: Final = re.compile(
     rb'(?:<\?xml version="1\.0"(?: encoding="[Uu][Tt][Ff]-8")?(?: standalone="(?:yes|no)")? ?\?>\s*)?'
     rb"<((?:[A-Za-z_][\w.-]*:)?)StandardBusinessDocument"
@@ -37,8 +35,92 @@ _BLANK: Final = b" \t\r\n"
 
 def usual_envelope(octets: bytes) -> Unwrapped | None:
     """Open an envelope that is plain throughout; None says nothing but that the tree has to be read."""
+    found = _open_head(octets)
+    if found is None:
+        return None
+    envelope, head, start = found
+    end = octets.rfind(b"</")
+    if octets[end:].rstrip(_BLANK) != head.end:
+        return None
+    piece = octets[start:end].strip(_BLANK)
+    first = piece.find(b">") + 1
+    if first > _LONGEST or (root := _read_root(piece[:first], head.lent)) is None or not piece.endswith(b">"):
+        return None
+    # A prefix that the envelope declares may also stand in a value.
+    if any(prefix in piece for prefix in root.foreign) or not is_one_plain_document(piece, root.own):
+        return None
+    try:
+        fits(envelope, root.namespace, root.name)
+    except InvalidMessage:
+        return None
+    if DOCUMENTS.get(root.namespace) != root.name:
+        return Unwrapped(envelope=envelope, document=piece, summary=None)
+    summary = usual_summary(piece, root.own, first)
+    return None if summary is None else Unwrapped(envelope=envelope, document=piece, summary=summary)
+
+
+# --- the envelope's head: all of it but its own id and time is alike in all that goes the same way --------------------
+
+_LONGEST: Final = 8192
+"""Octets of a head, or of a tag, that are remembered."""
+_INSTANCE: Final = b"InstanceIdentifier>"
+_CREATED: Final = b"CreationDateAndTime>"
+_END: Final = b"StandardBusinessDocumentHeader>"
+_SOME_ID: Final = "id"
+_SOME_TIME: Final = "2026-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A head without its own id and time."""
+
+    envelope: Envelope
+    end: bytes
+    """The tag that ends the envelope."""
+    lent: tuple[bytes, ...]
+    """Prefixes that its root declares."""
+
+
+def _open_head(octets: bytes) -> tuple[Envelope, _Head, int] | None:
+    """The head, and the offset of its end. Values end at the next tag, and only values stand between the pieces."""
+    at = octets.find(_INSTANCE, 0, _LONGEST) + len(_INSTANCE)
+    stop = octets.find(b"<", at)
+    at_2 = octets.find(_CREATED, stop, _LONGEST) + len(_CREATED)
+    stop_2 = octets.find(b"<", at_2)
+    end = octets.find(_END, stop_2, _LONGEST) + len(_END)
+    if not len(_INSTANCE) < at < stop < at_2 < stop_2 < end:
+        return None
+    head = _read_head(octets[:at], octets[stop:at_2], octets[stop_2:end])
+    values = octets[at:stop], octets[at_2:stop_2]
+    if head is None or any(b"&" in value or b"\r" in value or value.translate(None, _PRINTABLE) for value in values):
+        return None
+    instance, created = (value.decode("ascii").strip(SPACE) for value in values)
+    if not is_instance(instance) or not is_created(created):
+        return None
+    of = head.envelope
+    envelope = Envelope(
+        sender=of.sender,
+        receiver=of.receiver,
+        document_type=of.document_type,
+        process=of.process,
+        country_c1=of.country_c1,
+        instance_id=InstanceId(instance),
+        created=created,
+        standard=of.standard,
+        type_version=of.type_version,
+        type=of.type,
+        mls_to=of.mls_to,
+        mls_type=of.mls_type,
+    )
+    return envelope, head, end
+
+
+@lru_cache(maxsize=1024)
+def _read_head(before: bytes, between: bytes, after: bytes) -> _Head | None:
+    """Read a head from what stands around its id and its time."""
+    octets = b"".join((before, _SOME_ID.encode(), between, _SOME_TIME.encode(), after))
     root = _ROOT.match(octets)
-    if root is None:
+    if root is None or octets.translate(None, _PRINTABLE):
         return None
     prefix, lent = root[1], dict(_DECLARED.findall(root[2]))
     if lent.get(prefix[:-1]) != SBDH.encode():
@@ -48,59 +130,36 @@ def usual_envelope(octets: bytes) -> Unwrapped | None:
     header = usual_header(octets)
     if header is None:
         return None
-    envelope, start = header
-    if octets[:start].translate(None, _PRINTABLE):
+    envelope, end = header
+    if end != len(octets) or (envelope.instance_id, envelope.created) != (_SOME_ID, _SOME_TIME):
         return None
-    end = octets.rfind(b"</")
-    if octets[end:].rstrip(_BLANK) != b"</%bStandardBusinessDocument>" % prefix:
-        return None
-    piece = octets[start:end].strip(_BLANK)
-    tag = _DOCUMENT.match(piece)
-    if tag is None or not piece.endswith(b">"):
+    return _Head(envelope, b"</%bStandardBusinessDocument>" % prefix, tuple(lent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """The tag with which a document begins."""
+
+    namespace: str
+    name: str
+    own: dict[bytes, bytes]
+    """Namespace by prefix, as it declares them."""
+    foreign: tuple[bytes, ...]
+    """What must not be in it, or it would owe something to the envelope's declarations."""
+
+
+@lru_cache(maxsize=256)
+def _read_root(text: bytes, lent: tuple[bytes, ...]) -> _Root | None:
+    """Read the tag of a document's root; None where it declares not all that the envelope lends it."""
+    tag = _DOCUMENT.fullmatch(text)
+    if tag is None:
         return None
     own = dict(_DECLARED.findall(tag[3]))
     namespace, name = own.get(tag[1] or b"", b"").decode("ascii", "replace"), tag[2].decode("ascii", "replace")
-    if not namespace or namespace == SBDH or not _stands_alone(piece, own, lent):
+    foreign = [prefix for prefix in lent if prefix not in own]
+    if not namespace or namespace == SBDH or b"" in foreign:
         return None
-    if not _is_one_plain_document(piece, len(own)):
-        return None
-    try:
-        fits(envelope, namespace, name)
-    except InvalidMessage:
-        return None
-    if DOCUMENTS.get(namespace) != name:
-        return Unwrapped(envelope=envelope, document=piece, summary=None)
-    summary = usual_summary(piece, own, tag.end())
-    return None if summary is None else Unwrapped(envelope=envelope, document=piece, summary=summary)
-
-
-def _stands_alone(piece: bytes, own: dict[bytes, bytes], lent: dict[bytes, bytes]) -> bool:
-    """Whether the document owes nothing to the envelope's declarations; a prefix may also stand in a value."""
-    return all(prefix in own or (prefix and prefix + b":" not in piece) for prefix in lent)
-
-
-def _is_one_plain_document(piece: bytes, namespaces: int) -> bool:
-    """Well-formed, no deeper than trees may be, tags and text alone, its namespaces all declared by its root."""
-    if len(piece) > _DEEPEST * _LEVEL and piece.count(b"</") > _DEEPEST:
-        return False
-    declared: list[str | None] = []
-    parser = expat.ParserCreate("UTF-8", namespace_separator=" ")
-    parser.StartNamespaceDeclHandler = lambda prefix, _: declared.append(prefix)
-    parser.CommentHandler = parser.ProcessingInstructionHandler = parser.StartDoctypeDeclHandler = _not_plain
-    parser.StartCdataSectionHandler = parser.XmlDeclHandler = _not_plain
-    try:
-        parser.Parse(piece, True)
-    except (expat.ExpatError, _NotPlain):
-        return False
-    return len(declared) == namespaces
-
-
-class _NotPlain(Exception):
-    """Something that is neither tag nor text."""
-
-
-def _not_plain(*_: object) -> None:
-    raise _NotPlain
+    return _Root(namespace, name, own, tuple(prefix + b":" for prefix in foreign))
 
 
 # --- what lists show of an invoice -----------------------------------------------------------------------------------

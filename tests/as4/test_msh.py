@@ -209,10 +209,15 @@ def test_a_receipt_proves_nothing_unless_the_addressee_signed_it(world: World, r
 def test_a_receipt_must_repeat_every_digest(world: World, request_of_c2: Request) -> None:
     receiving = world.receiving(request_of_c2.content_type, request_of_c2.body)
     receiving.read()
-    references = [r.text for r in receiving._signed.references]  # type: ignore[union-attr]
+    before, after = ebms.REPEATED
+    repeated: str = receiving._signed.repeated  # type: ignore[union-attr]
+    references = repeated.removeprefix(before).removesuffix(after).split(after + before)
+    assert ebms.repeat(references) == repeated and len(references) == 3
 
     def receipt(elements: list[str], ref_to: str = outgoing().message_id) -> bytes:
-        return signal(world, ebms.write_receipt(message_id="r@as4", ref_to=ref_to, now=NOW, references=elements))
+        return signal(
+            world, ebms.write_receipt(message_id="r@as4", ref_to=ref_to, now=NOW, repeated=ebms.repeat(elements))
+        )
 
     assert world.sending().close(200, SOAP_TYPE, receipt(references))
     assert world.sending().close(200, SOAP_TYPE, receipt(references[::-1]))
@@ -236,7 +241,7 @@ def test_foreign_elements_in_a_receipt_are_let_be(world: World, request_of_c2: R
         message_id="r@as4",
         ref_to=outgoing().message_id,
         now=NOW,
-        references=[r.text for r in receiving._signed.references],  # type: ignore[union-attr]
+        repeated=receiving._signed.repeated,  # type: ignore[union-attr]
     )
     messaging = messaging.replace("</eb:Receipt>", '<info xmlns="urn:example:info" version="1"></info></eb:Receipt>')
     assert world.sending().close(200, SOAP_TYPE, signal(world, messaging)).signer == "POP000002"
@@ -248,7 +253,7 @@ def test_a_receipt_survives_foreign_prefixes_in_the_request(world: World, reques
     for prefix in ("eb", "soap", "wsu", "ds", "ns1"):
         text = canonical(at(root, "Header", "Security", "Signature", "SignedInfo")[2])
         renamed = text.decode().replace("ds:", f"{prefix}:").replace("xmlns:ds", f"xmlns:{prefix}")
-        messaging = ebms.write_receipt(message_id="r@as4", ref_to="m@as4", now=NOW, references=[renamed])
+        messaging = ebms.write_receipt(message_id="r@as4", ref_to="m@as4", now=NOW, repeated=ebms.repeat([renamed]))
         for name, written, form in canonical_slices(signal(world, messaging)):
             assert written == form, (prefix, name)
 

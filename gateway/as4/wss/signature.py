@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
 from gateway.as4 import namespaces as ns
+from gateway.as4.ebms import repeat
 from gateway.as4.soap import Envelope, canonical
 from gateway.as4.wss.references import Demand, Reference, canonicalization, covered, read_references, usual_references
 from gateway.as4.wss.structure import (
@@ -60,6 +61,13 @@ class Signed:
     references: tuple[Reference, ...]
     parts: dict[str, bytes]
     """SHA-256 that was signed, by Content-ID; not compared yet."""
+    spelled: str = ""
+    """All references in canonical form as a receipt repeats them; empty where each has to be asked."""
+
+    @property
+    def repeated(self) -> str:
+        """The references as a receipt repeats them."""
+        return self.spelled or repeat(reference.text for reference in self.references)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
