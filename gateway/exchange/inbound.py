@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from gateway.errors import (
     ChannelRefused,
@@ -61,6 +61,13 @@ PULLED: Final = "inbox"
 """The delivery by which C4 fetches documents itself: the acknowledgement delivers."""
 NOT_ASKED: Final = "not validated, because the rules are switched off"
 KEPT_BACK: Final = "Ask the sender for a correct one. To hand this one to the receiver all the same, requeue it."
+
+
+_READ_BY_US: Final = frozenset({*STATUS_TYPES, str(INVOICE_RESPONSE)})
+_NOTHING_READ: Final = Summary(
+    number="", issue_date=None, due_date=None, currency="", amount=None, seller_name="", buyer_name=""
+)
+"""What a message tells of a document that we do not understand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,9 +300,14 @@ class Inbound:
         self, received: Received, receipt: bytes, participant: Participant, part: str, *, paper: bool
     ) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
-        channel = self.deliveries.get(participant.delivery)
-        pulled = channel is None or channel.name == PULLED
-        asked = {"mls_type": envelope.mls_type, "mls_to": envelope.mls_to}
+        summary = received.summary or _NOTHING_READ
+        document_type = str(envelope.document_type)
+        waits, due = self._next(received, participant, document_type, paper=paper and bool(summary.number))
+        links: dict[str, str] = {}
+        if envelope.mls_type:
+            links["mls_type"] = envelope.mls_type
+        if envelope.mls_to:
+            links["mls_to"] = envelope.mls_to
         message = Message(
             id=new_document_id(now),
             account=participant.account,
@@ -305,31 +317,25 @@ class Inbound:
             reason=f"{seat} sent it over the network",
             sender=envelope.sender.value,
             receiver=envelope.receiver.value,
-            document_type=str(envelope.document_type),
+            document_type=document_type,
             process=str(envelope.process),
+            number=summary.number,
+            issue_date=summary.issue_date,
+            due_date=summary.due_date,
+            amount=summary.amount,
+            currency=summary.currency,
+            seller_name=summary.seller_name,
+            buyer_name=summary.buyer_name,
             message_id=received.message_id,
             instance_id=InstanceId(envelope.instance_id),
             conversation_id=received.conversation_id,
             peer=seat,
             size=size_of(received.document),
-            next_attempt=now,
+            next_attempt=now if due else None,
             created=now,
             updated=now,
-            links={name: value for name, value in asked.items() if value},
-            **_described(received.summary),
+            links=links,
         )
-        waits = "it waits in the inbox" if pulled else f"it goes on to {channel.name if channel else 'C4'}"
-        if self.rules.incoming_of(participant.account) != "off":
-            waits = "the document rules are asked next"
-        elif message.document_type in STATUS_TYPES or message.document_type == str(INVOICE_RESPONSE):
-            waits = "it is read next"
-        elif self.attachments.wanted(received.document):
-            waits = "its attachments are looked at next"
-        elif paper and message.number:
-            waits = "it is compared with what came on paper"
-        elif pulled and not (self.statuses is not None and self.statuses.asked(message)):
-            message = replace(message, next_attempt=None)  # nothing is left to do, so no worker is asked
-            waits = f"{waits}; {NOT_ASKED}"
         entry = TimelineEntry(
             time=now,
             event="Received",
@@ -352,6 +358,26 @@ class Inbound:
             twin=partial(_twin, entry),
         )
 
+    def _next(
+        self, received: Received, participant: Participant, document_type: str, *, paper: bool
+    ) -> tuple[str, bool]:
+        """What happens next in words, and whether a worker has to do it; for the inbox nothing may be left to do."""
+        if self.rules.incoming_of(participant.account) != "off":
+            return "the document rules are asked next", True
+        if document_type in _READ_BY_US:
+            return "it is read next", True
+        if self.attachments.wanted(received.document):
+            return "its attachments are looked at next", True
+        if paper:
+            return "it is compared with what came on paper", True
+        channel = self.deliveries.get(participant.delivery)
+        if channel is not None and channel.name != PULLED:
+            return f"it goes on to {channel.name}", True
+        seat = received.verification.seat
+        if self.statuses is not None and self.statuses.will_be_asked(received.envelope, seat):
+            return "it waits in the inbox", True
+        return f"it waits in the inbox; {NOT_ASKED}", False
+
 
 def _also(outcome: Outcome, looked: Looked) -> Outcome:
     """The outcome with what was seen of the attachments; a failed try is looked at anew, so nothing is noted."""
@@ -367,14 +393,6 @@ def _also(outcome: Outcome, looked: Looked) -> Outcome:
 
 def _explained(event: Event, delivery: str, error: GatewayError) -> Event:
     return replace(event, detail={**event.detail, "delivery": delivery, **explained(error)})
-
-
-def _described(summary: Summary | None) -> dict[str, Any]:
-    """What the message tells of the document; nothing where we do not understand it."""
-    return {} if summary is None else {name: getattr(summary, name) for name in _SUMMARY}
-
-
-_SUMMARY: Final = tuple(field.name for field in fields(Summary))
 
 
 def _used_before(received: Received) -> InvalidMessage:

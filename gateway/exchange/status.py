@@ -59,6 +59,10 @@ class Statuses:
         """Whether the sender wants to hear of success too, and will."""
         return self.send == "all" and message.links.get("mls_type") == "ALWAYS_SEND" and self._answers(message)
 
+    def will_be_asked(self, envelope: Envelope, peer: str) -> bool:
+        """The same of a document that has just come in this envelope from that access point, and is no status."""
+        return self.send == "all" and envelope.mls_type == "ALWAYS_SEND" and self._reaches(peer)
+
     def of_refused(self, message: Message, verdict: Verdict) -> Arrival | None:
         """The status of a document that our rules keep from C4."""
         text = f"The document breaks {verdict.count} rules and was not delivered."
@@ -129,7 +133,11 @@ class Statuses:
 
     def _answers(self, message: Message) -> bool:
         known = message.document_type not in STATUS_TYPES and message.direction is Direction.IN
-        return self.own is not None and known and addressee("", message.peer) is not None
+        return known and self._reaches(message.peer)
+
+    def _reaches(self, peer: str) -> bool:
+        """Whether we send status messages, and that access point has an address for them."""
+        return self.own is not None and addressee("", peer) is not None
 
     def _failure(self, message: Message, text: str, issues: tuple[Issue, ...]) -> Arrival | None:
         if self.send == "off" or not self._answers(message):

@@ -5,6 +5,7 @@ Used by the SMP (what it publishes) and by the receiving side (what it accepts),
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.model.identifiers import WILDCARD_SCHEME, DocumentTypeId, ProcessId
@@ -37,16 +38,23 @@ NO_SERVICES: Final = (("", ""),)
 
 def services_of(participant: Participant) -> tuple[tuple[DocumentTypeId, ProcessId], ...]:
     """The pairs that the participant takes, as registered (a wildcard keeps its ``*``)."""
-    if not participant.document_types:
+    return _services(participant.document_types)
+
+
+def _services(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[DocumentTypeId, ProcessId], ...]:
+    if not pairs:
         return DEFAULT_SERVICES
-    return tuple((DocumentTypeId.parse(t), ProcessId.parse(p)) for t, p in participant.document_types if t)
+    return tuple((DocumentTypeId.parse(t), ProcessId.parse(p)) for t, p in pairs if t)
 
 
 def serves(participant: Participant, document_type: DocumentTypeId, process: ProcessId) -> bool:
     """True when the participant takes this document in this process, by exact or wildcard registration."""
-    return any(
-        process == known_process and _covers(known, document_type) for known, known_process in services_of(participant)
-    )
+    return _serves(participant.document_types, document_type, process)
+
+
+@lru_cache(maxsize=1024)
+def _serves(pairs: tuple[tuple[str, str], ...], document_type: DocumentTypeId, process: ProcessId) -> bool:
+    return any(process == known_process and _covers(known, document_type) for known, known_process in _services(pairs))
 
 
 def _covers(registered: DocumentTypeId, concrete: DocumentTypeId) -> bool:
