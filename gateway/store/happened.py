@@ -23,7 +23,8 @@ T = TypeVar("T", bound=Any)
 
 LOOKED_AT: Final = 2_000
 """Rows of all accounts that one call looks at."""
-_UNSETTLED: Final = timedelta(seconds=10)
+UNSETTLED: Final = timedelta(seconds=10)
+"""How long a row may be seen later than one with a higher number."""
 
 
 def happened(
@@ -66,7 +67,7 @@ def settled(connection: Connection, rows: Sequence[T], now: datetime) -> Sequenc
     """Those rows of the timeline, in their order, before which none can still appear."""
     if connection.dialect.name == "sqlite":
         return rows
-    return rows[: next((place for place, one in enumerate(rows) if one.time > now - _UNSETTLED), len(rows))]
+    return rows[: next((place for place, one in enumerate(rows) if one.time > now - UNSETTLED), len(rows))]
 
 
 def latest(connection: Connection) -> int:

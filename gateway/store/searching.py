@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, tuple_
 
 from gateway.model.identifiers import AccountId
 from gateway.ports import Clock
 from gateway.store import tables
-from gateway.store.happened import settled
-from gateway.store.operation import Write
+from gateway.store.followed import Piece, move, next_piece
 from gateway.store.operation_tables import setting
 from gateway.store.reads import Reads
 from gateway.store.search_tables import document_word
+from gateway.store.session import Session, Statement, insertion
 from gateway.store.words import CUT, ID, IDS, WHOLE, exactly, forms, parts, words_of
+from gateway.store.writer import Writer
 
-_CURSOR: Final = "search cursor"
+CURSOR: Final = "search cursor"
 FEW: Final = 1_000
 """Documents that are looked at one by one; of a word that more have, the newest are read on instead."""
 BEHIND: Final = 4_000
@@ -42,15 +42,15 @@ class Search:
     """Implements :class:`~gateway.ports.Search`, whatever the database."""
 
     reads: Reads
-    write: Write
+    writer: Writer
     clock: Clock
 
     async def advance(self, limit: int) -> int:
-        batch = await self.reads.read(partial(_next, limit=limit, clock=self.clock))
-        if batch.looked_at == 0:
+        now = self.clock.now()
+        piece = await self.reads.look(partial(next_piece, cursor=CURSOR, most=limit, now=now))
+        if not piece.rows:
             return 0
-        moved: bool = await self.write(partial(_enter, batch=batch))
-        return batch.looked_at if moved else 0
+        return piece.rows if await self.writer.do(enter, piece) else 0
 
 
 def candidates(connection: Connection, account: AccountId, words: Sequence[str]) -> list[str] | None:
@@ -125,7 +125,7 @@ def _with(connection: Connection, account: AccountId, word: str, most: int) -> l
 
 def _recent(connection: Connection) -> list[str] | None:
     """What has happened since the index was brought up to date; None where that is much."""
-    cursor = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
+    cursor = int(connection.execute(select(setting.c.value).where(setting.c.name == CURSOR)).scalar() or 0)
     row = tables.event.c
     wanted = select(row.message).where(row.number > cursor).order_by(row.number).limit(BEHIND + 1)
     found = list(connection.execute(wanted).scalars())
@@ -140,44 +140,42 @@ def by_words(words: Sequence[str]) -> list[ColumnElement[bool]]:
 # -- the index
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    after: int
-    last: int
-    looked_at: int
-    messages: tuple[str, ...]
+class _Said(NamedTuple):
+    """What a document says of itself, as :func:`words_of` reads it."""
+
+    account: str
+    direction: str
+    number: str
+    sender: str
+    receiver: str
+    seller_name: str
+    buyer_name: str
+    id: str
+    message_id: str
+    instance_id: str
 
 
-def _next(connection: Connection, limit: int, clock: Clock) -> _Batch:
-    after = int(connection.execute(select(setting.c.value).where(setting.c.name == _CURSOR)).scalar() or 0)
-    row = tables.event
-    window = select(row.c.number, row.c.message, row.c.time).where(row.c.number > after)
-    seen = settled(connection, connection.execute(window.order_by(row.c.number).limit(limit)).all(), clock.now())
-    return _Batch(
-        after=after,
-        last=int(seen[-1].number) if seen else after,
-        looked_at=len(seen),
-        messages=tuple(dict.fromkeys(one.message for one in seen)),
-    )
+_SPOKEN_OF: Final = select(tables.event.c.message).where(
+    tables.event.c.number > bindparam("after"), tables.event.c.number <= bindparam("last")
+)
+_SAID: Final = Statement(
+    select(*(_of[name] for name in _Said._fields)).where(_of.id.in_(_SPOKEN_OF)), ("after", "last")
+)
+_ENTER: Final = insertion(document_word, once="account, word, message")
+assert _ENTER.names == ("account", "word", "message")
 
 
-def _enter(connection: Connection, batch: _Batch) -> bool:
-    """Write the words and move the cursor; False when somebody else has."""
-    if batch.after:
-        moved = update(setting).where(setting.c.name == _CURSOR, setting.c.value == batch.after)
-        if not connection.execute(moved.values(value=batch.last)).rowcount:
-            return False
-    else:
-        if connection.execute(select(func.count()).select_from(setting).where(setting.c.name == _CURSOR)).scalar():
-            return False
-        connection.execute(insert(setting).values(name=_CURSOR, value=batch.last))
-    wanted = select(*_READ).where(_of.id.in_(batch.messages))
-    rows = [
-        {"account": row.account, "word": word, "message": row.id}
-        for row in connection.execute(wanted)
-        for word in words_of(row)
-    ]
-    if rows:
-        kind = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(kind(document_word).on_conflict_do_nothing(), rows)
+def enter(session: Session, jobs: Sequence[Piece]) -> list[bool]:
+    """Write the words of a piece and move the cursor; False when somebody else has."""
+    session.alone(["errand"])
+    return [_enter(session, piece) for piece in jobs]
+
+
+def _enter(session: Session, piece: Piece) -> bool:
+    if not move(session, CURSOR, piece):
+        return False
+    said = [_Said(*row) for row in session.fetch(_SAID, (piece.after, piece.last))]
+    rows = [(one.account, word, one.id) for one in said for word in words_of(one)]
+    rows.sort()  # neighbours lie on one page
+    session.write(_ENTER, rows)
     return True

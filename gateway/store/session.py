@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final, Protocol, cast
 
-from sqlalchemy import ClauseElement, Connection, Dialect, Select, Table, bindparam, insert, select
+from sqlalchemy import ClauseElement, Column, Connection, Dialect, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -95,6 +95,11 @@ class Session(Protocol):
     connection: Connection | None
     """For what is asked seldom and not compiled here; the writer's session has one."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether rows that the database numbers become visible in that order."""
+        ...
+
     def fetch(self, statement: Statement, values: Sequence[object]) -> list[Row]:
         """Every row of the answer."""
         ...
@@ -130,6 +135,7 @@ class SqliteSession:
     """
 
     __slots__ = ("_cursor", "_texts", "connection")
+    in_order: Final = True
 
     def __init__(self, connection: Connection | None, driver: sqlite3.Connection) -> None:
         self.connection = connection
@@ -165,6 +171,15 @@ class SqliteSession:
                 raise TypeError(f"the parameters of {text} come in another order")
             self._texts[statement] = text
         return text
+
+
+def values_of(columns: Sequence[Column[Any]], row: Row) -> dict[str, Any]:
+    """Our values of a row of these columns, by their names."""
+    values = {column.name: value for column, value in zip(columns, row, strict=True)}
+    for column in columns:
+        if values[column.name] is not None and (read := tables.reader(column)):
+            values[column.name] = read(values[column.name])
+    return values
 
 
 MESSAGE_FIELDS: Final = tuple(field.name for field in fields(Message))

@@ -39,7 +39,7 @@ def parts(text: str) -> list[str]:
 def words_of(row: Any) -> list[str]:
     """Under which words a document is found."""
     found = [f"{ID}{beginning[0]}" for name in IDS if (beginning := parts(getattr(row, name)))]
-    out = row.direction is Direction.OUT
+    out = row.direction == Direction.OUT.value
     found += [
         exactly(text) for text in ((row.receiver, row.buyer_name) if out else (row.sender, row.seller_name)) if text
     ]

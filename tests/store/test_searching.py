@@ -14,6 +14,7 @@ from store_parts import outgoing
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.message import Direction, Filter
 from gateway.store import SqlStore, open_store, searching
+from gateway.store.followed import Piece, next_piece
 from gateway.store.search_tables import document_word
 from tests.portal.stage import ALPHA, BETA, Sample, SteadyClock, add
 
@@ -168,15 +169,18 @@ async def test_what_is_erased_leaves_no_word_behind(store: SqlStore) -> None:
 
 async def test_two_processes_enter_each_word_once(store: SqlStore) -> None:
     await fill(store)
-    batch = await store._reads.read(lambda c: searching._next(c, 100, SteadyClock()))
-    assert await store.operation.write(lambda c: searching._enter(c, batch))
-    assert not await store.operation.write(lambda c: searching._enter(c, batch)), "somebody else has moved the cursor"
+    first = await _next(store)
+    assert await store.search.writer.do(searching.enter, first)
+    assert not await store.search.writer.do(searching.enter, first), "somebody else has moved the cursor"
     assert await store.search.advance(100) == 0
     await add(store, SteadyClock(), Sample(number="NY-1"))
-    later = await store._reads.read(lambda c: searching._next(c, 100, SteadyClock()))
-    assert await store.operation.write(lambda c: searching._enter(c, later))
-    stale = replace(later, after=batch.after)
-    assert not await store.operation.write(lambda c: searching._enter(c, stale))
+    later = await _next(store)
+    assert await store.search.writer.do(searching.enter, later)
+    assert not await store.search.writer.do(searching.enter, replace(later, after=first.after))
+
+
+async def _next(store: SqlStore) -> Piece:
+    return await store.search.reads.look(lambda s: next_piece(s, searching.CURSOR, 100, SteadyClock().now()))
 
 
 async def test_the_words_of_an_earlier_receiver_go_with_the_document(store: SqlStore) -> None:

@@ -25,6 +25,7 @@ class PostgresSession:
     """Implements :class:`~gateway.store.session.Session`. Its errors are those of the driver."""
 
     __slots__ = ("_driver", "connection", "work")
+    in_order: Final = False
 
     def __init__(self, connection: Connection | None, driver: Driver) -> None:
         self.connection = connection
