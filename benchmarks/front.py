@@ -1,4 +1,6 @@
-"""What the front of the AS4 site costs: POST of 20 kB to a handler that reads and answers at once, kept connections.
+"""What the fronts of the sites cost: POST of 20 kB to a handler that reads and answers at once, kept connections.
+
+"own" is the AS4 site's (``serving/front.py``), "aiohttp" that of the others.
 
     python -m benchmarks.front [--requests 5000]
 
@@ -23,33 +25,42 @@ from aiohttp import web
 
 from benchmarks.load import cpu_seconds, play, request
 from benchmarks.rsa import measure_on
+from gateway.as4.asking import Answer, Asked
 from gateway.config.values import Address
 from gateway.security.authority import issue_tls, new_pki
 from gateway.security.tls import Pair, client_context
 from gateway.serving.certificates import Certificates
-from gateway.serving.site import listen, low_level, open_site, plain
+from gateway.serving.site import direct, listen, low_level, open_site, plain
 
 BODY = os.urandom(20_000)
 
 
-async def serve(directory: Path, *, tls: bool) -> None:
+async def serve(directory: Path, *, tls: bool, own: bool) -> None:
     """Answer until killed; the port is the first line."""
 
     async def handler(incoming: web.BaseRequest) -> web.StreamResponse:
         await incoming.read()
         return web.Response(body=b"x" * 7000)
 
+    async def quick(asked: Asked) -> Answer:
+        if asked.whole() is None:
+            while await asked.more():
+                pass
+        return Answer(200, b"x" * 7000)
+
     pair = Pair(certificate=directory / "127.0.0.1.tls.pem", key=directory / "127.0.0.1.tls.key.pem")
     context = Certificates("as4", [pair]).context if tls else plain
-    async with open_site(low_level(handler), listen(Address("127.0.0.1", 0)), context=context) as site:
+    runner = direct(quick) if own else low_level(handler)
+    async with open_site(runner, listen(Address("127.0.0.1", 0)), context=context) as site:
         print(site.address.port, flush=True)
         await asyncio.Event().wait()
 
 
-def measure(directory: Path, loop: str, *, tls: bool, count: int) -> None:
+def measure(directory: Path, loop: str, *, tls: bool, own: bool, count: int) -> None:
     rsa = measure_on(0)
     command = [sys.executable, "-m", "benchmarks.front", "--serve", str(directory), "--loop", loop]
-    process = subprocess.Popen(["taskset", "-c", "0", *command, *(["--tls"] if tls else [])], stdout=subprocess.PIPE)
+    command += [*(["--tls"] if tls else []), *(["--own"] if own else [])]
+    process = subprocess.Popen(["taskset", "-c", "0", *command], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -57,6 +68,7 @@ def measure(directory: Path, loop: str, *, tls: bool, count: int) -> None:
         before = cpu_seconds(process.pid)
         asyncio.run(_play(port, directory, tls=tls, count=count))
         each = (cpu_seconds(process.pid) - before) / count * 1e6
+        print(f"{'own' if own else 'aiohttp':8} ", end="")
         print(f"{loop:8} {'TLS 1.3' if tls else 'plain':8} {each:8.0f} us {rsa:8.0f} us an op {each / rsa:6.2f} op")
     finally:
         process.kill()
@@ -87,6 +99,7 @@ def main() -> None:
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--loop", default="asyncio", help=argparse.SUPPRESS)
     parser.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--own", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         factory = None
@@ -95,7 +108,7 @@ def main() -> None:
 
             factory = uvloop.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(serve(arguments.serve, tls=arguments.tls))
+            runner.run(serve(arguments.serve, tls=arguments.tls, own=arguments.own))
         return
     os.sched_setaffinity(0, {1})
     with tempfile.TemporaryDirectory() as name:
@@ -104,7 +117,8 @@ def main() -> None:
         issue_tls(directory, ["127.0.0.1"], now=datetime.now(UTC))
         for loop in ("asyncio", "uvloop"):
             for tls in (False, True):
-                measure(directory, loop, tls=tls, count=arguments.requests)
+                for own in (False, True):
+                    measure(directory, loop, tls=tls, own=own, count=arguments.requests)
 
 
 if __name__ == "__main__":

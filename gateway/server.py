@@ -23,8 +23,6 @@ from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
-from aiohttp import web
-
 from gateway import portal
 from gateway.app import Gateway, hash_key, open_gateway
 from gateway.config import Config
@@ -43,7 +41,7 @@ from gateway.serving import notify
 from gateway.serving.board import Siblings
 from gateway.serving.certificates import LOOK_SECONDS, Certificates
 from gateway.serving.parser import require_parser
-from gateway.serving.site import listen, low_level, open_site, plain, with_application
+from gateway.serving.site import Runner, direct, listen, low_level, open_site, plain, with_application
 from gateway.serving.supervisor import BEAT_SECONDS, Post, Supervisor
 from gateway.smp.server import SmpServer
 from gateway.smp.writing import Writer
@@ -292,8 +290,8 @@ async def open_sites(
     path = urlsplit(config.as4.public_url).path or "/as4"
     shown = read_certificates(config) if certificates is None else certificates
     sockets = sockets or listen_all(config)
-    runners: dict[str, web.AppRunner | web.ServerRunner] = {
-        "as4": low_level(partial(gateway.endpoint.answer, path)),
+    runners: dict[str, Runner] = {
+        "as4": direct(partial(gateway.endpoint.answer, path)),
         "api": with_application(application(gateway, portal.front_of(gateway))),
     }
     publisher = gateway.keys.publisher

@@ -1,4 +1,4 @@
-"""AS4 on the wire, as the one who receives: the endpoint, on aiohttp. [I/O]
+"""AS4 on the wire, as the one who receives: the endpoint, behind whoever speaks HTTP for it. [I/O]
 
 HTTP facts become errors of ours here and nowhere else. Messages above ``Limits.inline`` are worked on in a thread;
 smaller ones cost less than the hand-over would, unless our key is in a module that takes its time.
@@ -15,11 +15,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
-import aiohttp
-from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.helpers import rfc822_formatted_time
-
+from gateway.as4.asking import Answer, Asked, line
 from gateway.as4.gzipped import TooLargeForMemory
 from gateway.as4.large import Large, LargeReceiving
 from gateway.as4.limits import LIMITS, Limits
@@ -30,7 +26,6 @@ from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.shapes import Shapes
 from gateway.as4.turns import Turns
-from gateway.config.values import neighbourhood
 from gateway.errors import (
     InvalidMessage,
     Overloaded,
@@ -105,33 +100,34 @@ class As4Endpoint:
         """Who is known here, and whose turn it is."""
         return self._turns
 
-    async def answer(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
+    async def answer(self, path: str, request: Asked) -> Answer:
         """Answer whatever is asked of a site where only ``path`` exists; no router is needed for that."""
-        if request.path != path:
-            return await _cut(request, _line(404, "There is nothing here."))
+        if request.target != path and request.path != path:
+            return line(404, "There is nothing here.", last=True)
         if request.method == "POST":
             started = time.perf_counter()
-            response = await self.post(request)
-            self._answered(_kind(response), time.perf_counter() - started)
-            return response
+            answer = await self.post(request)
+            self._answered(_kind(answer), time.perf_counter() - started)
+            return answer
         if request.method in ("GET", "HEAD"):
-            return await _cut(request, self.about()) if request.body_exists else self.about()
-        response = _line(405, "Messages come by POST.")
-        response.headers["Allow"] = "POST, GET, HEAD"
-        return await _cut(request, response)
+            return self.about()._replace(last=request.has_body)
+        return line(405, "Messages come by POST.", ("Allow", "POST, GET, HEAD"), last=True)
 
-    def about(self) -> web.Response:
+    def about(self) -> Answer:
         """Say what stands here."""
-        return _line(
+        return line(
             200, f"AS4 access point {self._keys.current.common_name} ({self._profile.name}); messages come by POST."
         )
 
-    async def post(self, request: web.BaseRequest) -> web.Response:
-        """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message."""
-        held = 0
+    async def post(self, request: Asked) -> Answer:
+        """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message.
+
+        Where it is no message the connection ends, so that the rest of a body is not waited for.
+        """
         if (refusal := self._door()) is not None:  # the door logs, once
-            return await _cut(request, _busy(refusal.peer_text))
-        self._turns.expect(neighbourhood(request.remote or ""))
+            return _busy(refusal.peer_text)
+        self._turns.expect(request.source)
+        held = 0
         try:
             spool = self._large.spool if self._large else None
             limits = self._limits
@@ -140,26 +136,26 @@ class As4Endpoint:
                     await self._fill(body, request)
                 finally:
                     held = len(body)
-                return _Signal(await self._answer(request, body))
+                return Answer(200, await self._answer(request, body), _SIGNAL_TYPE)
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
-            return await _cut(request, _line(error.status, error.peer_text))
+            return line(error.status, error.peer_text, last=True)
         except TemporaryError as error:
             _log.warning("cannot take a message now: %s", error)
-            return await _cut(request, _busy(error.peer_text))
+            return _busy(error.peer_text)
         except Exception:  # a bug is a fault of ours: the peer keeps the message and tries again
             _log.exception("a fault of ours while a message was read")
             return _busy(TemporaryError.peer_text)
         finally:
             self._held -= held
 
-    async def _answer(self, request: web.BaseRequest, body: Body) -> bytes:
+    async def _answer(self, request: Asked, body: Body) -> bytes:
         """The signal that answers: verified in the caller's turn, then given to the exchange.
 
         The large path begins here, for a body that is in a file, or that turns out not to fit into memory.
         """
-        content_type, source = request.headers.get("Content-Type", ""), neighbourhood(request.remote or "")
-        receiving, judged = await self._read(content_type, source, body)
+        source = request.source
+        receiving, judged = await self._read(request.header("Content-Type") or "", source, body)
         if isinstance(judged, bytes):
             return judged
         received, receipt = judged
@@ -214,33 +210,34 @@ class As4Endpoint:
         assert judged is not None  # only what is read in memory can be too large for it
         return large, judged
 
-    async def _fill(self, body: Body, request: web.BaseRequest) -> None:
+    async def _fill(self, body: Body, request: Asked) -> None:
         """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
         limits = self._limits
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if (request.header("Content-Encoding") or "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
-        content_type = request.headers.get("Content-Type", "")
+        content_type = request.header("Content-Type") or ""
         media_type = read_media_type(content_type).name
         if media_type not in (SOAP_TYPE, "multipart/related"):
             raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
         most = min(limits.soap, limits.message) if media_type == SOAP_TYPE else limits.message
-        if (request.content_length or 0) > most:
+        length = request.length
+        if length > most:
             raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
-        await body.expect(request.content_length or 0)
-        await _wave_through(request)
-        content = request.content
-        if content.is_eof() and (request.content_length or 0) <= limits.preamble:  # all of it came with its head
-            try:
-                await self._take_in(body, content.read_nowait(), most)
-            except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
-                raise _not_whole(error) from None
+        await body.expect(length)
+        _wave_through(request)
+        if length <= limits.preamble and (octets := request.whole()) is not None:  # all of it came with its head
+            if body.give(octets):
+                self._held += len(octets)
+                self._check(body, most)
+            else:
+                await self._take_in(body, octets, most)
             return
         clock = asyncio.get_running_loop().time
         started = clock()
         begin: bytearray | None = bytearray()
         try:
             async with asyncio.timeout(limits.idle) as deadline:
-                async for chunk in content.iter_any():
+                while chunk := await request.more():
                     await self._take_in(body, chunk, most)
                     if begin is not None:
                         begin += chunk
@@ -252,44 +249,19 @@ class As4Endpoint:
                     deadline.reschedule(min(clock() + limits.idle, slowest))
         except TimeoutError:
             raise UnreadableRequest("The body came too slowly", status=408) from None
-        except (aiohttp.ClientError, web.HTTPException, ConnectionError, ValueError) as error:
-            raise _not_whole(error) from None
+        except ConnectionError as error:
+            raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
 
     async def _take_in(self, body: Body, chunk: bytes, most: int) -> None:
         self._held += len(chunk)
         await body.add(chunk)
+        self._check(body, most)
+
+    def _check(self, body: Body, most: int) -> None:
         if self._held > self._limits.bodies:
             raise Overloaded(f"More than {self._limits.bodies} octets of messages at once")
         if len(body) > most:
             raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
-
-
-class _Signal(web.Response):
-    """A signal that answers, head and body in one write. Only for HTTP/1.1; to others aiohttp writes it."""
-
-    def __init__(self, octets: bytes) -> None:
-        super().__init__(body=octets, headers={"Content-Type": _SIGNAL_TYPE})
-        self._octets = octets
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write it; ``write_eof`` has nothing left to do then."""
-        transport = request.transport
-        if request.version != HttpVersion11 or request.method != "POST" or transport is None or self._eof_sent:
-            return await super().prepare(request)
-        keep = request.keep_alive if self.keep_alive is None else self.keep_alive
-        self._keep_alive = keep
-        self._eof_sent = True
-        close = "" if keep else "Connection: close\r\n"
-        head = (
-            f"HTTP/1.1 200 OK\r\nContent-Type: {_SIGNAL_TYPE}\r\nContent-Length: {len(self._octets)}\r\n"
-            f"Date: {rfc822_formatted_time()}\r\n{close}\r\n"
-        )
-        transport.write(head.encode("ascii") + self._octets)
-        return None
-
-
-def _not_whole(error: Exception) -> UnreadableRequest:
-    return UnreadableRequest(f"The body did not come whole: {type(error).__name__}")
 
 
 def _begins_well(content_type: str, begin: bytearray, limits: Limits) -> None:
@@ -316,43 +288,25 @@ def _judge(receiving: Receiving) -> _Judged | None:
         return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
 
-def _kind(response: web.Response) -> str:
+def _kind(answer: Answer) -> str:
     """``receipt``, the code of an ebMS error, or the HTTP status of another answer."""
-    if response.status != 200:
-        return str(response.status)
-    if not isinstance(response.body, bytes) or _RECEIPT in response.body:
+    if answer.status != 200:
+        return str(answer.status)
+    if _RECEIPT in answer.body:
         return "receipt"
-    code = _ERROR_CODE.search(response.body)
+    code = _ERROR_CODE.search(answer.body)
     return code[1].decode() if code else "receipt"
 
 
-def _line(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=" ".join(text.split()) + "\n")
-
-
-async def _wave_through(request: web.BaseRequest) -> None:
+def _wave_through(request: Asked) -> None:
     """Tell a caller who asked whether to send the body that it is welcome (RFC 9110 10.1.1)."""
-    expected = request.headers.get("Expect")
-    if expected is None or request.version < HttpVersion11:
+    expected = request.header("Expect")
+    if expected is None or request.old:
         return
     if expected.lower() != "100-continue":
         raise UnreadableRequest("Of Expect only 100-continue is known", status=417)
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0  # the answer itself has not begun
+    request.go_on()
 
 
-async def _cut(request: web.BaseRequest, response: web.Response) -> web.Response:
-    """Answer and close at once when the body is not all here: the rest of it is not waited for."""
-    response.force_close()
-    if not request.content.is_eof():
-        await response.prepare(request)
-        await response.write_eof()
-        if request.transport is not None:
-            request.transport.close()
-    return response
-
-
-def _busy(text: str) -> web.Response:
-    response = _line(503, text)
-    response.headers["Retry-After"] = _RETRY_AFTER
-    return response
+def _busy(text: str) -> Answer:
+    return line(503, text, ("Retry-After", _RETRY_AFTER), last=True)

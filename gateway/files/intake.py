@@ -22,6 +22,7 @@ class Body:
         self._in_memory = in_memory
         self._largest = largest
         self._octets = bytearray()
+        self._given = b""
         self._length = 0
         self._stack: AsyncExitStack | None = None
         self._writing: Writing | None = None
@@ -45,6 +46,13 @@ class Body:
         if self._spool is not None and length > self._in_memory:
             await self._open(length)
 
+    def give(self, octets: bytes) -> bool:
+        """Take all of a body at once, without copying it; False when it is too large to stay in memory."""
+        if self._writing is not None or (self._spool is not None and len(octets) > self._in_memory):
+            return False
+        self._given, self._length = octets, len(octets)
+        return True
+
     async def add(self, chunk: bytes) -> None:
         """Take in the next octets. Raises as :meth:`expect`."""
         self._octets += chunk
@@ -58,7 +66,7 @@ class Body:
 
     def whole(self) -> bytes:
         """All octets of a body in memory, which are nowhere else then."""
-        octets = bytes(self._octets)
+        octets, self._given = self._given or bytes(self._octets), b""
         self._octets.clear()  # one copy is enough
         return octets
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -24,6 +25,7 @@ from gateway.as4.limits import LIMITS, Limits
 from gateway.config.values import Address, neighbourhood
 from gateway.serving.connection import Connection, Request
 from gateway.serving.door import Door, Favour, Nobody
+from gateway.serving.front import Front, Fronts, Handler
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ _LOOKED_AT: Final = 64
 _ROOM: Final = 16
 """How many make room in one go, since looking for them costs time."""
 
+Runner = web.AppRunner | web.ServerRunner | Fronts
+"""Who makes the connections of a site and has their requests answered."""
+Connect = Callable[[str, Callable[[Any, asyncio.Transport], None], Callable[[], None]], asyncio.Protocol]
+"""Makes the protocol of one connection: (caller, called when it is there, called when it is gone)."""
 Context = Callable[[], ssl.SSLContext | None]
 """The TLS settings for the next connection; None for plain http."""
 
@@ -75,7 +81,7 @@ class _Guest:
     taken: socket.socket | None = None
     """While it stands at the door."""
     handshake: asyncio.Task[None] | None = None
-    connection: Connection | None = None
+    connection: Connection | Front | None = None
     transport: asyncio.Transport | None = None
     waiting_octets: int = 0
     waiting_since: float = 0.0
@@ -89,7 +95,7 @@ class _Guest:
 class Site:
     """Takes connections and watches over them. Made by :func:`open_site`."""
 
-    server: web.Server
+    connect: Connect
     limits: Limits = LIMITS
     context: Context = plain
     exempt: Collection[str] = ("127.0.0.1", "::1")
@@ -107,7 +113,6 @@ class Site:
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._handshakes = asyncio.TaskGroup()
-        self._settings = settings(self.limits)
         self._door = Door[_Guest](self.favour, self._loop.time)
         """Who is counted and not yet welcomed."""
         self._most = min(self.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
@@ -214,13 +219,11 @@ class Site:
     async def _welcome(self, guest: _Guest, taken: socket.socket) -> None:
         """Agree on TLS where that is wanted, and begin to read."""
 
-        def made(connection: Connection, transport: asyncio.Transport) -> None:
+        def made(connection: Connection | Front, transport: asyncio.Transport) -> None:
             guest.connection, guest.transport = connection, transport
 
-        def connection() -> Connection:
-            return Connection(
-                self.server, loop=self._loop, made=made, lost=lambda: self._leave(guest), **self._settings
-            )
+        def connection() -> asyncio.Protocol:
+            return self.connect(guest.address, made, lambda: self._leave(guest))
 
         try:
             context = self.context()
@@ -266,6 +269,10 @@ class Site:
             head = guest.connection.head_since
             if (head and now - head > self.limits.head) or self._is_stalled(guest, guest.transport, now):
                 self._turn_out(guest)
+            elif isinstance(guest.connection, Front):  # aiohttp's has a timer for that
+                kept = guest.connection.kept_since
+                if kept and now - kept > self.limits.kept:
+                    guest.connection.close()
         pause = min(_SWEEP_SECONDS, self.limits.head / 4, self.limits.stalled / 4)
         self._sweep_timer = self._loop.call_later(pause, self._sweep)
 
@@ -305,7 +312,7 @@ def _has_left(taken: socket.socket) -> bool:
 
 @asynccontextmanager
 async def open_site(
-    runner: web.AppRunner | web.ServerRunner,
+    runner: Runner,
     sockets: Sequence[socket.socket],
     *,
     limits: Limits = LIMITS,
@@ -314,9 +321,8 @@ async def open_site(
     favour: Favour | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on these sockets inside the block; at its end listening stops and requests in hand are answered."""
-    await runner.setup()
-    assert runner.server is not None
-    site = Site(server=runner.server, limits=limits, context=context, exempt=exempt, favour=favour or Nobody())
+    connect = await _connect(runner, limits)
+    site = Site(connect=connect, limits=limits, context=context, exempt=exempt, favour=favour or Nobody())
     failure: BaseException | None = None
     async with site._handshakes:
         site.start(sockets)
@@ -332,6 +338,24 @@ async def open_site(
                 site.end()
     if failure is not None:
         raise failure
+
+
+async def _connect(runner: Runner, limits: Limits) -> Connect:
+    if isinstance(runner, Fronts):
+        return partial(runner.connect, limits)
+    await runner.setup()
+    server, loop, chosen = runner.server, asyncio.get_running_loop(), settings(limits)
+    assert server is not None
+
+    def connection(_: str, made: Callable[[Any, asyncio.Transport], None], lost: Callable[[], None]) -> Connection:
+        return Connection(server, loop=loop, made=made, lost=lost, **chosen)
+
+    return connection
+
+
+def direct(handler: Handler) -> Fronts:
+    """A runner without aiohttp's server, for a handler of plain values (:mod:`gateway.as4.asking`)."""
+    return Fronts(handler)
 
 
 def low_level(handler: Callable[[web.BaseRequest], Any]) -> web.ServerRunner:

@@ -15,7 +15,7 @@ from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.config.values import Address
 from gateway.model.message import Received
-from gateway.serving.site import listen, low_level, open_site
+from gateway.serving.site import direct, listen, open_site
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import StillClock, World, outgoing
 
@@ -41,7 +41,7 @@ async def fronting(world: World, **limits: Any) -> AsyncIterator[Front]:
         accept=front.accept,
         limits=Limits(**limits),
     )
-    runner = low_level(partial(endpoint.answer, "/as4"))
+    runner = direct(partial(endpoint.answer, "/as4"))
     async with open_site(runner, listen(Address("127.0.0.1", 0)), limits=Limits(**limits)) as site:
         front.port = site.address.port
         yield front

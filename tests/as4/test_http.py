@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
 from gateway.as4.turns import Accounts
+from gateway.config.values import Address, neighbourhood
 from gateway.connecting.calls import Calls
 from gateway.errors import (
     Conflict,
@@ -36,7 +38,7 @@ from gateway.model.document import Unwrapped
 from gateway.model.message import Received
 from gateway.model.relation import Endpoint
 from gateway.model.signals import NOT_SERVICED
-from gateway.serving.site import low_level
+from gateway.serving.site import direct, listen, open_site
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import DOCUMENT, NOW, StillClock, World, outgoing
 
@@ -59,6 +61,13 @@ class Server:
         return self.stored or receipt
 
 
+class Opened(AsyncExitStack):
+    """A site that stays open until ``cleanup``."""
+
+    async def cleanup(self) -> None:
+        await self.aclose()
+
+
 async def serve(handler: Handler) -> tuple[web.AppRunner, str]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -77,7 +86,7 @@ async def server(world: World) -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
-async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits: Any) -> tuple[web.ServerRunner, str]:
+async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits: Any) -> tuple[Opened, str]:
     endpoint = As4Endpoint(
         identity=world.c3,
         trust=world.trust,
@@ -86,10 +95,10 @@ async def start(world: World, server: Server, unwrap: Unwrap = unwrap, **limits:
         accept=server.accept,
         limits=Limits(**limits),
     )
-    runner = low_level(partial(endpoint.answer, "/as4"))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}/as4"
+    opened = Opened()
+    runner = direct(partial(endpoint.answer, "/as4"))
+    site = await opened.enter_async_context(open_site(runner, listen(Address("127.0.0.1", 0))))
+    return opened, f"http://{site.address}/as4"
 
 
 @pytest.fixture
@@ -386,6 +395,10 @@ async def test_a_receipt_of_somebody_else_is_no_receipt(world: World, server: Se
         await client.send(outgoing(), wrong)
 
 
+def as_if(address: str, _: str) -> str:
+    return neighbourhood(address)
+
+
 async def test_a_customer_with_many_ipv6_addresses_is_one_caller(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     charged: list[str] = []
     spend = Accounts.charged
@@ -399,7 +412,7 @@ async def test_a_customer_with_many_ipv6_addresses_is_one_caller(world: World, m
     headers = {"Content-Type": 'multipart/related; boundary="b"'}
     async with aiohttp.ClientSession() as session:
         for address in ("2001:db8::1", "2001:db8::ffff", "192.0.2.1"):
-            monkeypatch.setattr(web.BaseRequest, "remote", address)
+            monkeypatch.setattr("gateway.serving.site.neighbourhood", partial(as_if, address))
             assert (await session.post(url, data=b"x", headers=headers)).status == 400
     assert charged == ["2001:db8::/64", "2001:db8::/64", "192.0.2.1"]
     await runner.cleanup()

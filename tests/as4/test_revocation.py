@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from aiohttp import web
 from cryptography import x509
 
 from gateway.as4.client import As4Client
 from gateway.as4.http import As4Endpoint
 from gateway.as4.msh import Sending
+from gateway.config.values import Address
 from gateway.errors import InvalidAnswer, InvalidMessage, PeerRefused, PeerUnavailable, RevocationUnknown
 from gateway.model.message import Received
 from gateway.security.keys import Identity
 from gateway.security.trust import Trust
+from gateway.serving.site import direct, listen, open_site
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import NOW, StillClock, outgoing
 from tests.as4.as4_parts import World as Pair
@@ -59,11 +60,9 @@ async def url(market: Market) -> AsyncIterator[str]:
     endpoint = As4Endpoint(
         identity=market.c3, trust=market.trust_of_c3, clock=StillClock(), unwrap=unwrap, accept=market.accept
     )
-    runner = web.ServerRunner(web.Server(partial(endpoint.answer, "/as4")))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/as4"
-    await runner.cleanup()
+    runner = direct(partial(endpoint.answer, "/as4"))
+    async with open_site(runner, listen(Address("127.0.0.1", 0))) as site:
+        yield f"http://{site.address}/as4"
 
 
 async def send(market: Market, url: str) -> None:

@@ -69,7 +69,7 @@ async def _open_site(kit: Kit, limits: Limits, stack: ExitStack) -> AsyncIterato
         large=Large(spool=spool, unwrap=unwrap_large) if DOOR.file else None,
         shapes=DOOR.shapes,
     )
-    runner = serving.low_level(partial(endpoint.answer, "/as4"))
+    runner = serving.direct(partial(endpoint.answer, "/as4"))
     async with serving.open_site(runner, serving.listen(Address("127.0.0.1", 0)), limits=limits) as opened:
         site.port = opened.address.port
         yield site

@@ -1,4 +1,7 @@
-"""Connections: who is silent, slow or endless is let go, and never keeps honest callers out. Raw sockets throughout."""
+"""Connections: who is silent, slow or endless is let go, and never keeps honest callers out. Raw sockets throughout.
+
+Each test stands before both fronts: aiohttp's, and the AS4 site's own.
+"""
 
 from __future__ import annotations
 
@@ -6,66 +9,82 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol
 
 import pytest
 from aiohttp import web
 
+from gateway.as4.asking import Answer, Asked
 from gateway.as4.limits import Limits
 from gateway.config.values import Address, neighbourhood
-from gateway.serving.site import Site, listen, low_level, open_site, with_application
+from gateway.serving.site import Runner, Site, direct, listen, low_level, open_site, with_application
+from tests.serving.callers import Caller
 
 HONEST = b"POST /as4 HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-async def answer(request: web.BaseRequest) -> web.StreamResponse:
+class Request(Protocol):
+    """What the handlers here want of a request."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    async def read(self) -> bytes: ...
+
+
+Handler = Callable[[Any], Awaitable[web.Response]]
+
+
+async def answer(request: Request) -> web.Response:
     body = await request.read()
     return web.Response(text=f"{request.method} {request.path} {len(body)}")
 
 
-@asynccontextmanager
-async def serving(handler: Handler = answer, exempt: tuple[str, ...] = (), **limits: Any) -> AsyncIterator[Site]:
-    sockets = listen(Address("127.0.0.1", 0))
-    async with open_site(low_level(handler), sockets, limits=Limits(**limits), exempt=exempt) as site:
-        yield site
+class Plain:
+    """A request of our own front."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked, self.method, self.path = asked, asked.method, asked.path
+
+    async def read(self) -> bytes:
+        octets = self.asked.whole()
+        if octets is None:
+            octets = b""
+            while more := await self.asked.more():
+                octets += more
+        return octets
 
 
-class Caller:
-    """A bare connection to a site."""
+def own(handler: Handler) -> Runner:
+    async def answered(asked: Asked) -> Answer:
+        response = await handler(Plain(asked))
+        assert response.body is None or isinstance(response.body, bytes)
+        return Answer(response.status, response.body or b"")
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+    return direct(answered)
 
-    @classmethod
-    async def of(cls, site: Site, local: str = "127.0.0.1") -> Caller:
-        address = site.address
-        return cls(*await asyncio.open_connection(address.host, address.port, local_addr=(local, 0)))
 
-    async def say(self, octets: bytes) -> None:
-        with suppress(ConnectionError):
-            self.writer.write(octets)
-            await self.writer.drain()
+class Serving(Protocol):
+    """Opens a site."""
 
-    async def status(self, seconds: float = 5) -> int:
-        """Of the next answer; 0 when the connection ends without one."""
-        async with asyncio.timeout(seconds):
-            try:
-                head = await self.reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                return 0
-            lines = head.lower().split(b"\r\n")
-            length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), 0)
-            self.body = await self.reader.readexactly(length)
-            return int(head.split()[1])
+    def __call__(
+        self, handler: Handler = answer, exempt: tuple[str, ...] = (), **limits: Any
+    ) -> AbstractAsyncContextManager[Site]: ...
 
-    async def ended(self, seconds: float = 5) -> bool:
-        """Whether the site has ended the connection without a word."""
-        return await self.status(seconds) == 0
 
-    def close(self) -> None:
-        self.writer.close()
+@pytest.fixture(params=[low_level, own], ids=["aiohttp", "own"])
+def serving(request: pytest.FixtureRequest) -> Serving:
+    @asynccontextmanager
+    async def opened(handler: Handler = answer, exempt: tuple[str, ...] = (), **limits: Any) -> AsyncIterator[Site]:
+        runner, sockets = request.param(handler), listen(Address("127.0.0.1", 0))
+        async with open_site(runner, sockets, limits=Limits(**limits), exempt=exempt) as site:
+            yield site
+
+    return opened
 
 
 async def seconds_until(what: Awaitable[Any]) -> float:
@@ -75,7 +94,7 @@ async def seconds_until(what: Awaitable[Any]) -> float:
     return clock() - started
 
 
-async def test_a_connection_that_says_nothing_is_let_go() -> None:
+async def test_a_connection_that_says_nothing_is_let_go(serving: Serving) -> None:
     async with serving(head=0.3) as site:
         caller = await Caller.of(site)
         assert 0.2 < await seconds_until(caller.ended()) < 2
@@ -83,14 +102,14 @@ async def test_a_connection_that_says_nothing_is_let_go() -> None:
 
 
 @pytest.mark.parametrize("head", [b"P", b"POST /as4 HTTP/1.1\r\n", b"POST /as4 HTTP/1.1\r\nHost: a\r\nX: "])
-async def test_half_a_head_is_not_waited_for(head: bytes) -> None:
+async def test_half_a_head_is_not_waited_for(serving: Serving, head: bytes) -> None:
     async with serving(head=0.3) as site:
         caller = await Caller.of(site)
         await caller.say(head)
         assert await caller.ended(3)
 
 
-async def test_a_head_that_dribbles_in_has_one_deadline_as_a_whole() -> None:
+async def test_a_head_that_dribbles_in_has_one_deadline_as_a_whole(serving: Serving) -> None:
     async with serving(head=0.5) as site:
         caller = await Caller.of(site)
 
@@ -105,7 +124,7 @@ async def test_a_head_that_dribbles_in_has_one_deadline_as_a_whole() -> None:
             dribbling.cancel()
 
 
-async def test_the_second_head_of_a_kept_connection_has_the_deadline_too() -> None:
+async def test_the_second_head_of_a_kept_connection_has_the_deadline_too(serving: Serving) -> None:
     async with serving(head=0.4) as site:
         caller = await Caller.of(site)
         await caller.say(HONEST)
@@ -117,7 +136,7 @@ async def test_the_second_head_of_a_kept_connection_has_the_deadline_too() -> No
         assert 0.2 < await seconds_until(caller.ended()) < 3
 
 
-async def test_a_kept_connection_is_given_up_after_a_while() -> None:
+async def test_a_kept_connection_is_given_up_after_a_while(serving: Serving) -> None:
     async with serving(kept=0.3, head=30) as site:
         caller = await Caller.of(site)
         await caller.say(HONEST)
@@ -125,8 +144,8 @@ async def test_a_kept_connection_is_given_up_after_a_while() -> None:
         assert await caller.ended(3)
 
 
-async def test_a_slow_answer_of_ours_is_not_the_callers_fault() -> None:
-    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+async def test_a_slow_answer_of_ours_is_not_the_callers_fault(serving: Serving) -> None:
+    async def slow(request: Request) -> web.Response:
         await request.read()
         await asyncio.sleep(1.0)
         return web.Response(text="late")
@@ -146,7 +165,9 @@ async def test_a_slow_answer_of_ours_is_not_the_callers_fault() -> None:
     ],
     ids=["long header", "long line", "many headers"],
 )
-async def test_an_endless_head_is_refused_while_it_comes(head: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_endless_head_is_refused_while_it_comes(
+    serving: Serving, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         async with serving() as site:
             caller = await Caller.of(site)
@@ -156,8 +177,8 @@ async def test_an_endless_head_is_refused_while_it_comes(head: bytes, caplog: py
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-async def test_an_answer_that_nobody_takes_is_given_up() -> None:
-    async def large(request: web.BaseRequest) -> web.StreamResponse:
+async def test_an_answer_that_nobody_takes_is_given_up(serving: Serving) -> None:
+    async def large(request: Request) -> web.Response:
         return web.Response(body=b"x" * 20_000_000)
 
     async with serving(large, stalled=0.4) as site:
@@ -174,7 +195,7 @@ async def test_an_answer_that_nobody_takes_is_given_up() -> None:
         taken.close()
 
 
-async def test_one_address_gets_a_share_and_the_others_theirs() -> None:
+async def test_one_address_gets_a_share_and_the_others_theirs(serving: Serving) -> None:
     async with serving(per_address=5) as site:
         callers = [await Caller.of(site, "127.0.0.2") for _ in range(5)]
         assert await (await Caller.of(site, "127.0.0.2")).ended()
@@ -189,7 +210,7 @@ async def test_one_address_gets_a_share_and_the_others_theirs() -> None:
         assert await again.status() == 200
 
 
-async def test_the_proxy_in_front_has_no_share() -> None:
+async def test_the_proxy_in_front_has_no_share(serving: Serving) -> None:
     async with serving(per_address=2, exempt=("127.0.0.2",)) as site:
         callers = [await Caller.of(site, "127.0.0.2") for _ in range(10)]
         for caller in callers:
@@ -197,7 +218,7 @@ async def test_the_proxy_in_front_has_no_share() -> None:
             assert await caller.status() == 200
 
 
-async def test_a_thousand_idle_connections_do_not_keep_an_honest_message_out() -> None:
+async def test_a_thousand_idle_connections_do_not_keep_an_honest_message_out(serving: Serving) -> None:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(serving(connections=300, head=60))
         silent = []
@@ -212,10 +233,10 @@ async def test_a_thousand_idle_connections_do_not_keep_an_honest_message_out() -
             caller.close()
 
 
-async def test_who_is_being_served_is_never_turned_out() -> None:
+async def test_who_is_being_served_is_never_turned_out(serving: Serving) -> None:
     release = asyncio.Event()
 
-    async def waits(request: web.BaseRequest) -> web.StreamResponse:
+    async def waits(request: Request) -> web.Response:
         await request.read()
         await release.wait()
         return web.Response(text="done")
@@ -230,10 +251,10 @@ async def test_who_is_being_served_is_never_turned_out() -> None:
         assert [await caller.status() for caller in busy] == [200] * 4
 
 
-async def test_the_drain_answers_what_is_at_hand_and_what_has_just_come() -> None:
+async def test_the_drain_answers_what_is_at_hand_and_what_has_just_come(serving: Serving) -> None:
     began = asyncio.Event()
 
-    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+    async def slow(request: Request) -> web.Response:
         await request.read()
         began.set()
         await asyncio.sleep(0.3)
@@ -291,7 +312,7 @@ def test_what_counts_as_one_address(address: str, one: str) -> None:
     assert neighbourhood(address) == one
 
 
-async def test_a_crowd_of_one_address_delays_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crowd_of_one_address_delays_itself_only(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
     async def welcome(self: Site, guest: Any, taken: socket.socket) -> None:
@@ -314,7 +335,7 @@ async def test_a_crowd_of_one_address_delays_itself_only(monkeypatch: pytest.Mon
             theirs.close()
 
 
-async def test_who_stands_at_the_door_when_the_site_ends_is_let_go() -> None:
+async def test_who_stands_at_the_door_when_the_site_ends_is_let_go(serving: Serving) -> None:
     async with serving() as site:
         ours, theirs = socket.socketpair()
         await site.stop()
