@@ -55,11 +55,11 @@ Door = Callable[[], TemporaryError | None]
 """Why no message can be taken now; None while it can. Asked before a body is read, so it must not wait."""
 
 _ERROR_CODE: Final = re.compile(rb'errorCode="(EBMS:[0-9]{4})"')
+_TYPES: Final = (SOAP_TYPE, "multipart/related")
 _SIGNAL_TYPE: Final = f"{SOAP_TYPE};charset=UTF-8"
 _WAITING: Final = 4
 """Threads where our key is in a module: they wait more than they work."""
 _RETRY_AFTER: Final = "60"
-_RECEIPT: Final = b"<eb:Receipt>"
 
 
 class As4Endpoint:
@@ -106,8 +106,8 @@ class As4Endpoint:
             return line(404, "There is nothing here.", last=True)
         if request.method == "POST":
             started = time.perf_counter()
-            answer = await self.post(request)
-            self._answered(_kind(answer), time.perf_counter() - started)
+            answer, kind = await self.post(request)
+            self._answered(kind, time.perf_counter() - started)
             return answer
         if request.method in ("GET", "HEAD"):
             return self.about()._replace(last=request.has_body)
@@ -119,10 +119,11 @@ class As4Endpoint:
             200, f"AS4 access point {self._keys.current.common_name} ({self._profile.name}); messages come by POST."
         )
 
-    async def post(self, request: Asked) -> Answer:
+    async def post(self, request: Asked) -> tuple[Answer, str]:
         """Read one message and answer it: receipt, ebMS error, or an HTTP status for what is no message.
 
-        Where it is no message the connection ends, so that the rest of a body is not waited for.
+        With the answer comes its kind: ``receipt``, the code of an ebMS error, or the HTTP status. Where it is no
+        message the connection ends, so that the rest of a body is not waited for.
         """
         if (refusal := self._door()) is not None:  # the door logs, once
             return _busy(refusal.peer_text)
@@ -136,10 +137,11 @@ class As4Endpoint:
                     await self._fill(body, request)
                 finally:
                     held = len(body)
-                return Answer(200, await self._answer(request, body), _SIGNAL_TYPE)
+                signal, receipt = await self._answer(request, body)
+                return Answer(200, signal, _SIGNAL_TYPE), "receipt" if receipt else _code(signal)
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
-            return line(error.status, error.peer_text, last=True)
+            return line(error.status, error.peer_text, last=True), str(error.status)
         except TemporaryError as error:
             _log.warning("cannot take a message now: %s", error)
             return _busy(error.peer_text)
@@ -149,18 +151,18 @@ class As4Endpoint:
         finally:
             self._held -= held
 
-    async def _answer(self, request: Asked, body: Body) -> bytes:
-        """The signal that answers: verified in the caller's turn, then given to the exchange.
+    async def _answer(self, request: Asked, body: Body) -> tuple[bytes, bool]:
+        """The signal that answers, and whether it is a receipt: verified in the caller's turn, then for the exchange.
 
         The large path begins here, for a body that is in a file, or that turns out not to fit into memory.
         """
         source = request.source
         receiving, judged = await self._read(request.header("Content-Type") or "", source, body)
         if isinstance(judged, bytes):
-            return judged
+            return judged, False
         received, receipt = judged
         if received.is_test:
-            return receipt
+            return receipt, True
         try:
             answer = await self._accept(received, receipt)
         except InvalidMessage as refusal:
@@ -170,10 +172,10 @@ class As4Endpoint:
             error = InvalidMessage(EbmsCode.OTHER, refused.peer_text)
         else:
             self._turns.accounts.vouch(source)
-            return answer
+            return answer, True
         _log.info("refused a message with %s: %s", error.code, error)
         turn = self._turns.beside if self._keys.elsewhere else self._turns.here
-        return await turn(source, lambda: receiving.error(error))
+        return await turn(source, lambda: receiving.error(error)), False
 
     async def _read(self, content_type: str, source: str, body: Body) -> tuple[Receiving, _Judged]:
         """Here when it is small, in a thread when it is not or inflates much, from file to file when it is large."""
@@ -216,8 +218,8 @@ class As4Endpoint:
         if (request.header("Content-Encoding") or "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
         content_type = request.header("Content-Type") or ""
-        media_type = read_media_type(content_type).name
-        if media_type not in (SOAP_TYPE, "multipart/related"):
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type not in _TYPES and read_media_type(content_type).name not in _TYPES:
             raise UnreadableRequest("Content-Type must be multipart/related (AS4)", status=415)
         most = min(limits.soap, limits.message) if media_type == SOAP_TYPE else limits.message
         length = request.length
@@ -232,6 +234,7 @@ class As4Endpoint:
             else:
                 await self._take_in(body, octets, most)
             return
+        read_media_type(content_type)  # before it is waited for; what is here is read at once, all of it
         clock = asyncio.get_running_loop().time
         started = clock()
         begin: bytearray | None = bytearray()
@@ -288,14 +291,10 @@ def _judge(receiving: Receiving) -> _Judged | None:
         return receiving.error(InvalidMessage(EbmsCode.OTHER, error.peer_text))
 
 
-def _kind(answer: Answer) -> str:
-    """``receipt``, the code of an ebMS error, or the HTTP status of another answer."""
-    if answer.status != 200:
-        return str(answer.status)
-    if _RECEIPT in answer.body:
-        return "receipt"
-    code = _ERROR_CODE.search(answer.body)
-    return code[1].decode() if code else "receipt"
+def _code(signal: bytes) -> str:
+    """The code of an ebMS error."""
+    code = _ERROR_CODE.search(signal)
+    return code[1].decode() if code else "EBMS"
 
 
 def _wave_through(request: Asked) -> None:
@@ -308,5 +307,5 @@ def _wave_through(request: Asked) -> None:
     request.go_on()
 
 
-def _busy(text: str) -> Answer:
-    return line(503, text, ("Retry-After", _RETRY_AFTER), last=True)
+def _busy(text: str) -> tuple[Answer, str]:
+    return line(503, text, ("Retry-After", _RETRY_AFTER), last=True), "503"

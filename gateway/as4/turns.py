@@ -19,7 +19,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
@@ -42,16 +41,18 @@ class _Line:
     """Who waits, by the CPU spent on the caller."""
 
     heap: list[tuple[float, int, str]] = field(default_factory=list)
-    waiting: dict[str, deque[Callable[[], bool]]] = field(default_factory=dict)
+    waiting: dict[str, deque[asyncio.Future[None]]] = field(default_factory=dict)
     number: int = 0
 
-    def put(self, source: str, spent: float, start: Callable[[], bool]) -> None:
-        line = self.waiting.setdefault(source, deque())
-        line.append(start)
-        if len(line) == 1:
+    def put(self, source: str, spent: float, turn: asyncio.Future[None]) -> None:
+        line = self.waiting.get(source)
+        if line is None:
+            self.waiting[source] = deque((turn,))
             self._push(source, spent)
+        else:
+            line.append(turn)
 
-    def next(self) -> tuple[str, Callable[[], bool]]:
+    def next(self) -> tuple[str, asyncio.Future[None]]:
         """The caller with the least; it is out of the line until ``back`` is called."""
         source = heapq.heappop(self.heap)[2]
         return source, self.waiting[source].popleft()
@@ -99,9 +100,9 @@ class _Queue:
             try:
                 return self._accounts.charged(source, job)
             finally:
-                self.hush()
+                self._quiet_until = loop.time() + _ON_ITS_WAY
         turn: asyncio.Future[None] = loop.create_future()
-        self._lines[not known].put(source, self._accounts.spent(source), partial(_start, turn))
+        self._lines[not known].put(source, self._accounts.spent(source), turn)
         self._wake(loop)
         try:
             await turn
@@ -115,7 +116,7 @@ class _Queue:
             return await loop.run_in_executor(pool, self._accounts.charged, source, job, time.thread_time)
         finally:
             if known:
-                self.hush()
+                self._quiet_until = loop.time() + _ON_ITS_WAY
             self._end(loop)
 
     def _is_idle(self) -> bool:
@@ -133,9 +134,10 @@ class _Queue:
     def _give(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
         while self._places and (line := self._line(loop)) is not None:
-            source, start = line.next()
+            source, turn = line.next()
             line.back(source, self._accounts.spent(source))
-            if start():
+            if not turn.done():  # else its caller has left meanwhile
+                turn.set_result(None)
                 self._places -= 1
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -191,7 +193,7 @@ class Accounts:
         finally:
             with self._lock:
                 self._least = max(self._least, before)
-                self._spent[source] = max(self.spent(source), before) + clock() - began
+                self._spent[source] = self.spent(source) + clock() - began
                 self._spent.move_to_end(source)
                 if len(self._spent) > _MOST:
                     self._spent.popitem(last=False)
@@ -229,14 +231,6 @@ class Turns:
         """Do large work in a thread when it is this caller's turn."""
         result: _T = await self._beside.run(source, job, self._pool)
         return result
-
-
-def _start(turn: asyncio.Future[None]) -> bool:
-    """Give the turn; False when its caller has left meanwhile."""
-    if turn.done():
-        return False
-    turn.set_result(None)
-    return True
 
 
 def _stand_back() -> None:

@@ -26,7 +26,7 @@ class InWork(Generic[_T]):
 
     seconds: float = WAIT
     most: int = MOST
-    _first: dict[Hashable, asyncio.Future[_T | None]] = field(default_factory=dict, init=False, repr=False)
+    _first: dict[Hashable, asyncio.Future[_T | None] | None] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self._first)
@@ -37,21 +37,29 @@ class InWork(Generic[_T]):
         What the first raises is its own affair: the next in line does the work itself, for the fault may have been
         temporary. Raises ``Overloaded`` when the first takes too long, and whatever the work raises.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self.seconds
-        while (first := self._first.get(key)) is not None:
-            done, _ = await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
-            if not done:
-                raise Overloaded("The first copy of this message is still being worked on")
-            if (result := first.result()) is not None:
-                return result, False
+        if key in self._first and (result := await self._wait(key)) is not None:
+            return result, False
         if len(self._first) >= self.most:
             return await work(), True
-        self._first[key] = mine = loop.create_future()
-        result = None
+        self._first[key] = result = None  # a future once somebody waits, which is seldom
         try:
             result = await work()
             return result, True
         finally:
-            del self._first[key]
-            mine.set_result(result)
+            if (waited := self._first.pop(key)) is not None:
+                waited.set_result(result)
+
+    async def _wait(self, key: Hashable) -> _T | None:
+        """What the first has come to; None when the next in line is to do it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.seconds
+        while key in self._first:
+            first = self._first[key]
+            if first is None:
+                self._first[key] = first = loop.create_future()
+            done, _ = await asyncio.wait({first}, timeout=max(0.0, until - loop.time()))
+            if not done:
+                raise Overloaded("The first copy of this message is still being worked on")
+            if (result := first.result()) is not None:
+                return result
+        return None

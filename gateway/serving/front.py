@@ -291,7 +291,13 @@ class Front(asyncio.Protocol):
     async def _serve(self) -> None:
         try:
             while (request := self._request) is not None:
-                answer = await self._answer(request)
+                try:
+                    answer = await self._handler(request)
+                except ConnectionError:
+                    break  # nobody is there to be answered
+                except Exception as error:
+                    _log.error("unexpected failure of a request", exc_info=error)
+                    answer = line(500, _PHRASES[500], last=True)
                 if self._transport is None:
                     break
                 assert self._content is not None
@@ -310,8 +316,6 @@ class Front(asyncio.Protocol):
                     self._idle_since = self._loop.time()
                     self._waiter = self._loop.create_future()
                     await self._waiter
-        except ConnectionError:
-            pass  # nobody is there to be answered
         except asyncio.CancelledError:
             if self._transport is not None:
                 self._transport.abort()
@@ -319,15 +323,6 @@ class Front(asyncio.Protocol):
         finally:
             self._deaf = True
             self.close()
-
-    async def _answer(self, request: Request) -> Answer:
-        try:
-            return await self._handler(request)
-        except ConnectionError:
-            raise
-        except Exception as error:
-            _log.error("unexpected failure of a request", exc_info=error)
-            return line(500, _PHRASES[500], last=True)
 
     def _next(self) -> None:
         """Read what has come behind the request that was answered."""

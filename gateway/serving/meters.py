@@ -6,6 +6,7 @@ whatever was killed in between. The counters of several processes are added up b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ ANSWERS: Final = "as4"
 RECEIPTS: Final = "receipt"
 HANDOVERS: Final = "handover"
 _BOUNDS: Final = {RECEIPTS: RECEIPT_SECONDS, HANDOVERS: HANDOVER_SECONDS}
+_BUCKETS: Final = {
+    name: (*(f"{name} {bound:g}" for bound in bounds), f"{name} +Inf") for name, bounds in _BOUNDS.items()
+}
 
 
 @dataclass(slots=True)
@@ -36,8 +40,7 @@ class Meters:
         self._observe(HANDOVERS, max(0.0, seconds))
 
     def _observe(self, name: str, seconds: float) -> None:
-        bound = next((bound for bound in _BOUNDS[name] if seconds <= bound), None)
-        self.counts[f"{name} {'+Inf' if bound is None else f'{bound:g}'}"] += 1
+        self.counts[_BUCKETS[name][bisect_left(_BOUNDS[name], seconds)]] += 1
         self.counts[f"{name} ms"] += round(seconds * 1000)
 
 
