@@ -126,7 +126,7 @@ def _insert(connection: Connection, chunk: list[Message], octets: bytes) -> None
         first, then = ("Accepted", "Sent") if one.direction is Direction.OUT else ("Received", "Delivered")
         events += [row | {"event": first}, row | {"event": then}]
     connection.execute(insert(tables.event), events)
-    kept = {"kind": PayloadKind.DOCUMENT, "packing": "", "octets": octets, "file": "", "size": len(octets)}
+    kept = {"kind": PayloadKind.DOCUMENT, "packing": "plain", "octets": octets, "file": "", "size": len(octets)}
     values = [{"account": one.account, "message": one.id, "sha256": one.sha256} | kept for one in chunk]
     connection.execute(insert(tables.payload), values)
 

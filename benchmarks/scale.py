@@ -101,7 +101,7 @@ def _insert(connection: Connection, rows: list[dict[str, Any]], octets: bytes) -
     connection.execute(
         insert(tables.event), [one | event | {"time": row["created"]} for one, row in zip(of, rows, strict=True)]
     )
-    kept = {"kind": PayloadKind.DOCUMENT, "packing": "", "octets": octets[:200], "file": "", "size": 200}
+    kept = {"kind": PayloadKind.DOCUMENT, "packing": "plain", "octets": octets[:200], "file": "", "size": 200}
     connection.execute(insert(tables.payload), [one | kept | {"sha256": "0" * 64} for one in of])
 
 

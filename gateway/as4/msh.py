@@ -324,6 +324,8 @@ class Receiving:
             business = self._unwrapped(octets)
             check_envelope(user, business.envelope, self._profile)
         self._signed, self._message_id = opened.signed, user.message_id
+        # Of a part that is XML as it stands the digest may be that of its canonical form.
+        payload = opened.payload if opened.payload is not None and opened.payload.compressed else None
         if envelope is not None:
             self._learn(message.soap, envelope, content_ids, opened)
         return Received(
@@ -337,7 +339,9 @@ class Receiving:
             document=business.document,
             summary=business.summary,
             part=part,
-            compressed=opened.payload is not None and opened.payload.compressed,
+            part_sha256=opened.signed.parts[payload.content_id].hex() if payload is not None else "",
+            document_at=_place(octets, business.document) if payload is not None else None,
+            compressed=payload is not None,
             soap=message.soap,
             verification=_verification(opened.signed, self._now),
         )
@@ -470,6 +474,14 @@ class Receiving:
 def _correspond(hrefs: set[str], content_ids: tuple[str, ...]) -> None:
     if hrefs != set(content_ids):
         raise InvalidMessage(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PayloadInfo and the MIME parts do not correspond")
+
+
+def _place(octets: Octets, document: Octets) -> int | None:
+    """Where the document stands in its envelope, octet for octet; None for one that was written anew or is a file."""
+    if not isinstance(octets, bytes) or not isinstance(document, bytes):
+        return None
+    at = octets.find(document[:48])
+    return at if at >= 0 and octets.startswith(document, at) else None
 
 
 def _verification(signed: Signed, at: datetime) -> Verification:

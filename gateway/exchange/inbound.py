@@ -117,7 +117,7 @@ class Inbound:
         """
         if received.is_test:
             return receipt
-        part = await in_thread_if_large(size_of(received.part), sha256_of, received.part)
+        part = received.part_sha256 or await in_thread_if_large(size_of(received.part), sha256_of, received.part)
         key = (received.verification.seat, received.message_id)
         taken, first = await self.in_work.once(key, lambda: self._take(received, receipt, part))
         if first:
@@ -355,6 +355,8 @@ class Inbound:
             ),
             entry=entry,
             fingerprint=part,
+            part_sha256=part,
+            document_at=received.document_at,
             twin=partial(_twin, entry),
         )
 

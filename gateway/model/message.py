@@ -167,6 +167,10 @@ class Received:
     """What was read of it together with the envelope; None for a document that we do not understand."""
     part: Octets
     """The part as signed: gzip when the sender compressed it."""
+    part_sha256: str = ""
+    """Hex digest of the part, as it was signed and compared; empty where it was not digested as it is."""
+    document_at: int | None = None
+    """Where the document begins in what the part inflates to; None where it is no piece of that."""
     compressed: bool
     soap: bytes
     """The SOAP envelope as it came: the proof of who sent it."""

@@ -45,6 +45,10 @@ class Arrival:
     fingerprint: str = ""
     """What must be equal for a repeat to be the same. Empty: the digest of the part. The store works it out, as it does
     an empty ``sha256`` of the message, so that octets are digested once."""
+    part_sha256: str = ""
+    """Hex digest of the part where it is known."""
+    document_at: int | None = None
+    """Inbound: where the document begins in what the part inflates to, for it need not be kept twice then."""
     twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None
     """Inbound: what is stored instead when the same envelope came before under another MessageId, made of the new
     and the earlier document. Decided inside the commit, so two at once are seen too."""

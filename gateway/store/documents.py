@@ -20,8 +20,9 @@ from gateway.model.lifecycle import WORKABLE, State
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import ANY_SIZE
 from gateway.store import tables
+from gateway.store.hosts import kept_of, with_host
 from gateway.store.keys import evidence_name, instance_key, once_key, search_text
-from gateway.store.octets import Kept
+from gateway.store.packing import Kept
 from gateway.store.session import (
     MESSAGE_FIELDS,
     Row,
@@ -38,7 +39,6 @@ from gateway.store.tables import instant_text, json_text
 from gateway.store.words import UNSAID, words_gone
 
 MESSAGE_COLUMNS: Final = tuple(tables.message.c[name] for name in MESSAGE_FIELDS)
-KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
 
 _CHANGING: Final = (
     *("state", "channel", "reason", "receiver", "peer", "sent_octets", "next_attempt", "queued_since", "updated"),
@@ -239,8 +239,9 @@ _BY_ONCE_KEY: Final = Statement(
     select(*MESSAGE_COLUMNS, tables.message.c.fingerprint).where(tables.message.c.once_key == bindparam("once_key")),
     ("once_key",),
 )
+
 _RECEIPT: Final = Statement(
-    select(*(tables.evidence.c[name] for name in KEPT_COLUMNS))
+    with_host(tables.evidence, lambda host: host.c.number == tables.evidence.c.number - literal_column("1"))
     .where(tables.evidence.c.message == bindparam("message"), tables.evidence.c.kind == literal_column("'receipt'"))
     .order_by(tables.evidence.c.number)
     .limit(literal_column("1"))
@@ -493,8 +494,3 @@ def _wants_worker(now: Current, at: datetime) -> bool:
 def _changed_row(now: Current) -> Row:
     until = None if now.lease_until is None else instant_text(now.lease_until)
     return (*_stepping_values(now.message), until, now.lease_owner, now.evidence_count, now.message.id)
-
-
-def kept_of(row: Row) -> Kept:
-    """Where octets are, from ``KEPT_COLUMNS``."""
-    return Kept(**dict(zip(KEPT_COLUMNS, row, strict=True)))

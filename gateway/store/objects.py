@@ -24,7 +24,8 @@ from gateway.errors import ConfigurationError, GatewayError, StoreUnavailable
 from gateway.files.bucket import MISSING, Bucket, is_there, trouble
 from gateway.files.spool import measured
 from gateway.model.octets import Spooled
-from gateway.store.octets import OBJECT, Folder, Kept, quarantined
+from gateway.store.octets import OBJECT, Folder
+from gateway.store.packing import Kept, quarantined
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

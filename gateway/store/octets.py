@@ -9,54 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import StateError, StoreUnavailable
 from gateway.files.spool import measured
 from gateway.model.octets import IN_MEMORY, Octets, Spooled
-
-try:
-    from isal import isal_zlib as _deflate
-except ImportError:  # the `fast` extra is not installed
-    import zlib as _deflate  # type: ignore[no-redef]
+from gateway.store.packing import IN_ROW, Kept, pack, pack_again, quarantined, unpack
 
 OBJECT: Final = "s3:"
 """How the names of octets in a bucket begin (``objects.py``)."""
-IN_ROW: Final = 64 * 1024
-"""Packed octets up to this size live in the row: one commit, one fsync."""
 _OFF_THE_LOOP: Final = 1024 * 1024
 """From this size on packing takes milliseconds."""
-_PACKED_ALREADY: Final = (b"\x1f\x8b", b"PK\x03\x04", b"%PDF")
 _SHARED: Final = (".smp", ".lookup")
 """A search and the answer of an SMP are the proof of many documents, one after another."""
 _NAMED: Final = set[Path]()
 """Folders whose names this process has seen onto the disk; 256 at most below each payload folder."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """Octets as a row keeps them; ``octets`` is None when ``file`` (relative to the payload folder) has them."""
-
-    sha256: str
-    size: int
-    packing: str
-    """``plain`` or ``deflate``."""
-    octets: bytes | None
-    file: str = ""
-
-    def values(self) -> tuple[str, int, str, bytes | None, str]:
-        """The columns of ``tables._octets``, in their order."""
-        return (self.sha256, self.size, self.packing, self.octets, self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +67,7 @@ class Folder:
             return Kept(sha256=octets.sha256, size=octets.size, packing="plain", octets=None, file=file)
         if (small := _in_row(octets, name)) is not None:
             return small
-        kept = _pack(octets) if len(octets) < _OFF_THE_LOOP else await asyncio.to_thread(_pack, octets)
+        kept = pack(octets) if len(octets) < _OFF_THE_LOOP else await asyncio.to_thread(pack, octets)
         if kept.octets is None or len(kept.octets) <= IN_ROW:
             return kept
         file = await self.save(_file_name(kept.sha256, name), kept.octets)
@@ -147,12 +122,14 @@ class Folder:
 
     async def fetch(self, kept: Kept) -> bytes:
         """Give the octets back, unpacked and compared with their digest. Raises ``StateError`` when they differ."""
-        packed = kept.octets
+        packed = kept.host.octets if kept.host else kept.octets
         if packed is None:
+            if kept.is_slice:
+                raise quarantined(kept, "the row is missing that they are cut from")
             packed = await self.load(kept)
         if kept.size < _OFF_THE_LOOP:
-            return _unpack(kept, packed)
-        return await asyncio.to_thread(_unpack, kept, packed)
+            return unpack(kept, packed)
+        return await asyncio.to_thread(unpack, kept, packed)
 
     async def drop(self, kept: Kept) -> None:
         """Remove the file of octets that no row names."""
@@ -166,44 +143,11 @@ def _file_name(sha256: str, name: str) -> str:
     return f"{sha256[:2]}/{name}.{sha256[:16]}"
 
 
-def _pack(octets: bytes) -> Kept:
-    digest = hashlib.sha256(octets).hexdigest()
-    if not octets.startswith(_PACKED_ALREADY):
-        packed = bytes(_deflate.compress(octets, 1))
-        if len(packed) < len(octets):
-            return Kept(sha256=digest, size=len(octets), packing="deflate", octets=packed)
-    return Kept(sha256=digest, size=len(octets), packing="plain", octets=octets)
-
-
-_pack_again: Final = lru_cache(256)(_pack)
-
-
 def _in_row(octets: Octets, name: str) -> Kept | None:
     """The octets packed for the row, where they are so few that they go there however they pack."""
     if not isinstance(octets, bytes) or len(octets) > IN_ROW:
         return None
-    return _pack_again(octets) if name.endswith(_SHARED) else _pack(octets)
-
-
-def _unpack(kept: Kept, packed: bytes) -> bytes:
-    octets = packed
-    if kept.packing == "deflate":
-        inflater = _deflate.decompressobj()
-        try:
-            # One octet more than there may be: a damaged row must not inflate without end.
-            octets = bytes(inflater.decompress(packed, kept.size + 1))
-        except Exception as error:  # zlib and isal have no common error class
-            raise quarantined(kept, f"cannot be unpacked: {error}") from error
-    if len(octets) != kept.size or hashlib.sha256(octets).hexdigest() != kept.sha256:
-        raise quarantined(kept, "the digest is another one")
-    return octets
-
-
-def quarantined(kept: Kept, why: str) -> StateError:
-    return StateError(
-        f"Stored octets with SHA-256 {kept.sha256} are quarantined: {why}",
-        remedy="Check the disk; bring the octets back from a backup. They are given to nobody as they are.",
-    )
+    return pack_again(octets) if name.endswith(_SHARED) else pack(octets)
 
 
 def _link_durably(source: Path, path: Path) -> None:

@@ -20,9 +20,10 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId
 from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
 from gateway.ports import DEATHS, Filter
 from gateway.store import searching, tables
-from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS, kept_of
+from gateway.store.documents import MESSAGE_COLUMNS
+from gateway.store.hosts import KEPT_COLUMNS, kept_of, with_host
 from gateway.store.keys import evidence_name, inbound_key, sent_key
-from gateway.store.octets import Kept
+from gateway.store.packing import Kept
 from gateway.store.session import Session, Statement, message_of
 from gateway.store.tables import instant_text
 
@@ -38,7 +39,7 @@ _GET: Final = Statement(
     ("of_id", "account"),
 )
 _PAYLOAD: Final = Statement(
-    select(*(tables.payload.c[name] for name in KEPT_COLUMNS)).where(
+    with_host(tables.payload, lambda host: host.c.kind == literal_column(f"'{PayloadKind.PART}'")).where(
         tables.payload.c.message == bindparam("message"), tables.payload.c.kind == bindparam("kind")
     ),
     ("message", "kind"),
@@ -257,13 +258,13 @@ def evidence(
     _check(connection, account, id)
     proof = tables.evidence
     wanted = select(proof).where(proof.c.message == id, proof.c.account == account).order_by(proof.c.number)
-    return [
-        (
-            evidence_name(row["number"], row["kind"]),
-            row["time"],
-            row["kind"],
-            row["media_type"],
-            Kept(**{name: row[name] for name in KEPT_COLUMNS}),
-        )
-        for row in connection.execute(wanted).mappings()
-    ]
+    found: list[tuple[str, datetime, str, str, Kept]] = []
+    before: dict[int, Kept] = {}
+    for row in connection.execute(wanted).mappings():
+        number = row["number"]
+        kept = Kept(**{name: row[name] for name in KEPT_COLUMNS})
+        if kept.is_slice:
+            kept = replace(kept, host=before.get(number - 1))
+        before[number] = kept
+        found.append((evidence_name(number, row["kind"]), row["time"], row["kind"], row["media_type"], kept))
+    return found

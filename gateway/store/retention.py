@@ -25,9 +25,10 @@ from gateway.model.lifecycle import State
 from gateway.ports import Clock, Erased, Periods
 from gateway.store import addresses, ledger, letters, pending, scan_erasing, searching, tables
 from gateway.store.backup import no_erasing
-from gateway.store.octets import Folder, Kept
+from gateway.store.octets import Folder
 from gateway.store.operation import Write, note
 from gateway.store.operation_tables import duty, legal_hold, tombstone
+from gateway.store.packing import Kept
 from gateway.store.reads import Reads
 from gateway.store.scan_tables import scan
 

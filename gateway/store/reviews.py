@@ -22,9 +22,11 @@ from gateway.model.scan import Candidate, Field, Place, Scan, ScanState, Supplie
 from gateway.ports import Clock
 from gateway.ports.reviews import Begun, Lesson
 from gateway.store import tables
-from gateway.store.documents import KEPT_COLUMNS, MESSAGE_COLUMNS
-from gateway.store.octets import Folder, Kept
+from gateway.store.documents import MESSAGE_COLUMNS
+from gateway.store.hosts import KEPT_COLUMNS
+from gateway.store.octets import Folder
 from gateway.store.operation import Write
+from gateway.store.packing import Kept
 from gateway.store.reads import Reads
 from gateway.store.scan_tables import four_eyes, scan, scan_crop, supplier
 from gateway.store.trail import note

@@ -30,9 +30,10 @@ from gateway.store.identities import Identities
 from gateway.store.letters import Letters
 from gateway.store.mail import MailRecords
 from gateway.store.money import Money
-from gateway.store.octets import Folder, Kept
+from gateway.store.octets import Folder
 from gateway.store.operation import Operation
 from gateway.store.overview import Overview
+from gateway.store.packing import Kept, pack_arrival, pack_proofs
 from gateway.store.passing import Passed
 from gateway.store.pending import Pending
 from gateway.store.people import People
@@ -130,9 +131,11 @@ class SqlStore:
     async def _prepared(self, arrival: Arrival) -> documents.New:
         """Pack the octets, large ones into files that are on disk before the row."""
         message = arrival.message
-        wanted: list[tuple[Octets, str]] = [(o, f"{message.id}.{kind}") for kind, o in arrival.payloads.items()]
-        wanted += [(proof.octets, f"{message.id}.{proof.kind}") for proof in arrival.evidence]
-        kept = await self._payloads.keep_all(wanted)
+        kept = pack_arrival(arrival)
+        if kept is None:
+            wanted: list[tuple[Octets, str]] = [(o, f"{message.id}.{kind}") for kind, o in arrival.payloads.items()]
+            wanted += [(proof.octets, f"{message.id}.{proof.kind}") for proof in arrival.evidence]
+            kept = await self._payloads.keep_all(wanted)
         payloads = dict(zip(arrival.payloads, kept, strict=False))
         document = payloads.get(PayloadKind.DOCUMENT)
         if document is not None and message.sha256 and document.sha256 != message.sha256:
@@ -249,8 +252,11 @@ class SqlStore:
         return (await self._writer.do(documents.apply, step)).message
 
     async def _kept(self, id: DocumentId, evidence: Sequence[Evidence]) -> tuple[documents.KeptEvidence, ...]:
-        # Nothing is removed when one does not fit: a row of an earlier step may name the same file.
-        return _proofs(evidence, await self._payloads.keep_each([(p.octets, f"{id}.{p.kind}") for p in evidence]))
+        kept = pack_proofs(evidence)
+        if kept is None:
+            # Nothing is removed when one does not fit: a row of an earlier step may name the same file.
+            kept = await self._payloads.keep_each([(p.octets, f"{id}.{p.kind}") for p in evidence])
+        return _proofs(evidence, kept)
 
     async def get(self, account: AccountId, id: DocumentId) -> Message:
         """One document. Raises ``NotFound``."""

@@ -35,7 +35,7 @@ from gateway.model.lifecycle import State
 from gateway.model.message import Direction, PayloadKind, Route
 from gateway.model.registration import Goal
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """The last step of ``migrations``."""
 MOVING_IN: Final = -2
 """Stands in ``schema_version`` while ``gateway db move`` fills a store; no gateway opens it."""

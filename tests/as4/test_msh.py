@@ -35,6 +35,7 @@ from tests.as4.as4_parts import (
     spoil,
     unpack,
 )
+from tests.as4.doors import DOOR
 
 pytestmark = pytest.mark.usefixtures("door")
 
@@ -56,6 +57,8 @@ def test_what_is_sent_is_received_octet_for_octet(world: World, request_of_c2: R
     sent = outgoing()
     assert received.document == DOCUMENT
     assert (received.part, received.compressed, received.is_test) == (sent.part, True, False)
+    assert received.part_sha256 == hashlib.sha256(sent.part).hexdigest()
+    assert received.document_at == (None if DOOR.file else inflate(sent.part, LIMITS).index(DOCUMENT))
     assert (received.message_id, received.conversation_id) == (sent.message_id, sent.conversation_id)
     assert received.timestamp == "2026-11-25T12:00:00.000Z"
     assert (received.from_party, received.to_party) == ("POP000001", "POP000002")

@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -127,3 +127,22 @@ def incoming(id: str, *, seat: str = "POP000102", message_id: str = "m1@example.
     receipt = Evidence(kind="receipt", media_type="application/soap+xml", octets=f"<Receipt for='{id}'/>".encode())
     parts = {"direction": Direction.IN, "state": State.RECEIVED, "peer": seat, "message_id": MessageId(message_id)}
     return outgoing(id, evidence=(receipt,), **{**parts, **more})
+
+
+def message_in(id: str, document: bytes, part: bytes, at: int | None, **more: Any) -> Arrival:
+    """A document as it comes in a part, which has it from the octet ``at`` on, with envelope and receipt."""
+    proofs = [("request-envelope", "soap"), ("receipt", "soap")]
+    references = "".join(
+        f"<ds:Reference URI='#{n}'>{hashlib.sha256(part).hexdigest()}</ds:Reference>" for n in range(9)
+    )
+    return replace(
+        incoming(id, octets=document, **more),
+        payloads={PayloadKind.DOCUMENT: document, PayloadKind.PART: part},
+        evidence=tuple(
+            Evidence(kind=kind, media_type=f"application/{type_}+xml", octets=f"<{kind} {id}>{references}".encode())
+            for kind, type_ in proofs
+        ),
+        fingerprint=hashlib.sha256(part).hexdigest(),
+        part_sha256=hashlib.sha256(part).hexdigest(),
+        document_at=at,
+    )
