@@ -5,10 +5,12 @@ repeats much of the envelope that it answers. A piece has a row of its own with 
 
     payload   document  slice:1180   begins there in what the row of the part inflates to (gzip)
               part      plain
-    evidence  1         shared       a deflate stream that begins with this proof, and goes on with the next
+    evidence  1         shared:1     a deflate stream that begins with this proof, and goes on with the next
               2         slice:9589   begins there in the stream of the proof before it
 
-Both rows of such a pair are written and erased in one commit. Only octets in rows are packed so, never those of files,
+The stream is packed against ``proofs-1.txt``: what envelopes and receipts of the usual programs are made of, without
+anybody's data (written here; a third less on the disk). That text never changes, or nothing packed with it could be
+read; another one gets the next number. Both rows of such a pair are written and erased in one commit. Only octets in rows are packed so, never those of files,
 and what a row inflates to is bounded. Every reading compares the digest of the piece itself.
 """
 
@@ -20,7 +22,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from typing import Any, Final
 
 from gateway.errors import StateError
@@ -42,12 +45,15 @@ _PLAIN_GZIP: Final = b"\x1f\x8b\x08\x00"
 """Without flags: with others isal takes some that zlib refuses."""
 _GZIP_FRAME: Final = 31
 _ZLIB_FRAME: Final = 15
-"""Window bits of both frames."""
+_RAW: Final = -15
+"""Window bits: what stands around a stream."""
 _SHARED_PROOFS: Final = ("smp", "lookup")
 """A search and the answer of an SMP are the proof of many documents, one after another."""
 _TOGETHER: Final = ("request-envelope", "receipt")
 """Proofs with long pieces in common: the receipt repeats the references of the envelope's signature."""
-_SLICE: Final = re.compile(r"slice:(0|[1-9][0-9]{0,6})", re.ASCII)
+_STREAM: Final = "shared:1"
+_A_STREAM: Final = re.compile(r"shared:([1-9])", re.ASCII)
+_A_SLICE: Final = re.compile(r"slice:(0|[1-9][0-9]{0,6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class Kept:
     sha256: str
     size: int
     packing: str
-    """``plain``, ``deflate``, ``shared`` or ``slice:OFFSET``."""
+    """``plain``, ``deflate``, ``shared:NUMBER`` or ``slice:OFFSET``."""
     octets: bytes | None
     file: str = ""
     host: Kept | None = None
@@ -141,11 +147,14 @@ def pack_proofs(evidence: Sequence[Evidence]) -> list[Kept] | None:
 def pack_together(first: bytes, second: bytes) -> tuple[Kept, Kept]:
     """Two octet strings in one stream, each with its own digest; apart where that is no shorter."""
     whole = first + second
-    packed = bytes(_deflate.compress(whole, 1)) if len(whole) <= IN_ROW else whole
+    packed = whole
+    if len(whole) <= IN_ROW:
+        deflater: Any = _deflate.compressobj(1, zlib.DEFLATED, _RAW, zdict=_dictionary("1"))
+        packed = deflater.compress(whole) + deflater.flush()
     if len(packed) >= len(whole):
         return pack(first), pack(second)
     digest = hashlib.sha256(first).hexdigest()
-    host = Kept(sha256=digest, size=len(first), packing="shared", octets=packed)
+    host = Kept(sha256=digest, size=len(first), packing=_STREAM, octets=packed)
     return host, _slice(host, second, len(first))
 
 
@@ -163,10 +172,10 @@ def unpack(kept: Kept, packed: bytes) -> bytes:
         if kept.packing == "deflate":
             # One octet more than there may be: a damaged row must not inflate without end.
             octets = _inflated(packed, kept.size + 1)
-        elif kept.packing == "shared":
-            octets = _inflated(packed, kept.size)
+        elif (named := _A_SLICE.fullmatch(kept.packing)) is not None:
+            octets = _sliced(kept, packed, int(named[1]))
         elif kept.packing != "plain":
-            octets = _sliced(kept, packed)
+            octets = _begun(kept.packing, packed, kept.size)
     except Exception as error:  # zlib and isal have no common error class
         raise quarantined(kept, f"cannot be unpacked: {error}") from error
     if len(octets) != kept.size or hashlib.sha256(octets).hexdigest() != kept.sha256:
@@ -174,16 +183,12 @@ def unpack(kept: Kept, packed: bytes) -> bytes:
     return octets
 
 
-def _sliced(kept: Kept, packed: bytes) -> bytes:
-    named = _SLICE.fullmatch(kept.packing)
-    if named is None:
-        raise ValueError(f"nobody knows the packing “{kept.packing[:40]}”")
-    begin = int(named[1])
+def _sliced(kept: Kept, packed: bytes, begin: int) -> bytes:
     end = begin + kept.size
     if end > _SLICED_MOST:
         raise ValueError("it would lie too far into what its row inflates to")
-    if not packed.startswith(_GZIP):
-        return _inflated(packed, end)[begin:]
+    if kept.host is not None and kept.host.packing != "plain":
+        return _begun(kept.host.packing, packed, end)[begin:]
     if packed.startswith(_PLAIN_GZIP):
         with suppress(Exception):
             octets = _inflated(packed, end, _GZIP_FRAME)
@@ -193,11 +198,24 @@ def _sliced(kept: Kept, packed: bytes) -> bytes:
     return zlib.decompressobj(_GZIP_FRAME).decompress(packed, end)[begin:] if end else b""
 
 
-def _inflated(packed: bytes, most: int, frame: int = _ZLIB_FRAME) -> bytes:
+def _begun(packing: str, packed: bytes, most: int) -> bytes:
+    """What a stream of several proofs begins with."""
+    named = _A_STREAM.fullmatch(packing)
+    if named is None:
+        raise ValueError(f"nobody knows the packing “{packing[:40]}”")
+    return _inflated(packed, most, _RAW, _dictionary(named[1]))
+
+
+def _inflated(packed: bytes, most: int, frame: int = _ZLIB_FRAME, dictionary: bytes = b"") -> bytes:
     if not most:
-        return b""
-    inflater: Any = _deflate.decompressobj(frame)
+        return b""  # to both libraries no limit at all
+    inflater: Any = _deflate.decompressobj(frame, zdict=dictionary) if dictionary else _deflate.decompressobj(frame)
     return bytes(inflater.decompress(packed, most))
+
+
+@cache
+def _dictionary(number: str) -> bytes:
+    return resources.files("gateway.store").joinpath(f"proofs-{number}.txt").read_bytes()
 
 
 def quarantined(kept: Kept, why: str) -> StateError:

@@ -58,7 +58,7 @@ async def test_a_message_has_its_octets_once_and_all_of_them_come_back(store: Sq
         await is_whole(store, arrival)
     assert packings(tmp_path, "payload") == [("plain", True)] * 2 + [(f"slice:{len(HEAD)}", False)] * 2
     long = len(arrivals[0].evidence[0].octets)
-    assert packings(tmp_path, "evidence") == [("shared", True)] * 2 + [(f"slice:{long}", False)] * 2
+    assert packings(tmp_path, "evidence") == [("shared:1", True)] * 2 + [(f"slice:{long}", False)] * 2
 
 
 async def test_a_message_that_is_sent_has_envelope_and_receipt_in_one_stream(store: SqlStore, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_a_message_that_is_sent_has_envelope_and_receipt_in_one_stream(sto
     proofs = (Evidence(kind="smp", media_type="application/xml", octets=b"<smp/>" * 9), *coming("d").evidence)
     await store.record(message, Event(name="Sent", reason="to C3", channel="peppol"), proofs)
     assert [proof for _, _, proof in await store.evidence(EXEMPEL, message.id)][1:] == list(proofs)
-    assert packings(tmp_path, "evidence")[-2:] == [("shared", True), (f"slice:{len(proofs[1].octets)}", False)]
+    assert packings(tmp_path, "evidence")[-2:] == [("shared:1", True), (f"slice:{len(proofs[1].octets)}", False)]
 
 
 async def test_a_repeat_gets_the_stored_receipt_also_within_one_commit(store: SqlStore) -> None:
