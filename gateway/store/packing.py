@@ -10,8 +10,9 @@ repeats much of the envelope that it answers. A piece has a row of its own with 
 
 The stream is packed against ``proofs-1.txt``: what envelopes and receipts of the usual programs are made of, without
 anybody's data (written here; a third less on the disk). That text never changes, or nothing packed with it could be
-read; another one gets the next number. Both rows of such a pair are written and erased in one commit. Only octets in rows are packed so, never those of files,
-and what a row inflates to is bounded. Every reading compares the digest of the piece itself.
+read; another one gets the next number. Both rows of such a pair are written and erased in one commit. Only octets in
+rows are packed so, never those of files, and what a row inflates to is bounded. Every reading compares the digest of
+the piece itself.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import os
 import re
-import zlib
 from dataclasses import replace
 
 import pytest
@@ -136,7 +135,20 @@ def test_a_changed_octet_of_the_host_is_never_given_away(place: int) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["slice:4", "slice:2", "slice:-3", "slice:", "slice:03", "slice:3 ", "slice:99999999", "slice:131000", "shared:1", "shared:2", "", "zip"],
+    [
+        "slice:4",
+        "slice:2",
+        "slice:-3",
+        "slice:",
+        "slice:03",
+        "slice:3 ",
+        "slice:99999999",
+        "slice:131000",
+        "shared:1",
+        "shared:2",
+        "",
+        "zip",
+    ],
 )
 def test_a_changed_packing_is_never_believed(words: str) -> None:
     part = gzip.compress(b"<e>" + LINES + b"</e>", mtime=0)
@@ -179,7 +191,9 @@ def test_either_library_reads_what_the_other_wrote(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(packing, "_deflate", pytest.importorskip(writes))
     arrival = message_in("d1", LINES, part, 3)
     receipt = Evidence(kind="receipt", media_type="application/soap+xml", octets=LINES[::-1])
-    packed = pack_arrival(replace(arrival, evidence=(replace(receipt, kind="request-envelope", octets=envelope), receipt)))
+    packed = pack_arrival(
+        replace(arrival, evidence=(replace(receipt, kind="request-envelope", octets=envelope), receipt))
+    )
     assert packed is not None and [kept.packing for kept in packed[2:]] == ["shared:1", f"slice:{len(envelope)}"]
     monkeypatch.setattr(packing, "_deflate", pytest.importorskip(reads))
     assert [given_back(kept) for kept in packed] == [LINES, part, envelope, LINES[::-1]]
