@@ -8,17 +8,17 @@ are tuples in the order of their table's columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Final
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, delete, literal_column, select, update
+from sqlalchemy import bindparam, delete, literal_column, select, update
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
-from gateway.model.lifecycle import WORKABLE, State
-from gateway.model.message import Direction, Message, PayloadKind, TimelineEntry
-from gateway.ports import ANY_SIZE
+from gateway.model.lifecycle import State
+from gateway.model.message import Message, PayloadKind, TimelineEntry
 from gateway.store import tables
 from gateway.store.hosts import kept_of, with_host
 from gateway.store.keys import evidence_name, instance_key, once_key, search_text
@@ -31,11 +31,10 @@ from gateway.store.session import (
     insertion,
     message_of,
     message_values,
-    one_of,
     writer_of,
 )
 from gateway.store.steps import Change, Current
-from gateway.store.tables import instant_text, json_text
+from gateway.store.tables import instant_text, json_text, repeated_json_text
 from gateway.store.words import UNSAID, words_gone
 
 MESSAGE_COLUMNS: Final = tuple(tables.message.c[name] for name in MESSAGE_FIELDS)
@@ -50,8 +49,7 @@ _seen_values: Final = writer_of(*_SEEN)
 _BESIDE: Final = ("lease_until", "lease_owner", "evidence_count")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptEvidence:
+class KeptEvidence(NamedTuple):
     """Evidence whose octets are packed already."""
 
     kind: str
@@ -59,8 +57,7 @@ class KeptEvidence:
     kept: Kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class New:
+class New(NamedTuple):
     """A document to add, unless there is one with its key."""
 
     message: Message
@@ -75,44 +72,19 @@ class New:
         return next((proof.kept for proof in self.evidence if proof.kind == "receipt"), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """The document that stands in the store after ``add``."""
 
     message: Message
     fingerprint: str
     receipt: Kept | None
+    """What was answered; left out of one that is new, whose caller has it."""
     new: bool
 
     @property
     def due(self) -> bool:
         """Whether it wants a worker now."""
         return self.new and self.message.next_attempt is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who wants work, how much, and for how long."""
-
-    owner: str
-    limit: int
-    now: datetime
-    lease: timedelta
-    without: tuple[str, ...] = ()
-    """Receivers whose documents are left alone."""
-    largest: int = ANY_SIZE
-    """Octets of a document to be sent; larger ones are left alone."""
-    begin: datetime | None = None
-    """What was due before need not be looked at."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
-    """Whose leases on which documents last until when."""
-
-    owner: str
-    ids: tuple[DocumentId, ...]
-    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,22 +122,19 @@ class _Rows:
     def add_payload(self, message: Message, kind: PayloadKind, kept: Kept) -> None:
         self.payloads.append((message.account, message.id, kind.value, *kept.values()))
 
-    def add_proofs(self, message: Message, proofs: Sequence[KeptEvidence], time: str, first: int) -> list[str]:
-        """Note the proofs; gives the names by which the timeline knows them."""
-        names = []
+    def add_proofs(self, message: Message, proofs: Sequence[KeptEvidence], time: str, first: int) -> None:
         for number, proof in enumerate(proofs, start=first):
             known = (message.account, message.id, number, proof.kind, proof.media_type, time)
             self.evidence.append((*known, *proof.kept.values()))
-            names.append(evidence_name(number, proof.kind))
-        return names
 
-    def add_entry(self, message: Message, entry: TimelineEntry, time: str, evidence: list[str]) -> None:
+    def add_entry(
+        self, message: Message, entry: TimelineEntry, time: str, proofs: Sequence[KeptEvidence], first: int
+    ) -> None:
+        names = _names_text(first, *[proof.kind for proof in proofs]) if proofs else "[]"
+        due = None if entry.next_attempt is None else instant_text(entry.next_attempt)
+        detail = repeated_json_text(entry.detail)
         self.events.append(
-            (
-                *(message.account, message.id, time, entry.event, entry.reason, json_text(entry.detail), entry.attempt),
-                None if entry.next_attempt is None else instant_text(entry.next_attempt),
-                json_text(evidence),
-            )
+            (message.account, message.id, time, entry.event, entry.reason, detail, entry.attempt, due, names)
         )
 
     def insert(self, session: Session) -> None:
@@ -176,6 +145,12 @@ class _Rows:
             session.alone(["event"])
         session.write(_INSERT_EVENT, self.events)
         session.write(_INSERT_EVIDENCE, self.evidence)
+
+
+@lru_cache(256)
+def _names_text(first: int, *kinds: str) -> str:
+    """The names by which the timeline knows proofs that are numbered from the first on."""
+    return json_text([evidence_name(number, kind) for number, kind in enumerate(kinds, start=first)])
 
 
 _INSERT_MESSAGE: Final = insertion(tables.message, once="once_key")
@@ -195,27 +170,30 @@ def add(session: Session, jobs: Sequence[New]) -> list[Standing]:
     The unique key decides, not a look beforehand. Jobs of one batch that share a business envelope go one after
     another, since the second must know whether the first was new.
     """
-    envelopes = _first_of_each(session, jobs)
+    keys = [(once_key(job.message), instance_key(job.message)) for job in jobs]
+    repeatable = [envelope if job.twin is not None else None for job, (_, envelope) in zip(jobs, keys, strict=True)]
+    envelopes = _first_of_each(session, {envelope for envelope in repeatable if envelope})
     outcomes: list[Standing | None] = [None] * len(jobs)
-    rows, taken = _Rows(), dict[str, Standing]()
-    left = list(enumerate(jobs))
+    rows, taken = _Rows(), dict[str, New]()
+    left = list(range(len(jobs)))
     while left:
-        now, left = _one_of_each_envelope(left)
-        seen = [(place, _seen_before(job, envelopes)) for place, job in now]
-        fresh = session.write_once(_INSERT_MESSAGE, [_new_row(job) for _, job in seen])
-        for (place, job), is_new in zip(seen, fresh, strict=True):
-            key = once_key(job.message)
+        now, left = _one_of_each(left, repeatable)
+        seen = [_seen_before(jobs[place], envelopes.get(repeatable[place] or "")) for place in now]
+        values = [_new_row(job, *keys[place]) for place, job in zip(now, seen, strict=True)]
+        fresh = session.write_once(_INSERT_MESSAGE, values)
+        for place, job, is_new in zip(now, seen, fresh, strict=True):
+            key, envelope = keys[place][0], repeatable[place]
             if is_new:
-                added = Standing(message=job.message, fingerprint=job.fingerprint, receipt=job.receipt, new=True)
-                outcomes[place] = added
+                outcomes[place] = Standing(message=job.message, fingerprint=job.fingerprint, receipt=None, new=True)
                 if key:
-                    taken[key] = replace(added, new=False)
-                if job.twin is not None and (envelope := instance_key(job.message)):
+                    taken[key] = job
+                if envelope:
                     envelopes.setdefault(envelope, job.message)
                 _note_new(rows, job)
             else:
                 assert key
-                outcomes[place] = taken.get(key) or _standing(session, key)
+                first = taken.get(key)
+                outcomes[place] = _standing(session, key) if first is None else _standing_now(first)
     rows.insert(session)
     added_all = [outcome for outcome in outcomes if outcome is not None]
     if any(added.due for added in added_all):
@@ -223,15 +201,16 @@ def add(session: Session, jobs: Sequence[New]) -> list[Standing]:
     return added_all
 
 
-def _one_of_each_envelope(left: list[tuple[int, New]]) -> tuple[list[tuple[int, New]], list[tuple[int, New]]]:
-    now: list[tuple[int, New]] = []
-    later: list[tuple[int, New]] = []
-    seen = set[str]()
-    for one in left:
-        key = instance_key(one[1].message) if one[1].twin is not None else None
-        (later if key in seen else now).append(one)
-        if key:
-            seen.add(key)
+def _one_of_each(left: list[int], envelopes: Sequence[str | None]) -> tuple[list[int], list[int]]:
+    """The places of jobs that share no envelope with one before them, and those of the others."""
+    if len(left) == 1:
+        return left, []
+    now, later, seen = list[int](), list[int](), set[str]()
+    for place in left:
+        envelope = envelopes[place]
+        (later if envelope in seen else now).append(place)
+        if envelope:
+            seen.add(envelope)
     return now, later
 
 
@@ -270,102 +249,35 @@ def _standing(session: Session, key: str) -> Standing:
     return Standing(message=message, fingerprint=row[-1], receipt=kept, new=False)
 
 
-def _first_of_each(session: Session, jobs: Sequence[New]) -> dict[str, Message]:
-    """The first document of each business envelope that these jobs may repeat under another MessageId."""
-    keys = {key for job in jobs if job.twin is not None and (key := instance_key(job.message))}
-    session.alone(keys)
-    return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, keys)}
+def _standing_now(job: New) -> Standing:
+    """What the same transaction has added."""
+    return Standing(message=job.message, fingerprint=job.fingerprint, receipt=job.receipt, new=False)
 
 
-def _seen_before(job: New, envelopes: dict[str, Message]) -> New:
-    key = instance_key(job.message) if job.twin is not None else None
-    earlier = envelopes.get(key) if key else None
+def _first_of_each(session: Session, envelopes: set[str]) -> dict[str, Message]:
+    """The first document of each business envelope that may be repeated under another MessageId."""
+    session.alone(envelopes)
+    return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, envelopes)}
+
+
+def _seen_before(job: New, earlier: Message | None) -> New:
     if earlier is None or job.twin is None:
         return job
     message, entry = job.twin(job.message, earlier)
-    return replace(job, message=message, entry=entry)
+    return job._replace(message=message, entry=entry)
 
 
-def _new_row(job: New) -> Row:
-    message = job.message
-    keys = (once_key(message), instance_key(message), job.fingerprint)
-    return (*message_values(message), *keys, None, "", len(job.evidence), search_text(message))
+def _new_row(job: New, once: str | None, envelope: str | None) -> Row:
+    keys = (once, envelope, job.fingerprint)
+    return (*message_values(job.message), *keys, None, "", len(job.evidence), search_text(job.message))
 
 
 def _note_new(rows: _Rows, job: New) -> None:
-    time = instant_text(job.entry.time)
-    rows.add_entry(job.message, job.entry, time, rows.add_proofs(job.message, job.evidence, time, first=1))
+    message, time = job.message, instant_text(job.entry.time)
+    rows.add_proofs(message, job.evidence, time, first=1)
+    rows.add_entry(message, job.entry, time, job.evidence, first=1)
     for kind, kept in job.payloads.items():
-        rows.add_payload(job.message, kind, kept)
-
-
-def claim(session: Session, jobs: Sequence[Claim]) -> list[list[Message]]:
-    """Lease due documents to each job in turn, those first that have been due longest."""
-    return [_claim(session, job) for job in jobs]
-
-
-_waiting: Final = tables.message.alias("waiting")
-_WORKABLE: Final[list[ColumnElement[str]]] = [
-    literal_column(f"'{state}'") for state in sorted(WORKABLE["out"] | WORKABLE["in"])
-]
-# A common table expression, which PostgreSQL does once; a plain subquery it might do again for each row.
-_free: Final = (
-    select(_waiting.c.id)
-    .where(
-        _waiting.c.next_attempt >= bindparam("begin"),
-        _waiting.c.next_attempt <= bindparam("now"),
-        _waiting.c.state.in_(_WORKABLE),
-        _waiting.c.lease_until.is_(None) | (_waiting.c.lease_until <= bindparam("again_now")),
-        _waiting.c.receiver.not_in(one_of("without")),
-        (_waiting.c.direction == literal_column(f"'{Direction.IN}'"))
-        | (_waiting.c.size <= bindparam("largest", type_=BigInteger)),
-    )
-    .order_by(_waiting.c.next_attempt)
-    .limit(bindparam("most", type_=Integer))
-    .offset(literal_column("0"))
-    .with_for_update(skip_locked=True)
-    .cte("free")
-)
-_CLAIM: Final = Statement(
-    update(tables.message)
-    .where(tables.message.c.id.in_(select(_free.c.id)))
-    .values(
-        lease_until=bindparam("until"),
-        lease_owner=bindparam("owner"),
-        attempts=tables.message.c.attempts + literal_column("1"),
-    )
-    .returning(*MESSAGE_COLUMNS),
-    ("begin", "now", "again_now", "without", "largest", "most", "until", "owner"),
-)
-
-
-def _claim(session: Session, job: Claim) -> list[Message]:
-    now, until = instant_text(job.now), instant_text(job.now + job.lease)
-    begin = "" if job.begin is None else instant_text(job.begin)
-    leaving_out = begin, now, now, json_text(job.without), job.largest
-    rows = session.fetch(_CLAIM, (*leaving_out, job.limit, until, job.owner))
-    messages = [message_of(row) for row in rows]
-    return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
-
-
-_RENEW: Final = Statement(
-    update(tables.message)
-    .where(
-        tables.message.c.id == bindparam("of_id"),
-        tables.message.c.lease_owner == bindparam("owner"),
-        tables.message.c.lease_until.is_not(None),
-    )
-    .values(lease_until=bindparam("until")),
-    ("until", "of_id", "owner"),
-)
-
-
-def renew(session: Session, jobs: Sequence[Renewal]) -> list[None]:
-    """Lengthen leases that nobody else has taken meanwhile."""
-    for job in jobs:
-        until = instant_text(job.until)
-        session.write(_RENEW, [(until, of, job.owner) for of in job.ids])
-    return [None] * len(jobs)
+        rows.add_payload(message, kind, kept)
 
 
 _CURRENT: Final = Statement(
@@ -478,12 +390,15 @@ def _current_of(message: Message, row: Row) -> Current:
 
 def _note_change(rows: _Rows, job: Step, was: Current, change: Change, entry: TimelineEntry) -> Current:
     time = instant_text(entry.time)
-    names = rows.add_proofs(change.message, job.evidence, time, first=was.evidence_count + 1)
-    rows.add_entry(change.message, entry, time, names)
-    count = was.evidence_count + len(names)
-    if change.keep_lease:
-        return replace(was, message=change.message, evidence_count=count)
-    return Current(message=change.message, evidence_count=count)
+    first = was.evidence_count + 1
+    rows.add_proofs(change.message, job.evidence, time, first)
+    rows.add_entry(change.message, entry, time, job.evidence, first)
+    count = was.evidence_count + len(job.evidence)
+    if not change.keep_lease:
+        return Current(message=change.message, evidence_count=count)
+    return Current(
+        message=change.message, lease_until=was.lease_until, lease_owner=was.lease_owner, evidence_count=count
+    )
 
 
 def _wants_worker(now: Current, at: datetime) -> bool:

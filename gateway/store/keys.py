@@ -51,7 +51,7 @@ def search_text(message: Message) -> str:
         *(message.number, message.seller_name, message.buyer_name, message.sender, message.receiver),
         *(message.id, message.message_id, message.instance_id),
     )
-    return "\n".join(word for word in words if word).casefold()
+    return "\n".join(filter(None, words)).casefold()
 
 
 def evidence_name(number: int, kind: str) -> str:

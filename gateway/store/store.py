@@ -22,7 +22,7 @@ from gateway.model.message import Evidence, Message, Participant, PayloadKind, T
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
-from gateway.store import accounts, documents, figures, happened, queries, registrations, steps
+from gateway.store import accounts, claiming, documents, figures, happened, queries, registrations, steps
 from gateway.store.addresses import FailedAddresses
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
@@ -174,7 +174,7 @@ class SqlStore:
             return []
         lease = timedelta(seconds=lease_seconds)
         limit = max(0, min(limit, CLAIM_MOST))
-        job = documents.Claim(
+        job = claiming.Claim(
             owner=owner,
             limit=limit,
             now=self._clock.now(),
@@ -183,7 +183,7 @@ class SqlStore:
             largest=largest,
             begin=self._passed.begin(without, largest),
         )
-        taken = await self._writer.do(documents.claim, job)
+        taken = await self._writer.do(claiming.claim, job)
         self._passed.note(without, largest, taken, limit, job.now)
         return taken
 
@@ -204,7 +204,7 @@ class SqlStore:
         """Let the leases that this owner still has on these documents begin anew; one that ran out is gone."""
         if ids:
             until = self._clock.now() + timedelta(seconds=lease_seconds)
-            await self._writer.do(documents.renew, documents.Renewal(owner=owner, ids=tuple(ids), until=until))
+            await self._writer.do(claiming.renew, claiming.Renewal(owner=owner, ids=tuple(ids), until=until))
 
     async def record(
         self,
@@ -400,6 +400,8 @@ class SqlStore:
 
 def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:
     return tuple(
-        documents.KeptEvidence(kind=proof.kind, media_type=proof.media_type, kept=octets)
-        for proof, octets in zip(evidence, kept, strict=True)
+        [
+            documents.KeptEvidence(proof.kind, proof.media_type, octets)
+            for proof, octets in zip(evidence, kept, strict=True)
+        ]
     )

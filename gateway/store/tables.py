@@ -7,6 +7,7 @@ of ``message`` has the name of a field of :class:`~gateway.model.message.Message
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -130,9 +131,35 @@ def instant_text(moment: datetime) -> str:
 
 def json_text(value: object) -> str:
     """Write JSON as the store keeps it."""
-    if not value and isinstance(value, dict | list):
-        return "[]" if isinstance(value, list) else "{}"
+    if not value:
+        if isinstance(value, dict):
+            return "{}"
+        if isinstance(value, list):
+            return "[]"
     return _encode(value)
+
+
+def repeated_json_text(value: dict[str, object]) -> str:
+    """The same, for what is often said alike, such as who signed and how that was checked: written once."""
+    if not value:
+        return "{}"
+    try:
+        key = marshal.dumps(value, 2)  # tells 1 from True and keeps the order; knows no class of ours
+    except ValueError:
+        return _encode(value)
+    text = _repeated.get(key)
+    if text is None:
+        text = _encode(value)
+        if len(key) <= _REPEATED_MOST:
+            if len(_repeated) >= _REPEATED_MANY:
+                _repeated.clear()
+            _repeated[key] = text
+    return text
+
+
+_repeated: Final[dict[bytes, str]] = {}
+_REPEATED_MOST: Final = 2_000
+_REPEATED_MANY: Final = 500
 
 
 _encode: Final = json.JSONEncoder(default=str, ensure_ascii=False, separators=(",", ":")).encode

@@ -126,15 +126,24 @@ class Writer:
     async def _linger(self) -> None:
         """Under load, wait for more while more comes: a commit costs as much as the rows of a dozen documents."""
         loop = asyncio.get_running_loop()
-        until, had = loop.time() + LONGEST_LINGER, 0
-        while had < len(self._waiting) < _FEW and loop.time() < until and not self._closing:
-            had = len(self._waiting)
-            self._enough.clear()
-            alarm = loop.call_later(LINGER_SECONDS, self._enough.set)
-            try:
-                await self._enough.wait()
-            finally:
-                alarm.cancel()
+        until, had = loop.time() + LONGEST_LINGER, len(self._waiting)
+        alarm: asyncio.TimerHandle
+
+        def look() -> None:
+            # A callback, not this task: it would be woken a dozen times for each commit.
+            nonlocal had, alarm
+            if had == len(self._waiting) or loop.time() >= until:
+                self._enough.set()
+            else:
+                had = len(self._waiting)
+                alarm = loop.call_later(LINGER_SECONDS, look)
+
+        self._enough.clear()
+        alarm = loop.call_later(LINGER_SECONDS, look)
+        try:
+            await self._enough.wait()
+        finally:
+            alarm.cancel()
 
     async def _write(self, batch: list[_Waiter], *, alone: bool = False) -> None:
         """Write the batch, joined by those who come before it begins; but one that is done again stays alone."""

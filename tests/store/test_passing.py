@@ -10,7 +10,7 @@ from store_parts import START, StillClock, only_sqlite, outgoing
 
 from gateway.model.message import Message
 from gateway.ports import ANY_SIZE
-from gateway.store import SqlStore, documents, passing
+from gateway.store import SqlStore, claiming, passing
 from gateway.store.passing import BEFORE, Passed
 
 
@@ -27,13 +27,13 @@ async def names(store: SqlStore, most: int, *without: str) -> list[str]:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """From which due time on each claim has read, in seconds after the start."""
     found: list[str | None] = []
-    real = documents._claim
+    real = claiming._claim
 
-    def noted(session: object, job: documents.Claim) -> list[Message]:
+    def noted(session: object, job: claiming.Claim) -> list[Message]:
         found.append(None if job.begin is None else f"{(job.begin - START).total_seconds():g}")
         return real(session, job)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(documents, "_claim", noted)
+    monkeypatch.setattr(claiming, "_claim", noted)
     return found
 
 
