@@ -312,6 +312,7 @@ class Front(asyncio.Protocol):
                         break
                 self._request = self._content = None
                 self._next()
+                del request, answer  # they would be kept as long as the connection
                 if self._request is None and not self._last:
                     self._idle_since = self._loop.time()
                     self._waiter = self._loop.create_future()

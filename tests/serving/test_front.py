@@ -41,8 +41,9 @@ async def echo(asked: Asked) -> Answer:
 
 @asynccontextmanager
 async def fronting(handler: Callable[[Asked], Awaitable[Answer]] = echo, **limits: Any) -> AsyncIterator[Site]:
-    runner = direct(handler)
-    async with open_site(runner, listen(Address("127.0.0.1", 0)), limits=Limits(**limits), exempt=()) as site:
+    """A site; who keeps it from its end for long is a fault."""
+    runner, sockets = direct(handler), listen(Address("127.0.0.1", 0))
+    async with asyncio.timeout(18), open_site(runner, sockets, limits=Limits(**limits), exempt=()) as site:
         yield site
     assert not runner._open
 

@@ -81,7 +81,8 @@ def serving(request: pytest.FixtureRequest) -> Serving:
     @asynccontextmanager
     async def opened(handler: Handler = answer, exempt: tuple[str, ...] = (), **limits: Any) -> AsyncIterator[Site]:
         runner, sockets = request.param(handler), listen(Address("127.0.0.1", 0))
-        async with open_site(runner, sockets, limits=Limits(**limits), exempt=exempt) as site:
+        site_of = open_site(runner, sockets, limits=Limits(**limits), exempt=exempt)
+        async with asyncio.timeout(18), site_of as site:  # it waits for nobody for long when it ends
             yield site
 
     return opened
