@@ -39,6 +39,7 @@ from gateway.exchange.antivirus import Antivirus
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.checking import Checking
 from gateway.exchange.door import Door
+from gateway.exchange.doubles import doubles_of
 from gateway.exchange.inbound import Inbound
 from gateway.exchange.letters import Lettered, PostRoom
 from gateway.exchange.outbound import Outbound, Workshop
@@ -226,6 +227,7 @@ async def open_gateway(
             country=config.operator.country,
             large=Workshop(spool=sending, pack=large.pack, limit=limits.inflated),
             rules=rules,
+            doubles=doubles_of(config.rules),
             breakers=breakers,
             routing=routing,
             mls=asked_of(config),

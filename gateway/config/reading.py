@@ -361,6 +361,12 @@ def _rules_contradictions(rules: Rules) -> Problems:
     for row in rules.accounts:
         if row.partition("=")[2] not in ("reject", "flag", "off"):
             problems.append(("rules.accounts", f'"{row}" must be written ACCOUNT=reject, ACCOUNT=flag or ACCOUNT=off'))
+    for row in rules.doubles_accounts:
+        if row.partition("=")[2] not in ("warn", "hold", "off"):
+            said = f'"{row}" must be written ACCOUNT=warn, ACCOUNT=hold or ACCOUNT=off'
+            problems.append(("rules.doubles_accounts", said))
+    if not 0 < rules.doubles_within.days <= 4_000:
+        problems.append(("rules.doubles_within", "must be between 1 day and 4000 days"))
     for row in rules.releases:
         if "=" not in row:
             problems.append(("rules.releases", f'"{row}" must be written NAME=VERSION, as en16931=1.3.16'))

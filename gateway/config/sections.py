@@ -172,6 +172,9 @@ class Rules:
     outgoing: Literal["reject", "flag", "off"] = "reject"
     incoming: Literal["reject", "flag", "off"] = "off"
     accounts: tuple[str, ...] = ()
+    doubles: Literal["warn", "hold", "off"] = "warn"
+    doubles_accounts: tuple[str, ...] = ()
+    doubles_within: timedelta = timedelta(days=400)
     releases: tuple[str, ...] = ()
     language: Literal["en", "sv"] = "en"
 

@@ -35,6 +35,7 @@ from gateway.exchange.addresses import Addresses
 from gateway.exchange.best_way import explained_event, send_best
 from gateway.exchange.breakers import Breakers
 from gateway.exchange.diverting import CHANNEL_WORDS, PAPER, TOO_LARGE, parcel_of
+from gateway.exchange.doubles import Doubles, held
 from gateway.exchange.fresh import Fresh
 from gateway.exchange.ids import new_document_id
 from gateway.exchange.refused import Refusals
@@ -46,6 +47,7 @@ from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.files.spool import Place, Spool, in_memory
 from gateway.model.addresses import Cause, FailedAddress
 from gateway.model.document import Envelope, Facts, Verdict
+from gateway.model.double import is_held
 from gateway.model.identifiers import AccountId, DocumentTypeId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import (
@@ -98,6 +100,7 @@ class Outbound:
     large: Workshop | None = None
     """For documents that are too large for memory; without it all are worked on there."""
     rules: DocumentRules = field(default_factory=DocumentRules)
+    doubles: Doubles = field(default_factory=Doubles)
     breakers: Breakers = field(default_factory=Breakers)
     routing: Routing | None = None
     """Chooses the way of each document by what is known of its receiver; without it the network alone decides."""
@@ -160,10 +163,12 @@ class Outbound:
             idempotency_key=idempotency_key,
             links=dict(links or {}),
         )
+        entry = self._accepted(now, facts, submission.verdict)
         arrival = Arrival(
             message=message,
             payloads={PayloadKind.DOCUMENT: octets},
-            entry=self._accepted(now, facts, submission.verdict),
+            entry=entry,
+            doubles=self.doubles.watch(message, entry),
             fingerprint=f"{route} {message.sha256}",
         )
         added = await self.store.add_once(arrival)
@@ -196,6 +201,9 @@ class Outbound:
 
     async def send(self, message: Message) -> Outcome:
         """ACCEPTED: search for the receiver and send, or divert when the network says no with authority."""
+        if is_held(message):
+            self._fresh.take(message.id)
+            return Outcome(message=message, event=held(message))
         if not self._needs_place(message):
             return await self.send_read(message, await self._read(message, None), None)
         async with self._place(message) as place:

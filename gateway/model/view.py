@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from gateway.model.double import warnings
 from gateway.model.lifecycle import STATUS
 from gateway.model.message import Message, TimelineEntry
 
@@ -43,6 +44,7 @@ def describe(message: Message) -> dict[str, object]:
         "sha256": message.sha256,
         "size": message.size,
         "links": message.links,
+        "warnings": warnings(message),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
+from gateway.model.double import DoubleWatch
 from gateway.model.identifiers import AccountId, DocumentId, MessageId, ParticipantId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Filter, Message, Participant, PayloadKind, TimelineEntry
@@ -52,6 +53,8 @@ class Arrival:
     twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None
     """Inbound: what is stored instead when the same envelope came before under another MessageId, made of the new
     and the earlier document. Decided inside the commit, so two at once are seen too."""
+    doubles: DoubleWatch | None = None
+    """Outbound: how it is compared with what was handed in before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,10 @@ class Session(Protocol):
         """The rows for each of the keys, which the statement takes one by one."""
         ...
 
+    def fetch_many(self, statement: Statement, rows: Sequence[Row]) -> list[Row]:
+        """The rows for each of these rows of values."""
+        ...
+
     def write(self, statement: Statement, rows: Sequence[Row]) -> None:
         """Do the statement with each row."""
         ...
@@ -148,6 +152,10 @@ class SqliteSession:
     def fetch_each(self, statement: Statement, keys: Iterable[object]) -> list[Row]:
         execute, text = self._cursor.execute, self._text(statement)
         return [row for key in keys for row in execute(text, (key,))]
+
+    def fetch_many(self, statement: Statement, rows: Sequence[Row]) -> list[Row]:
+        execute, text = self._cursor.execute, self._text(statement)
+        return [found for row in rows for found in execute(text, row)]
 
     def write(self, statement: Statement, rows: Sequence[Row]) -> None:
         if rows:

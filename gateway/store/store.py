@@ -22,7 +22,7 @@ from gateway.model.message import Evidence, Message, Participant, PayloadKind, T
 from gateway.model.octets import Octets
 from gateway.model.registration import Registration
 from gateway.ports import ANY_SIZE, Added, Arrival, Clock, Filter, Queue
-from gateway.store import accounts, claiming, documents, figures, happened, queries, registrations, steps
+from gateway.store import accounts, claiming, documents, doubles, figures, happened, queries, registrations, steps
 from gateway.store.addresses import FailedAddresses
 from gateway.store.bells import Bell, Bells
 from gateway.store.hastening import MOST, Hastening, hasten
@@ -117,7 +117,10 @@ class SqlStore:
     async def add_once(self, arrival: Arrival) -> Added:
         """Commit a new document, or find the one with the same key. Raises ``StoreUnavailable``."""
         new = await self._prepared(arrival)
-        standing = await self._writer.do(documents.add, new)
+        if arrival.doubles is None:
+            standing = await self._writer.do(documents.add, new)
+        else:
+            standing = await self._writer.do(doubles.add, doubles.Watched(new=new, watch=arrival.doubles))
         if not standing.new and standing.message.id != new.message.id:
             for kept in (*new.payloads.values(), *(proof.kept for proof in new.evidence)):
                 await self._payloads.drop(kept)

@@ -41,6 +41,10 @@ class PostgresSession:
         text, rows = _ready(statement, [(key,) for key in keys])
         return cast("list[Row]", await_(self._driver.fetchmany(text, rows))) if rows else []
 
+    def fetch_many(self, statement: Statement, rows: Sequence[Row]) -> list[Row]:
+        text, ready = _ready(statement, rows)
+        return cast("list[Row]", await_(self._driver.fetchmany(text, ready))) if ready else []
+
     def write(self, statement: Statement, rows: Sequence[Row]) -> None:
         if rows:
             await_(self._driver.executemany(*_ready(statement, rows)))

@@ -72,6 +72,7 @@ DOCUMENT: Final = answered(
     sha256=TEXT,
     size=WHOLE,
     links=table(TEXT),
+    warnings=many(TEXT),
 )
 
 ENTRY: Final = answered(
