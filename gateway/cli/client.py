@@ -176,7 +176,7 @@ def _print_list(items: list[dict[str, Any]], json_wanted: bool) -> int:
             (d["sender_name"] if d["direction"] == "in" else d["receiver_name"]) or d["receiver"] or "",
             f"{d['amount']['value']} {d['amount']['currency']}" if d["amount"] else "",
             d["channel"] or "",
-            d["state"],
+            f"{d['state']}, double?" if d["links"].get("double_of") else d["state"],
             d["id"],
         ]
         for d in items
@@ -194,3 +194,5 @@ def _print_document(document: dict[str, Any]) -> None:
     for name in ("id", "channel", "sender", "receiver", "message_id", "attempts", "next_attempt", "sha256"):
         if document[name] not in (None, "", 0):
             print(f"  {paint(f'{name:13}', 'dim')} {document[name]}")
+    for warning in document["warnings"]:
+        print(f"  {paint('! ' + warning, 'yellow')}")

@@ -88,8 +88,9 @@ def likeness(new: Message, earlier: Earlier) -> Likeness | None:
 
 def is_held(message: Message) -> bool:
     """Whether it waits, or is to wait, for a person; one that somebody put back to work does not."""
-    by_hand = (message.queued_since or message.created) > message.created
-    return message.direction is Direction.OUT and message.links.get(HELD) == HELD_DOUBLE and not by_hand
+    if message.direction is not Direction.OUT or message.links.get(HELD) != HELD_DOUBLE:
+        return False
+    return message.queued_since in (None, message.created)  # whatever way the clock has gone since
 
 
 def warnings(message: Message) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from gateway.exchange.antivirus import HELD, QUARANTINED
 from gateway.exchange.pictures import PICTURE
+from gateway.model.double import is_held
 from gateway.model.lifecycle import STATUS, State
 from gateway.model.message import Direction, Message, TimelineEntry
 
@@ -50,6 +51,8 @@ class Told:
 def tell(visit: Visit, message: Message) -> Told:
     """The chip and the words of one document."""
     channel, kept = message.channel, _KEPT.get(message.links.get(HELD, "")) if message.state is State.REJECTED else None
+    if message.state is State.FAILED and is_held(message):
+        kept = "state.out-held"
     return Told(
         word=visit.t(kept or f"state.{message.direction}-{message.state}"),
         tone=TONES[STATUS[message.state]],

@@ -22,6 +22,7 @@ OBJECT = {
     "id", "direction", "state", "status", "channel", "reason", "route", "sender", "receiver", "sender_name",
     "receiver_name", "document_type", "process", "number", "issue_date", "due_date", "amount", "message_id",
     "instance_id", "peer", "attempts", "next_attempt", "created", "updated", "acknowledged", "sha256", "size", "links",
+    "warnings",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.model.double import is_held
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import STATUS, TRANSITIONS, Event, State
 from gateway.model.message import Direction, Message, TimelineEntry
@@ -23,6 +24,7 @@ from gateway.web.problem import Problem, bad_request
 
 LINKS: Final = (
     *("resend_of", "response_to", "response", "status_of", "status", "repeat_of", "same_envelope_as", "duplicate_of"),
+    "double_of",
 )
 """Links to documents; a document has others, to a scan or a supplier."""
 _SHOWN_EVENTS: Final = 200
@@ -45,7 +47,7 @@ def can_be_done(message: Message) -> tuple[str, ...]:
     deeds = []
     if "Requeued" in ours and not (message.direction is Direction.IN and state is State.DELIVERED):
         deeds.append("requeue")
-    if message.direction is Direction.OUT and STATUS[state] in ("failed", "needs_attention"):
+    if message.direction is Direction.OUT and STATUS[state] in ("failed", "needs_attention") and not is_held(message):
         deeds.append("resend")
     if message.direction is Direction.IN and state is State.DELIVERED:
         deeds.append("redeliver")
@@ -84,6 +86,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         ],
         may_fetch=visit.role in FETCHERS,
         deeds=can_be_done(message) if visit.may_work and not (kept and kept.kind == "picture") else (),
+        held=trouble and is_held(message),
         seen_to=trouble and await store.overview.is_handled(message),
         links=[(visit.word(f"link.{why}", why), other) for why, other in message.links.items() if why in LINKS],
     )
