@@ -6,7 +6,7 @@ One read by the index of numbers each; a document that nobody watches is added w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
@@ -112,4 +112,4 @@ def _told(job: Watched, found: tuple[Earlier, Likeness] | None) -> documents.New
     if found is None:
         return job.new
     message, entry = job.watch.told(job.new.message, found[0].id, found[1])
-    return replace(job.new, message=message, entry=entry)
+    return job.new._replace(message=message, entry=entry)
