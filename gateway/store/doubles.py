@@ -20,9 +20,10 @@ from gateway.store.session import Row, Session, Statement
 from gateway.store.tables import instant_text
 
 _COLUMNS: Final = Earlier.__slots__
-_LOOKED_AT: Final = 2_000
-"""Documents of one number in one account that are looked at, of which some may have failed."""
-_MOST: Final = 50
+_LOOKED_AT: Final = 1_000
+"""Documents of one number in one account that are looked at, the first ones; they may have failed, or be others'."""
+_MOST: Final = 8
+"""Of those, so many that may be the earlier one are compared."""
 
 _message = tables.message
 _of_number: Final = (
@@ -63,7 +64,7 @@ def add(session: Session, jobs: Sequence[Watched]) -> list[documents.Standing]:
     """Add documents as ``documents.add`` does; one that was there before is told so."""
     # That lock is taken for the timeline in any case. Taken now, no other node adds one between question and commit.
     session.alone(["event"])
-    found = [_earlier_of(row) for row in session.fetch_many(_EARLIER, list({_question(job) for job in jobs}))]
+    found = [_earlier_of(row) for row in session.fetch_many(_EARLIER, _questions(jobs))]
     by_number: dict[tuple[str, str], list[Earlier]] = {}
     for earlier in sorted(found, key=lambda one: (one.created, one.id)):
         by_number.setdefault((earlier.account, earlier.number), []).append(earlier)
@@ -77,10 +78,14 @@ def add(session: Session, jobs: Sequence[Watched]) -> list[documents.Standing]:
     return documents.add(session, looked)
 
 
-def _question(job: Watched) -> Row:
-    new = job.new.message
-    since = instant_text(job.watch.since)
-    return (new.account, new.number, since, new.document_type, new.sha256, new.sender)
+def _questions(jobs: Sequence[Watched]) -> list[Row]:
+    """Each once, however many ask the same: a program that repeats itself does so in one commit."""
+    asked: dict[tuple[str, str, str, str, str], datetime] = {}
+    for job in jobs:
+        new, since = job.new.message, job.watch.since
+        about = new.account, new.number, new.document_type, new.sha256, new.sender
+        asked[about] = min(since, asked.get(about, since))
+    return [(*about[:2], instant_text(since), *about[2:]) for about, since in asked.items()]
 
 
 def _earlier_of(row: Row) -> Earlier:
