@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from gateway.exchange.following import Follower, Following
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId
 from gateway.model.lifecycle import Event, State
 from gateway.model.message import Direction, Evidence, Message, PayloadKind, TimelineEntry
@@ -75,7 +76,7 @@ def arrival(octets: bytes, direction: Direction) -> Arrival:
         message=message,
         payloads={PayloadKind.DOCUMENT: octets},
         evidence=receipt if direction is Direction.IN else (),
-        entry=TimelineEntry(time=now, event="Accepted"),
+        entry=TimelineEntry(time=now, event="Accepted" if direction is Direction.OUT else "Received"),
         fingerprint=message.sha256,
     )
 
@@ -114,6 +115,13 @@ async def work_off(store: SqlStore, most: int) -> tuple[int, float, float]:
     return count, time.perf_counter() - start, (time.process_time() - before) / count * 1e6
 
 
+async def follow(follower: Follower) -> tuple[int, float, float]:
+    """Take in what the timelines have; gives how many rows, seconds and CPU microseconds of each."""
+    start, before = time.perf_counter(), time.process_time()
+    count = await Following(follower=follower).catch_up()
+    return count, time.perf_counter() - start, (time.process_time() - before) / count * 1e6
+
+
 def fsyncs(folder: Path) -> float:
     """Appends of 4 KiB with fdatasync a second."""
     with (folder / "fsync").open("wb", buffering=0) as file:
@@ -140,6 +148,9 @@ async def measure(folder: Path, seconds: float, size: int) -> None:
                 if producers == 64:
                     done, took, cpu = await work_off(store, 5000)
                     print(f"{'claimed by 100 and recorded':34}{100:>10}{done / took:>13,.0f}{cpu:>13,.0f}")
+                    for follower, what in ((store.money, "its costs, for each row"), (store.search, "its words")):
+                        done, took, cpu = await follow(follower)
+                        print(f"{what:34}{'':>10}{done / took:>13,.0f}{cpu:>13,.0f}")
 
 
 async def compare(folder: Path, seconds: float, size: int) -> None:
