@@ -51,11 +51,12 @@ class Told:
 def tell(visit: Visit, message: Message) -> Told:
     """The chip and the words of one document."""
     channel, kept = message.channel, _KEPT.get(message.links.get(HELD, "")) if message.state is State.REJECTED else None
+    tone = TONES[STATUS[message.state]]
     if message.state is State.FAILED and is_held(message):
-        kept = "state.out-held"
+        kept, tone = "state.out-held", "care"
     return Told(
         word=visit.t(kept or f"state.{message.direction}-{message.state}"),
-        tone=TONES[STATUS[message.state]],
+        tone=tone,
         kind=kind_of(visit, message),
         channel=visit.word(f"channel.{channel}", channel) if channel else "",
         channel_sign=CHANNEL_SIGNS.get(channel, "send"),

@@ -45,8 +45,8 @@ async def test_one_that_is_held_needs_a_person_who_sends_it(site: Site) -> None:
     clerk = await site.visitor(someone(Role.CLERK))
     place = f"/documents/{second.id}"
     for language, words in (
-        ("sv", ("Hålls kvar: möjlig dubblett", "Skicka ändå", "Skicka inte", "Väntar på en person")),
-        ("en", ("Held: possible double", "Send it all the same", "Leave it unsent", "Held for a person")),
+        ("sv", ("Möjlig dubblett", "Hålls kvar", "Skicka ändå", "Skicka inte", "Väntar på en person")),
+        ("en", ("Possible double", "Held", "Send it all the same", "Leave it unsent", "Held for a person")),
     ):
         page = (await clerk.get(f"{place}?language={language}")).text
         assert all(word in page for word in (*words, f'href="/documents/{first.id}"'))

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gateway.model.double import is_held
+from gateway.model.double import DOUBLE_OF, is_held
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import STATUS, TRANSITIONS, Event, State
 from gateway.model.message import Direction, Message, TimelineEntry
@@ -94,12 +94,14 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 def _happened(visit: Visit, timeline: Sequence[TimelineEntry]) -> list[Happening]:
     """The latest first."""
-    return [
-        Happening(
-            entry=entry, word=visit.word(f"event.{entry.event}", entry.event), tone=EVENT_TONES.get(entry.event, "")
-        )
-        for entry in reversed(timeline[-_SHOWN_EVENTS:])
-    ]
+    return [_told(visit, entry) for entry in reversed(timeline[-_SHOWN_EVENTS:])]
+
+
+def _told(visit: Visit, entry: TimelineEntry) -> Happening:
+    if entry.event == "GaveUp" and DOUBLE_OF in entry.detail:
+        return Happening(entry=entry, word=visit.t("event.Held"), tone="care")
+    word = visit.word(f"event.{entry.event}", entry.event)
+    return Happening(entry=entry, word=word, tone=EVENT_TONES.get(entry.event, ""))
 
 
 async def _content(visit: Visit) -> web.StreamResponse:
