@@ -77,7 +77,11 @@ class SmlClient:
         except RegisterRefused as refused:
             if refused.code != SMP_NOT_FOUND:
                 raise
-            await self.create_publisher()
+            try:
+                await self.create_publisher()
+            except RegisterRefused as there:
+                if there.code not in (BAD_REQUEST, DUPLICATE):
+                    raise  # else: another participant of ours, entered at the same moment, was first
             await self._enter(participant, key)
 
     async def _enter(self, participant: ParticipantId, key: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import ssl
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from aiohttp import web
@@ -39,6 +41,20 @@ async def test_entering_makes_our_smp_known_first_and_leaving_is_seen(sml: Regis
     assert await ours.read_publisher() == "https://smp.example.org"
     await ours.leave(BUYER)
     assert registered(sml) == {}
+
+
+async def test_two_that_enter_at_once_both_find_our_smp_made_known(sml: Register, ours: SmlClient) -> None:
+    missed = asyncio.Barrier(2)
+    create = ours.create_publisher
+
+    async def both_have_missed_it() -> None:
+        await missed.wait()
+        await create()
+
+    with mock.patch.object(ours, "create_publisher", both_have_missed_it):
+        await asyncio.gather(ours.enter(BUYER), ours.enter(OTHER))
+    assert sml[0].asked.count("create_publisher") == 2
+    assert set(registered(sml)) == {BUYER, OTHER}
 
 
 async def test_twice_is_once(sml: Register, ours: SmlClient) -> None:
