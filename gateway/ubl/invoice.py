@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
@@ -23,6 +24,7 @@ from gateway.ubl.names import CAC, CBC, DOCUMENTS, MAX_DOCUMENT, SBDH, decimal, 
 
 _ICD: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_LONGEST_DATE: Final = 16
 _MAIL: Final = re.compile(r"[^\s@<>,;:\"()]{1,64}@[^\s@<>,;:\"()]{1,255}")
 _DEFAULT_VERSION: Final = "2.1"
 _NEEDED: Final = {
@@ -167,6 +169,11 @@ def facts_of(root: etree._Element) -> Facts:
 
 def read_date(value: str) -> date | None:
     """An xs:date without its zone, or None."""
+    return _date(value) if len(value) <= _LONGEST_DATE else None
+
+
+@lru_cache(1024)
+def _date(value: str) -> date | None:
     match = _DATE.fullmatch(value)
     try:
         return date.fromisoformat(match[1]) if match else None

@@ -189,7 +189,7 @@ def usual_summary(piece: bytes, own: dict[bytes, bytes], start: int) -> Summary 
     if total is None or not seller or not buyer:
         return None
     number = _text(root.get(b"ID", b""))
-    said = (_text(root.get(name, b"")) for name in (b"CustomizationID", b"ProfileID", b"UBLVersionID"))
+    said = (root.get(name, b"") for name in (b"CustomizationID", b"ProfileID", b"UBLVersionID"))
     if not number or not _are_identifiers(*said):
         return None
     return Summary(
@@ -212,8 +212,9 @@ def _text(value: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _are_identifiers(customization: str, profile: str, version: str) -> bool:
-    """Whether the values can be identifiers of a document type and a process."""
+def _are_identifiers(*said: bytes) -> bool:
+    """Whether CustomizationID, ProfileID and UBLVersionID can be identifiers of a document type and a process."""
+    customization, profile, version = map(_text, said)
     try:
         DocumentTypeId.of(INVOICE_NS, DOCUMENTS[INVOICE_NS], customization, version or "2.1")
         ProcessId.parse(profile)

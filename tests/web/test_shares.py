@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from aiohttp import TCPConnector
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.app import Gateway
+from gateway.exchange.outbound import Outbound
 from gateway.model.identifiers import AccountId
 from gateway.model.message import Filter
 from gateway.serving.site import settings
@@ -140,6 +142,13 @@ async def test_b_is_served_while_a_floods_and_a_loses_nothing_by_repeating_what_
 ) -> None:
     monkeypatch.setattr(shares, "_HERE_SECONDS", 5.0)  # flood and quiet caller share this loop, which may be slow
     monkeypatch.setattr(shares, "LINE", 16)
+    submit = Outbound.submit
+
+    async def submit_in_time(*given: Any, **more: Any) -> Any:
+        await asyncio.sleep(0.02)  # so long each keeps its place, however slowly the flood comes in
+        return await submit(*given, **more)
+
+    monkeypatch.setattr(Outbound, "submit", submit_in_time)
     api = replace(gateway.config.api, account_at_once=4, account_share=20)
     gateway = replace(gateway, config=replace(gateway.config, api=api))
     server = TestServer(application(gateway))
