@@ -102,7 +102,8 @@ class Kit:
 
     @staticmethod
     def bare(received: Received) -> Received:
-        return replace(received, soap=b"")
+        """What it says, whichever door it came through."""
+        return replace(received, soap=b"", document_at=None)
 
     def identity(self, seat: str) -> Identity:
         return load_identity(self.directory / f"{seat}.pem", self.directory / f"{seat}.key.pem", section="test")

@@ -159,7 +159,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("answer", POSITIVE.values(), ids=POSITIVE)
 async def test_records_are_found(answer: DnsAnswer) -> None:
-    found = await ask(answer)
+    found = await ask(answer, try_seconds=1.0)  # a busy machine may take its time for an answer
     assert (found.records, found.no_for) == ((GOOD,), 0)
     assert found.steps[-1].asked == f"NAPTR {NAME}"
 
