@@ -58,7 +58,7 @@ def test_an_invoice_is_plain_and_its_skeleton_is_known_the_next_time() -> None:
 @pytest.mark.parametrize("leaf", LEAVES, ids=repr)
 def test_a_value_put_in_anywhere_is_judged_as_expat_judges_the_whole(leaf: bytes) -> None:
     own, source = own_of(PIECE), random.Random(7)
-    places = [0, len(PIECE), *source.sample(range(1, len(PIECE)), 400)]
+    places = [0, len(PIECE), *source.sample(range(1, len(PIECE)), 150)]
     found = set()
     for place in places:
         changed = PIECE[:place] + leaf + PIECE[place:]
@@ -72,7 +72,7 @@ def test_tokens_left_out_moved_or_doubled_are_judged_as_expat_judges_the_whole()
     own, source = own_of(PIECE), random.Random(11)
     first, *tokens = re.findall(rb"<[^>]*>|[^<]+", PIECE)
     good = 0
-    for _ in range(1500):
+    for _ in range(600):
         new = list(tokens)
         where, other = source.randrange(len(new)), source.randrange(len(new))
         match source.randrange(4):
@@ -89,7 +89,7 @@ def test_tokens_left_out_moved_or_doubled_are_judged_as_expat_judges_the_whole()
         found = skeleton.is_one_plain_document(changed, own)
         assert found == by_itself(changed, own)
         good += found
-    assert good > 100
+    assert good > 40
 
 
 def test_a_prefix_that_the_root_does_not_declare_is_not_taken_for_declared() -> None:
