@@ -69,10 +69,8 @@ class Layout:
         for value in values:
             if not value or len(value) > most or value[0] in _BLANK or value[-1] in _BLANK:
                 return None
-        time, message_id, from_party, from_role, to_party, to_role, agreement, service, action, conversation = values[
-            :10
-        ]
-        at = 10 + len(self.properties)
+        head, at = values[:10], 10 + len(self.properties)
+        time, message_id, from_party, from_role, to_party, to_role, agreement, service, action, conversation = head
         if not is_timestamp(time) or not is_message_id(message_id, limits) or len(values) > limits.properties:
             return None
         return UserMessage(

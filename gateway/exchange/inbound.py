@@ -98,9 +98,9 @@ class Inbound:
     responses: Responses | None = None
     """Where the responses of other companies to our invoices are noted."""
     attachments: Attachments = field(default_factory=Attachments)
+    """Looks at the files inside documents."""
     paper: PaperBefore | None = None
     """Knows what came as PDF or on paper before; None where nothing can."""
-    """Looks at the files inside documents."""
 
     async def receive(self, received: Received, receipt: bytes) -> bytes:
         """Commit the message with its receipt and give the receipt to answer with.
