@@ -24,6 +24,7 @@ from gateway.as4.soap import escape_attribute, escape_text, leaf_text
 from gateway.errors import InvalidMessage
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Outgoing
+from gateway.model.often import made_often
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.security.safexml import nodes_of
 
@@ -33,6 +34,7 @@ _MESSAGE_ID: Final = re.compile(f"{_ATOM}@{_ATOM}", re.ASCII)
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,12})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Typed:
     """A value with its ``type`` attribute, None where there is none."""
@@ -41,6 +43,7 @@ class Typed:
     type: str | None = None
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartInfo:
     """What the header says of one payload part."""
@@ -49,6 +52,7 @@ class PartInfo:
     properties: dict[str, str]
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserMessage:
     """One user message as its header says it; well-formed, nothing compared yet."""

@@ -16,6 +16,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from gateway.as4.limits import Limits
 from gateway.as4.namespaces import SOAP_TYPE
 from gateway.errors import UnreadableRequest
+from gateway.model.often import made_often
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _MEDIA_TYPE: Final = re.compile(f"{_TOKEN.pattern}/{_TOKEN.pattern}(?=[\\s;]|$)", re.ASCII)
@@ -41,6 +42,7 @@ class MediaType:
     parameters: dict[str, str]
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Part:
     """One MIME part. ``content_id`` is without angle brackets, empty where there is none."""

@@ -49,6 +49,7 @@ from gateway.model.document import Unwrapped
 from gateway.model.identifiers import MessageId
 from gateway.model.message import Outgoing, Received, Verification
 from gateway.model.octets import Octets
+from gateway.model.often import made_often
 from gateway.model.relation import Endpoint
 from gateway.model.signals import EbmsCode, Receipt
 from gateway.ports import Clock
@@ -252,6 +253,7 @@ class Sending:
                 raise InvalidAnswer(f"The receipt does not repeat the digest of {uri}")
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A request past every gate: what was verified, and what is needed to answer it."""

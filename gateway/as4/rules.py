@@ -18,6 +18,7 @@ from gateway.as4.profiles import Profile
 from gateway.errors import InvalidMessage
 from gateway.model.document import Envelope, Unwrapped
 from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
+from gateway.model.often import made_often
 from gateway.model.signals import EbmsCode
 
 _CHARSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}", re.ASCII)
@@ -39,6 +40,7 @@ NOTHING: Final = Unwrapped(
 """What stands in for the business envelope of a test message, which has none."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Payload:
     """The one payload part as the header describes it."""

@@ -30,6 +30,7 @@ from gateway.as4.wss.encryption import Encryption
 from gateway.as4.wss.references import Demand, Reference
 from gateway.as4.wss.signature import PKCS1, SHA256, Signed, believe
 from gateway.errors import InvalidMessage, RevocationUnknown
+from gateway.model.often import made_often
 
 TEXT: Final = b"\n !#$%'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 """What a value may hold: printable ASCII without the signs of markup, and the line ends of long base64."""
@@ -147,6 +148,7 @@ class Shape:
         return values
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """What an envelope of a known shape says, its signature verified."""

@@ -48,6 +48,7 @@ from gateway.model.message import (
     TimelineEntry,
 )
 from gateway.model.octets import Octets, Spooled, sha256_of, size_of
+from gateway.model.often import made_often
 from gateway.model.services import INVOICE_RESPONSE, MLR, MLS, serves
 from gateway.model.signals import NOT_SERVICED, EbmsCode
 from gateway.ports import Arrival, Channel, Clock, Repeatable, Store
@@ -70,6 +71,7 @@ _NOTHING_READ: Final = Summary(
 """What a message tells of a document that we do not understand."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class _Taken:
     """A message that is safe in the store, and the receipt that answered it."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.octets import Octets
+from gateway.model.often import made_often
 
 
 class Severity(StrEnum):
@@ -111,6 +112,7 @@ class Company:
         return self.name or self.legal_name
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What lists show of an invoice or credit note."""
@@ -173,6 +175,7 @@ class Facts:
         return self.seller if self.self_billed else self.buyer
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """The Peppol business envelope (SBDH) of one document. Source: Business Message Envelope 2.0, section 4."""
@@ -192,6 +195,7 @@ class Envelope:
     mls_type: str = ""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unwrapped:
     """An opened business envelope: its header, the octets of the document in it, and what lists show of it."""

@@ -14,6 +14,7 @@ from gateway.model.document import Envelope, Facts, Summary
 from gateway.model.identifiers import AccountId, DocumentId, InstanceId, MessageId, ParticipantId
 from gateway.model.lifecycle import State
 from gateway.model.octets import Octets
+from gateway.model.often import made_often
 
 
 class Direction(StrEnum):
@@ -41,6 +42,7 @@ class PayloadKind(StrEnum):
     """The gzipped envelope exactly as signed on the wire; retries send the same octets."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One document as the store keeps it, without its octets. Times are UTC."""
@@ -89,6 +91,7 @@ class Message:
     links: dict[str, str] = field(default_factory=dict)
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Octets that prove something: a signed receipt, an SMP answer, a mail as sent."""
@@ -99,6 +102,7 @@ class Evidence:
     octets: bytes
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """One row of a document's history."""
@@ -127,6 +131,7 @@ class Outgoing:
     """For the test service of ebMS (Core 3.0, 5.2.2.8): a ping that nobody delivers."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """Proof that a message was verified: without this value no later step can be called.
@@ -149,6 +154,7 @@ class Verification:
     """Of each certificate in the chain: which list or answer said so, of when, from where."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """A user message that was read, verified, decrypted and unwrapped."""

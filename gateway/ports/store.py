@@ -13,6 +13,7 @@ from gateway.model.identifiers import AccountId, DocumentId, MessageId, Particip
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Filter, Message, Participant, PayloadKind, TimelineEntry
 from gateway.model.octets import Octets
+from gateway.model.often import made_often
 from gateway.model.registration import Registration
 from gateway.ports.addresses import FailedAddresses
 from gateway.ports.identities import Identities
@@ -35,6 +36,7 @@ DEATHS: Final = "deaths"
 """Detail of an outcome that only put a document aside: how often somebody has died with it in hand."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A new document for ``Store.add_once``, with everything that belongs in the same commit."""
@@ -57,6 +59,7 @@ class Arrival:
     """Outbound: how it is compared with what was handed in before."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
     """What ``add_once`` found: the document that is stored, and whether it is this one."""

@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from gateway.errors import StateError
 from gateway.model.message import Direction, Evidence, PayloadKind
+from gateway.model.often import made_often
 from gateway.ports import Arrival
 
 try:
@@ -57,6 +58,7 @@ _A_STREAM: Final = re.compile(r"shared:([1-9])", re.ASCII)
 _A_SLICE: Final = re.compile(r"slice:(0|[1-9][0-9]{0,6})", re.ASCII)
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """Octets as a row keeps them; ``octets`` is None when ``file`` (relative to the payload folder) has them."""

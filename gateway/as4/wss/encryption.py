@@ -37,6 +37,7 @@ from gateway.as4.wss.structure import (
     token_of,
 )
 from gateway.errors import InvalidMessage
+from gateway.model.often import made_often
 from gateway.model.signals import EbmsCode
 from gateway.security.keys import Identity
 from gateway.security.safexml import UnsafeXml, nodes_of, parse
@@ -54,6 +55,7 @@ IV: Final = 12
 TAG: Final = 16
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Encryption:
     """What is encrypted and the wrapped key that opens it."""

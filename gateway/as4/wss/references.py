@@ -24,6 +24,7 @@ from gateway.as4.limits import Limits
 from gateway.as4.profiles import Algorithms
 from gateway.as4.soap import Envelope, canonical
 from gateway.as4.wss.structure import algorithm, attributes, base64_of, children, noncompliant, plain_algorithm
+from gateway.model.often import made_often
 from gateway.security.trust import Trust
 
 _REFERENCE, _TRANSFORMS, _TRANSFORM = (f"{{{ns.DS}}}{n}" for n in ("Reference", "Transforms", "Transform"))
@@ -49,6 +50,7 @@ _USUAL: Final = re.compile(
 )
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What a signature has to be, and by whom."""
@@ -59,6 +61,7 @@ class Demand:
     at: datetime
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One ds:Reference as it stands: what it names, its digest, and the prefixes of its canonical form."""

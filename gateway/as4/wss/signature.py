@@ -35,6 +35,7 @@ from gateway.as4.wss.structure import (
     token_of,
 )
 from gateway.errors import InvalidMessage, RevocationUnknown, Untrusted
+from gateway.model.often import made_often
 from gateway.model.signals import EbmsCode
 from gateway.security.safexml import nodes_of
 from gateway.security.trust import Believed, Role
@@ -51,6 +52,7 @@ _SIGNED_INFO, _SIGNATURE_VALUE = f"{{{ns.DS}}}SignedInfo", f"{{{ns.DS}}}Signatur
 _C14N_METHOD, _SIGNATURE_METHOD = f"{{{ns.DS}}}CanonicalizationMethod", f"{{{ns.DS}}}SignatureMethod"
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
     """A signature that holds. It covers Messaging, Body and exactly the parts in ``parts``."""

@@ -22,6 +22,7 @@ from gateway.as4.ebms import MESSAGING_ID
 from gateway.as4.soap import escape_attribute
 from gateway.errors import Untrusted
 from gateway.model.octets import Octets, sha256_of
+from gateway.model.often import made_often
 from gateway.security.keys import Identity
 
 _OAEP: Final = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
@@ -70,6 +71,7 @@ def _token_reference(token_id: str) -> str:
     )
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Signature:
     """Token and ds:Signature as text, and what was signed as (URI, base64 SHA-256)."""
