@@ -8,7 +8,7 @@ envelope that it was made of as the whole reading did.
 
 from __future__ import annotations
 
-import hashlib
+import binascii
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,8 @@ from lxml import etree
 from gateway.as4 import namespaces as ns
 from gateway.as4.ebms import REPEATED, Signal
 from gateway.as4.limits import Limits
-from gateway.as4.shapes import TEXT, Acknowledging, Covered, Form, Shape
+from gateway.as4.shape import TEXT, Acknowledging, Covered, Form, Shape
+from gateway.as4.shapes import digest_of
 from gateway.as4.soap import Envelope, canonical
 from gateway.as4.usual import Layout, lay_out
 from gateway.as4.wss.encryption import Encryption
@@ -192,12 +193,13 @@ class _Study:
             (key,) = (n for e, n in self._by_text.items() if self._elements[e].tag == _CIPHER_VALUE)
         covered = tuple(self._covered(methods[2:]))
         at = 0
-        steps: list[tuple[bytes, bytes]] = []
-        for place in self._places:
-            steps.append((self._octets[at : place.start], b'"' if place.attribute else b"<"))
+        steps: list[tuple[int, bytes, bytes]] = []
+        for number, place in enumerate(self._places):
+            steps.append((number, self._octets[at : place.start], b'"' if place.attribute else b"<"))
             at = place.end
         return Shape(
             whose=whose,
+            values=tuple(self._values),
             steps=tuple(steps),
             tail=self._octets[at:],
             attributes=tuple(self._by_attribute.values()),
@@ -222,13 +224,16 @@ class _Study:
             return False
         for covered, reference in zip(shape.covered, self._signed.references, strict=True):
             target = None if covered.target is None else covered.target.fill(values)
-            if target is not None and hashlib.sha256(target).digest() != reference.digest:
+            digest = values[covered.digest]
+            if binascii.b2a_base64(reference.digest, newline=False) != digest:  # more spellings than the usual one
+                return False
+            if target is not None and digest_of(target) != digest:
                 return False
             if covered.spelled.fill(values).decode() != reference.text:  # what a receipt repeats
                 return False
             if covered.is_messaging and target != self._signed.messaging:
                 return False
-            if covered.fixed not in (None, reference.digest):
+            if covered.fixed not in (None, digest):
                 return False
         return shape.spelled.fill(values).decode() == self._signed.repeated
 
@@ -258,11 +263,10 @@ class _Study:
                 Covered(
                     uri=self._by_attribute[self._numbers[element], b"URI"],
                     digest=self._by_text[self._numbers[digest]],
-                    prefixes=reference.prefixes,
                     spelled=self._form(element),
                     target=form,
                     is_messaging=target is not None and target is self._envelope.messaging,
-                    fixed=hashlib.sha256(form.pieces[0]).digest() if form is not None and not form.holes else None,
+                    fixed=digest_of(form.pieces[0]) if form is not None and not form.holes else None,
                 )
             )
         return covered

@@ -7,7 +7,6 @@ the exchange's; the wire is ``http.py``'s.
 
 from __future__ import annotations
 
-import binascii
 import os
 import re
 import sys
@@ -491,7 +490,7 @@ def _verification(signed: Signed, at: datetime) -> Verification:
         signer=signed.signer.der,
         seat=signed.signer.common_name,
         chain=signed.signer.chain,
-        covered=tuple([(r.uri, binascii.b2a_base64(r.digest, newline=False).decode()) for r in signed.references]),
+        covered=signed.covered,
         checked_at=at,
         revocation=signed.signer.revocation,
         revocation_proof=tuple([standing.proof for standing in signed.signer.standing]),

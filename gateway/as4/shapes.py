@@ -7,6 +7,10 @@ without any sign that XML knows. So it is the same tree; its canonical form is t
 values; and what was checked of its form then holds again. Signature, certificate, digests and values are checked anew
 each time.
 
+Most of those values are alike too in all that a peer sends: parties, roles, agreement, names of ids. What was alike in
+all envelopes of a shape so far is text of a narrower shape, which is tried first; the first envelope in which one of
+these values differs makes it wider again, by this value and for good.
+
 A short cut and no second opinion: where anything is otherwise or does not hold, it gives nothing, and the envelope is
 read whole, which says what is wrong. Only a message that was good throughout teaches a shape (``learning.py``), so
 strangers teach none.
@@ -17,7 +21,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
@@ -25,127 +29,21 @@ from urllib.parse import unquote
 from cryptography.exceptions import InvalidSignature
 
 from gateway.as4.ebms import Acknowledged, Signal, UserMessage
-from gateway.as4.usual import Layout, read_user_message
+from gateway.as4.limits import Limits
+from gateway.as4.shape import Acknowledging, Shape
+from gateway.as4.usual import read_user_message
 from gateway.as4.wss.encryption import Encryption
-from gateway.as4.wss.references import Demand, Reference
+from gateway.as4.wss.references import Demand
 from gateway.as4.wss.signature import PKCS1, SHA256, Signed, believe
 from gateway.errors import InvalidMessage, RevocationUnknown
 from gateway.model.often import made_often
 
-TEXT: Final = b"\n !#$%'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
-"""What a value may hold: printable ASCII without the signs of markup, and the line ends of long base64."""
 _DIGEST_SIZE: Final = 32
 _KEYS: Final = 512
 _SHAPES: Final = 4
 """Of one signer: a peer may have several forms, such as messages of different kinds."""
 _MISSES: Final = 16
 """So often one signer's envelopes are studied without use; then its envelopes are not alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Canonical text with holes: the octets between the holes, and the value that goes into each."""
-
-    pieces: tuple[bytes, ...]
-    holes: tuple[int, ...]
-
-    @staticmethod
-    def joined(forms: Sequence[Form], before: bytes, after: bytes) -> Form:
-        """Forms one after another, each between these octets."""
-        pieces: list[bytes] = [b""]
-        for form in forms:
-            first, *others = form.pieces
-            pieces[-1] += before + first
-            pieces += others
-            pieces[-1] += after
-        return Form(tuple(pieces), tuple(hole for form in forms for hole in form.holes))
-
-    def fill(self, values: Sequence[bytes] | Mapping[int, bytes]) -> bytes:
-        """The canonical octets with these values."""
-        octets = [b""] * (2 * len(self.holes) + 1)
-        octets[::2] = self.pieces
-        octets[1::2] = [values[hole] for hole in self.holes]
-        return b"".join(octets)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Covered:
-    """One ds:Reference of the signature: which values are its URI and its digest, and what it names."""
-
-    uri: int
-    digest: int
-    prefixes: list[str] | None
-    spelled: Form
-    """The element as a receipt repeats it."""
-    target: Form | None
-    """The element that it names; None for a part."""
-    is_messaging: bool
-    fixed: bytes | None
-    """SHA-256 of an element without a value, such as the Body."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledging:
-    """Where a receipt has its ids and the references that it repeats (URI, algorithm, digest)."""
-
-    message_id: int
-    ref_to: int
-    references: tuple[tuple[int, str, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """One form of envelope. Numbers are places of values, in the order of the octets."""
-
-    whose: bytes
-    """Our certificate, which it was encrypted for; empty for an answer."""
-    steps: tuple[tuple[bytes, bytes], ...]
-    """For each value the octets before it, and the sign that ends it."""
-    tail: bytes
-    attributes: tuple[int, ...]
-    """The values of attributes, in which a parser would change a line end."""
-    ids: tuple[int, ...]
-    """All ids; no two may be equal."""
-    names: tuple[tuple[int, int], ...]
-    """(reference, id): ``#`` and that id."""
-    part_names: tuple[tuple[int, int], ...]
-    """(reference, part): ``cid:`` and the Content-ID of that part."""
-    signed_info: Form
-    covered: tuple[Covered, ...]
-    signature: int
-    token: str
-    """The signer's certificate as it stands in the envelope."""
-    key: int | None
-    media_types: tuple[str, ...]
-    """Of each part, before encryption."""
-    receipt: Acknowledging | None
-    spelled: Form
-    """All references as a receipt repeats them."""
-    user: tuple[Layout, tuple[int, ...]] | None
-    """How the values of a user message are to be read, and which they are; None where its text has to be read."""
-
-    def match(self, octets: bytes) -> list[bytes] | None:
-        """The values, when the octets are of this shape."""
-        at = 0
-        values: list[bytes] = []
-        for literal, end in self.steps:
-            if not octets.startswith(literal, at):
-                return None
-            at += len(literal)
-            stop = octets.find(end, at)
-            if stop <= at:
-                return None
-            values.append(octets[at:stop])
-            at = stop
-        plain = b"".join(values)
-        if octets[at:] != self.tail or plain.translate(None, TEXT):
-            return None
-        if b"\n" in plain and any(b"\n" in values[place] for place in self.attributes):
-            return None
-        ids = {values[place] for place in self.ids}
-        if len(ids) != len(self.ids) or any(values[name] != b"#" + values[id_] for name, id_ in self.names):
-            return None
-        return values
 
 
 @made_often
@@ -160,10 +58,32 @@ class Recognised:
 
 
 @dataclass(slots=True)
+class _Habit:
+    """A shape, and the narrower one of what was alike in all its envelopes so far."""
+
+    shape: Shape
+    alike: frozenset[int]
+    narrow: Shape | None = None
+
+    def match(self, octets: bytes) -> tuple[Shape, list[bytes]] | None:
+        """The narrowest shape that the octets have, and their values."""
+        for shape in (self.narrow, self.shape):
+            if shape is not None and (values := shape.match(octets)) is not None:
+                return shape, values
+        return None
+
+    def widen(self, values: Sequence[bytes], limits: Limits) -> None:
+        """Let these values differ from now on, where they do."""
+        first = self.shape.values
+        self.alike = frozenset(place for place in self.alike if values[place] == first[place])
+        self.narrow = self.shape.narrowed(values, self.alike, limits)
+
+
+@dataclass(slots=True)
 class _Known:
     """The shapes of one signer, the one used last first."""
 
-    shapes: list[Shape]
+    habits: list[_Habit]
     misses: int = 0
 
 
@@ -176,7 +96,7 @@ class Shapes:
     @property
     def known(self) -> int:
         """How many shapes are known."""
-        return sum(len(known.shapes) for known in self._known.values())
+        return sum(len(known.habits) for known in self._known.values())
 
     def read(
         self, octets: bytes, content_ids: tuple[str, ...], demand: Demand, whose: Sequence[bytes] = (b"",)
@@ -188,11 +108,12 @@ class Shapes:
         known = self._known.get(_key(octets))
         if known is None or len(octets) > demand.limits.soap:
             return None
-        for shape in tuple(known.shapes):
-            if (values := shape.match(octets)) is not None:
+        for habit in tuple(known.habits):
+            if (match := habit.match(octets)) is not None:
                 break
         else:
             return None
+        shape, values = match
         if shape.whose not in whose or not len(shape.media_types) == len(content_ids) == len({*content_ids} - {""}):
             return None
         try:
@@ -204,8 +125,10 @@ class Shapes:
             return None
         if found is not None:
             known.misses = 0
-            if known.shapes[0] is not shape:
-                known.shapes.sort(key=lambda other: other is not shape)
+            if shape is habit.shape:
+                habit.widen(values, demand.limits)
+            if known.habits[0] is not habit:
+                known.habits.sort(key=lambda other: other is not habit)
         return found
 
     def wants(self, octets: bytes) -> bool:
@@ -226,7 +149,7 @@ class Shapes:
         if shape is None:
             return
         known = self._known.setdefault(_key(octets), _Known([]))
-        known.shapes = [shape, *known.shapes][:_SHAPES]
+        known.habits = [_Habit(shape, frozenset(range(len(shape.values)))), *known.habits][:_SHAPES]
 
 
 def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], demand: Demand) -> Recognised | None:
@@ -238,29 +161,29 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
         SHA256,
     )
     messaging = b""
-    references: list[Reference] = []
+    said: list[tuple[str, str]] = []
     parts: dict[str, bytes] = {}
     for covered in shape.covered:
-        digest = binascii.a2b_base64(values[covered.digest], strict_mode=True)
-        uri = values[covered.uri].decode()
+        uri, digest = values[covered.uri].decode(), values[covered.digest]
         if covered.target is None:
-            parts[unquote(uri[4:])] = digest
+            parts[unquote(uri[4:])] = octets = binascii.a2b_base64(digest, strict_mode=True)
+            # Base64 leaves two bits free at the end of a digest: one spelling is usual.
+            if len(octets) != _DIGEST_SIZE or binascii.b2a_base64(octets, newline=False) != digest:
+                return None
         elif covered.fixed is not None:
             if covered.fixed != digest:
                 return None
         else:
             octets = covered.target.fill(values)
-            if not hmac.compare_digest(hashlib.sha256(octets).digest(), digest):
+            if not hmac.compare_digest(digest_of(octets), digest):
                 return None
             if covered.is_messaging:
                 messaging = octets
-        if len(digest) != _DIGEST_SIZE:
-            return None
-        references.append(Reference(uri, digest, covered.prefixes, None))
+        said.append((uri, digest.decode()))
     signed = Signed(
         signer=signer,
         messaging=messaging,
-        references=tuple(references),
+        covered=tuple(said),
         parts=parts,
         spelled=shape.spelled.fill(values).decode(),
     )
@@ -275,6 +198,11 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
     layout, places = shape.user
     user = layout.read([values[place].decode() for place in places], demand.limits)
     return Recognised(signed, encryption, None, user)
+
+
+def digest_of(octets: bytes) -> bytes:
+    """SHA-256 in base64, as a signature has it."""
+    return binascii.b2a_base64(hashlib.sha256(octets).digest(), newline=False)
 
 
 def _octets(value: bytes) -> bytes:

@@ -9,7 +9,6 @@ namespace declaration below eb:Messaging, the prefix of eb:Messaging means the s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +47,53 @@ def _pattern() -> re.Pattern[str]:
 
 _USUAL: Final = _pattern()
 _PROPERTY: Final = re.compile('name="([^"]*+)"(?: type="([^"]*+)")?>([^<]*+)<')
-_BLANK: Final = frozenset(SPACE)
+
+
+def _are_usual(values: list[str], limits: Limits) -> bool:
+    """Whether each is there, of bearable length, and without blanks around it."""
+    most = limits.value
+    return [value.strip(SPACE) for value in values if 0 < len(value) <= most] == values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A header of which it is known who writes to whom, under what agreement, and a part of what kind."""
+
+    channel: str | None
+    from_parties: tuple[Typed, ...]
+    from_role: str
+    to_parties: tuple[Typed, ...]
+    to_role: str
+    agreement: Typed
+    service: Typed
+    properties: tuple[tuple[str, str | None], ...]
+    """(name, type) of each message property."""
+    part_properties: dict[str, str]
+
+    def read(self, values: list[str], limits: Limits) -> UserMessage | None:
+        """The header with the values that stand at ``Layout.fresh``; None where the tree has to be read."""
+        time, message_id, action, conversation_id, href, *properties = values
+        if not _are_usual(values, limits) or not is_timestamp(time) or not is_message_id(message_id, limits):
+            return None
+        return UserMessage(
+            message_id=message_id,
+            timestamp=time,
+            ref_to=None,
+            channel=self.channel,
+            from_parties=self.from_parties,
+            from_role=self.from_role,
+            to_parties=self.to_parties,
+            to_role=self.to_role,
+            agreement=self.agreement,
+            agreement_mode=None,
+            service=self.service,
+            action=action,
+            conversation_id=conversation_id,
+            properties={
+                name: Typed(said, kind) for (name, kind), said in zip(self.properties, properties, strict=True)
+            },
+            parts=(PartInfo(href=href, properties=self.part_properties),),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +108,32 @@ class Layout:
     """(name, type) of each message property."""
     part_properties: tuple[str, ...]
 
-    def read(self, values: Sequence[str], limits: Limits) -> UserMessage | None:
+    @property
+    def fresh(self) -> tuple[int, ...]:
+        """Which values a draft lacks: time, id, action, conversation, name of the part, message properties."""
+        after = 10 + len(self.properties)
+        return (0, 1, 8, 9, after, *range(10, after))
+
+    def read(self, values: list[str], limits: Limits) -> UserMessage | None:
         """The header with these values, in the order in which they stand; None where the tree has to be read."""
-        most = limits.value
-        for value in values:
-            if not value or len(value) > most or value[0] in _BLANK or value[-1] in _BLANK:
-                return None
-        head, at = values[:10], 10 + len(self.properties)
-        time, message_id, from_party, from_role, to_party, to_role, agreement, service, action, conversation = head
-        if not is_timestamp(time) or not is_message_id(message_id, limits) or len(values) > limits.properties:
+        draft = self.draft(values, limits)
+        return None if draft is None else draft.read([values[place] for place in self.fresh], limits)
+
+    def draft(self, values: list[str], limits: Limits) -> Draft | None:
+        """All of the header but what stands at ``fresh``; None where the tree has to be read."""
+        if len(values) > limits.properties or not _are_usual(values, limits):
             return None
-        return UserMessage(
-            message_id=message_id,
-            timestamp=time,
-            ref_to=None,
+        from_party, from_role, to_party, to_role, agreement, service = values[2:8]
+        return Draft(
             channel=self.channel,
             from_parties=(Typed(from_party, self.from_type),),
             from_role=from_role,
             to_parties=(Typed(to_party, self.to_type),),
             to_role=to_role,
             agreement=Typed(agreement),
-            agreement_mode=None,
             service=Typed(service, self.service_type),
-            action=action,
-            conversation_id=conversation,
-            properties={name: Typed(values[10 + n], kind) for n, (name, kind) in enumerate(self.properties)},
-            parts=(
-                PartInfo(href=values[at], properties=dict(zip(self.part_properties, values[at + 1 :], strict=True))),
-            ),
+            properties=self.properties,
+            part_properties=dict(zip(self.part_properties, values[11 + len(self.properties) :], strict=True)),
         )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,14 @@ class World:
             self.teach(DOOR.shapes)
         return receiving_of(content_type, body, **(facts | changes))
 
-    def teach(self, shapes: Shapes) -> None:
-        """Let an honest message of C2 be known, where none is yet."""
+    def teach(self, shapes: Shapes, often: bool = True) -> None:
+        """Let an honest message of C2 be known, where none is yet; ``often``: and what the next has in common."""
         if not shapes.known:
-            honest = self.sending().request()
             facts: dict[str, Any] = {"identity": self.c3, "trust": self.trust, "now": NOW, "unwrap": unwrap}
-            Receiving(honest.content_type, honest.body, shapes=shapes, **facts).read()
+            changes: dict[str, Any] = {"message_id": "next@pop000001.as4", "conversation_id": "next"}
+            for message in (outgoing(), outgoing(timestamp=NOW + timedelta(seconds=1), **changes))[: 1 + often]:
+                honest = self.sending(message).request()
+                Receiving(honest.content_type, honest.body, shapes=shapes, **facts).read()
             assert shapes.known
 
     def read(self, request: Request, **changes: Any) -> Received:

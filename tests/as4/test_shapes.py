@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -13,13 +13,16 @@ import pytest
 from gateway.as4 import learning, mime, soap
 from gateway.as4.limits import LIMITS
 from gateway.as4.msh import Receiving, Request
-from gateway.as4.shapes import Form, Shape, Shapes
+from gateway.as4.shape import Form, Shape
+from gateway.as4.shapes import Shapes
 from gateway.errors import GatewayError, InvalidMessage, UnreadableRequest
+from gateway.model.identifiers import ParticipantId, ProcessId
 from gateway.model.message import Received
 from gateway.model.signals import Receipt
 from gateway.ubl.sbdh import unwrap
 from tests.as4.as4_parts import (
     CORPUS,
+    ENVELOPE,
     NOW,
     Recorded,
     World,
@@ -60,10 +63,11 @@ def outcome(read: Callable[[], Received]) -> object:
         return type(error), str(error)
 
 
-@pytest.fixture
-def taught(world: World) -> Shapes:
+@pytest.fixture(params=[False, True], ids=["after one", "after two"])
+def taught(world: World, request: pytest.FixtureRequest) -> Shapes:
+    """By the second message what is alike is text of the shape, by the first nothing is."""
     shapes = Shapes()
-    world.teach(shapes)
+    world.teach(shapes, often=request.param)
     return shapes
 
 
@@ -162,9 +166,12 @@ def _changed(request: Request, envelope: bytes) -> Request:
 
 
 def agree(world: World, taught: Shapes, envelope: bytes, request: Request) -> object:
-    """The short and the whole reading come to the same end; gives it."""
+    """The short and the whole reading come to the same end; gives it. What was taught stays as it was."""
     changed = _changed(request, envelope)
-    found = outcome(reading(world, changed, taught).read)
+    shapes = Shapes()
+    for key, known in taught._known.items():
+        shapes._known[key] = replace(known, habits=[replace(habit) for habit in known.habits])
+    found = outcome(reading(world, changed, shapes).read)
     assert found == outcome(reading(world, changed, None).read)
     return found
 
@@ -183,16 +190,20 @@ def test_one_octet_changed_or_put_in_anywhere_ends_as_in_the_whole_reading(world
     assert good < 40  # blanks in the markup and what is not signed
 
 
-def _slots(taught: Shapes, envelope: bytes) -> tuple[Shape, list[bytes]]:
+def _habit(taught: Shapes) -> Any:
     (known,) = taught._known.values()
-    (shape,) = known.shapes
+    return known.habits[0]
+
+
+def _slots(taught: Shapes, envelope: bytes) -> tuple[Shape, list[bytes]]:
+    shape: Shape = _habit(taught).shape
     values = shape.match(envelope)
     assert values is not None
     return shape, values
 
 
 def _written(shape: Shape, values: list[bytes]) -> bytes:
-    return b"".join(literal + value for (literal, _), value in zip(shape.steps, values, strict=True)) + shape.tail
+    return b"".join(literal + value for (_, literal, _), value in zip(shape.steps, values, strict=True)) + shape.tail
 
 
 def test_values_in_each_others_place_end_as_in_the_whole_reading(world: World, taught: Shapes) -> None:
@@ -214,6 +225,97 @@ def test_strange_values_end_as_in_the_whole_reading(world: World, taught: Shapes
     for place in range(len(values)):
         for strange in (value, values[place] + value, value + values[place]):
             agree(world, taught, _written(shape, [*values[:place], strange, *values[place + 1 :]]), request)
+
+
+def _mutants(shape: Shape, envelope: bytes, chance: random.Random) -> Iterator[bytes]:
+    values = shape.match(envelope)
+    assert values is not None and _written(shape, values) == envelope
+    yield envelope
+    for place, value in enumerate(values):
+        for strange in (b"", b" ", b"\n", b"x", b"<", b'"', value, chance.choice(values)):
+            for put in (value + strange, strange):
+                yield _written(shape, [*values[:place], put, *values[place + 1 :]])
+    for name, id_ in shape.names:  # an id that is named changes with what names it, or alone
+        for new in (b"other", values[name][1:] + b"x", values[chance.choice(shape.ids)]):
+            changed = list(values)
+            changed[id_] = new
+            yield _written(shape, changed)
+            changed[name] = b"#" + new
+            yield _written(shape, changed)
+    for at in chance.sample(range(len(envelope)), 2_000):
+        octet = chance.choice((b"", b"<", b'"', b">", b"\n", b"x", envelope[at - 1 : at]))
+        yield envelope[:at] + octet + envelope[at + chance.randrange(2) :]
+
+
+def takes_the_same_or_nothing(narrow: Shape, shape: Shape, envelope: bytes) -> int:
+    """The narrower shape reads of changed envelopes what the wider reads of them; how many it took."""
+    taken = 0
+    for mutant in _mutants(shape, envelope, random.Random(7)):
+        if (found := narrow.match(mutant)) is None:
+            continue
+        taken += 1
+        assert found == shape.match(mutant), mutant
+        assert narrow.signed_info.fill(found) == shape.signed_info.fill(found)
+        assert narrow.spelled.fill(found) == shape.spelled.fill(found)
+        for one, other in zip(narrow.covered, shape.covered, strict=True):
+            assert (one.target is None) == (other.target is None)
+            if one.target is not None and other.target is not None:
+                assert one.target.fill(found) == other.target.fill(found)
+        said = [
+            user and user[0].read([found[place].decode() for place in user[1]], LIMITS)
+            for user in (narrow.user, shape.user)
+        ]
+        assert said[0] == said[1]
+    return taken
+
+
+def test_the_narrower_shape_takes_what_the_wider_takes_or_nothing(world: World) -> None:
+    shapes = Shapes()
+    world.teach(shapes)
+    habit = _habit(shapes)
+    assert len(habit.narrow.steps) < 15 < len(habit.shape.steps)
+    assert takes_the_same_or_nothing(habit.narrow, habit.shape, another(world).soap) > 20
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the recorded messages (../shared/corpus/as4) are absent")
+@pytest.mark.parametrize("folder", sorted(RECEIVER))
+def test_what_one_foreign_access_point_writes_alike_is_read_as_its_messages_are_whole(folder: str) -> None:
+    shapes = Shapes()
+    messages = [recorded(folder, entry["name"]) for entry in vectors(folder)]
+    expected = [(message, outcome(_recorded(folder, message, None).read)) for message in messages]
+    good = [(message, found) for message, found in expected if isinstance(found, Received)]
+    for _ in range(2):
+        for message, found in good:
+            assert outcome(_recorded(folder, message, shapes).read) == found
+    habits = [habit for known in shapes._known.values() for habit in known.habits if habit.narrow is not None]
+    for habit in habits:
+        assert habit.narrow is not None
+        assert takes_the_same_or_nothing(habit.narrow, habit.shape, _written(habit.shape, list(habit.shape.values)))
+    assert any(0 < len(habit.narrow.steps) < len(habit.shape.steps) for habit in habits if habit.narrow is not None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_new"),
+    [
+        ({"envelope": replace(ENVELOPE, receiver=ParticipantId.parse("0088:7300010000002"))}, True),
+        ({"envelope": replace(ENVELOPE, process=ProcessId.parse("urn:another"))}, True),
+        ({"timestamp": NOW.replace(year=2030)}, False),
+    ],
+    ids=["receiver", "service", "time"],
+)
+def test_what_was_alike_so_far_may_differ(world: World, changes: dict[str, Any], is_new: bool) -> None:
+    shapes = Shapes()
+    world.teach(shapes)
+    habit = _habit(shapes)
+    before = habit.alike
+    message = outgoing(**changes, message_id="other@pop000001.as4")
+    requests = [world.sending(message).request(), another(world)]
+    expected = [reading(world, request, None).read() for request in requests]
+    with mock.patch.object(soap, "read_envelope", never):
+        assert [reading(world, request, shapes).read() for request in requests] == expected
+    assert all(habit.narrow.match(request.soap) is not None for request in requests)
+    assert habit.alike < before if is_new else habit.alike == before
+    assert shapes.known == 1
 
 
 def test_a_message_for_another_certificate_of_ours_is_not_recognised(world: World, taught: Shapes) -> None:

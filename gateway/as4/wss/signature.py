@@ -8,6 +8,7 @@ nothing else, since they are the very nodes that were digested.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -60,9 +61,12 @@ class Signed:
     signer: Believed
     messaging: bytes
     """The canonical form of eb:Messaging, which is what was digested."""
-    references: tuple[Reference, ...]
+    covered: tuple[tuple[str, str], ...]
+    """What it is over: (reference URI, base64 SHA-256)."""
     parts: dict[str, bytes]
     """SHA-256 that was signed, by Content-ID; not compared yet."""
+    references: tuple[Reference, ...] = ()
+    """As they were read from the tree; none where the envelope was recognised by its shape."""
     spelled: str = ""
     """All references in canonical form as a receipt repeats them; empty where each has to be asked."""
 
@@ -143,7 +147,13 @@ def verify(envelope: Envelope, header: SecurityHeader, content_ids: tuple[str, .
                 raise InvalidMessage(EbmsCode.FAILED_AUTHENTICATION, "A signed element was changed")
             if target is envelope.messaging:
                 messaging = octets
-    return Signed(signer=signer, messaging=messaging, references=tuple(references), parts=parts)
+    return Signed(
+        signer=signer,
+        messaging=messaging,
+        covered=tuple((one.uri, binascii.b2a_base64(one.digest, newline=False).decode()) for one in references),
+        parts=parts,
+        references=tuple(references),
+    )
 
 
 def _signer(envelope: Envelope, key_info: etree._Element, demand: Demand) -> Believed:
