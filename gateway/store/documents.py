@@ -120,12 +120,12 @@ class _Rows:
     evidence: list[Row] = field(default_factory=list)
 
     def add_payload(self, message: Message, kind: PayloadKind, kept: Kept) -> None:
-        self.payloads.append((message.account, message.id, kind.value, *kept.values()))
+        self.payloads.append((message.account, message.id, kind.value, *kept.columns))
 
     def add_proofs(self, message: Message, proofs: Sequence[KeptEvidence], time: str, first: int) -> None:
         for number, proof in enumerate(proofs, start=first):
             known = (message.account, message.id, number, proof.kind, proof.media_type, time)
-            self.evidence.append((*known, *proof.kept.values()))
+            self.evidence.append((*known, *proof.kept.columns))
 
     def add_entry(
         self, message: Message, entry: TimelineEntry, time: str, proofs: Sequence[KeptEvidence], first: int
@@ -227,6 +227,11 @@ _RECEIPT: Final = Statement(
     .offset(literal_column("0")),
     ("message",),
 )
+# Hardly any is known: the index alone says so, at a third of what a document's many columns cost.
+_KNOWN_ENVELOPE: Final = Statement(
+    select(tables.message.c.instance_key).where(tables.message.c.instance_key == bindparam("instance_key")).distinct(),
+    ("instance_key",),
+)
 # One that ended in trouble has not reached anybody, so it is no reason to withhold the next.
 _FIRST_OF_ENVELOPE: Final = Statement(
     select(*MESSAGE_COLUMNS, tables.message.c.instance_key)
@@ -257,7 +262,8 @@ def _standing_now(job: New) -> Standing:
 def _first_of_each(session: Session, envelopes: set[str]) -> dict[str, Message]:
     """The first document of each business envelope that may be repeated under another MessageId."""
     session.alone(envelopes)
-    return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, envelopes)}
+    known = {key for (key,) in session.fetch_each(_KNOWN_ENVELOPE, envelopes)}
+    return {row[-1]: message_of(row) for row in session.fetch_each(_FIRST_OF_ENVELOPE, known)}
 
 
 def _seen_before(job: New, earlier: Message | None) -> New:

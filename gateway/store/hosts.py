@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, Table, literal_column,
 from gateway.store.packing import Kept
 from gateway.store.session import Row
 
-KEPT_COLUMNS: Final = ("sha256", "size", "packing", "octets", "file")
+KEPT_COLUMNS: Final = Kept._fields[:5]
 
 
 def with_host(table: Table, is_host: Callable[[FromClause], ColumnElement[bool]]) -> Select[Any]:
@@ -24,5 +24,5 @@ def with_host(table: Table, is_host: Callable[[FromClause], ColumnElement[bool]]
 def kept_of(row: Row) -> Kept:
     """Where octets are, from the columns of ``with_host``."""
     most = len(KEPT_COLUMNS)
-    host = Kept(**dict(zip(KEPT_COLUMNS, row[most:], strict=True))) if row[most] is not None else None
-    return Kept(**dict(zip(KEPT_COLUMNS, row[:most], strict=True)), host=host)
+    host = Kept(*row[most:]) if row[most] is not None else None
+    return Kept._make((*row[:most], host))

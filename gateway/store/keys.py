@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 
 from gateway.model.message import Direction, Message
 
@@ -12,13 +11,12 @@ def once_key(message: Message) -> str | None:
     """The key that only one document may have, or None: inbound seat and MessageId, outbound account and key."""
     if message.direction is Direction.IN:
         return inbound_key(message.peer, message.message_id)
-    return json.dumps(["out", message.account, message.idempotency_key]) if message.idempotency_key else None
+    return _key("out", message.account, message.idempotency_key) if message.idempotency_key else None
 
 
-@lru_cache(maxsize=512)
 def inbound_key(seat: str, message_id: str) -> str:
-    """The key of a received message. JSON, so that no two pairs can be written alike."""
-    return json.dumps(["in", seat, message_id])
+    """The key of a received message."""
+    return _key("in", seat, message_id)
 
 
 def instance_key(message: Message) -> str | None:
@@ -30,19 +28,17 @@ def instance_key(message: Message) -> str | None:
         return None
     if message.direction is Direction.OUT:
         return sent_key(message.instance_id)
-    return _envelope_key(message.account, message.peer, message.receiver, message.instance_id)
+    return _key("sbd", message.account, message.peer, message.receiver, message.instance_id)
 
 
-@lru_cache(maxsize=512)
-def _envelope_key(account: str, peer: str, receiver: str, instance_id: str) -> str:
-    # One document's is asked for several times, one after another.
-    return json.dumps(["sbd", account, peer, receiver, instance_id])
-
-
-@lru_cache(maxsize=512)
 def sent_key(instance_id: str) -> str:
     """The key of what we sent in this business envelope; a resent whole envelope has it too."""
-    return json.dumps(["out", instance_id])
+    return _key("out", instance_id)
+
+
+def _key(*words: str) -> str:
+    """The words as a JSON list, so that no two lists can be written alike; a third of the cost of ``json.dumps``."""
+    return f"[{', '.join(map(quoted, words))}]"
 
 
 def search_text(message: Message) -> str:

@@ -22,14 +22,12 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.errors import StateError
 from gateway.model.message import Direction, Evidence, PayloadKind
-from gateway.model.often import made_often
 from gateway.ports import Arrival
 
 try:
@@ -58,10 +56,11 @@ _A_STREAM: Final = re.compile(r"shared:([1-9])", re.ASCII)
 _A_SLICE: Final = re.compile(r"slice:(0|[1-9][0-9]{0,6})", re.ASCII)
 
 
-@made_often
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """Octets as a row keeps them; ``octets`` is None when ``file`` (relative to the payload folder) has them."""
+class Kept(NamedTuple):
+    """Octets as a row keeps them; ``octets`` is None when ``file`` (relative to the payload folder) has them.
+
+    A tuple, since each message makes four: first the columns of ``tables._octets``, in their order.
+    """
 
     sha256: str
     size: int
@@ -72,9 +71,10 @@ class Kept:
     host: Kept | None = None
     """What a slice is cut from; it stands in a row of its own."""
 
-    def values(self) -> tuple[str, int, str, bytes | None, str]:
-        """The columns of ``tables._octets``, in their order."""
-        return (self.sha256, self.size, self.packing, self.octets, self.file)
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """The values of ``tables._octets``."""
+        return self[:5]
 
     @property
     def is_slice(self) -> bool:

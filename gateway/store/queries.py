@@ -264,7 +264,7 @@ def evidence(
         number = row["number"]
         kept = Kept(**{name: row[name] for name in KEPT_COLUMNS})
         if kept.is_slice:
-            kept = replace(kept, host=before.get(number - 1))
+            kept = kept._replace(host=before.get(number - 1))
         before[number] = kept
         found.append((evidence_name(number, row["kind"]), row["time"], row["kind"], row["media_type"], kept))
     return found

@@ -151,7 +151,7 @@ def _begin(connection: Connection, new: Scan, kept: Kept, evidence: Sequence[Evi
         {"kind": one.kind, "media_type": one.media_type, "octets": base64.b64encode(one.octets).decode()}
         for one in evidence
     ]
-    columns = dict(zip(KEPT_COLUMNS, kept.values(), strict=True))
+    columns = dict(zip(KEPT_COLUMNS, kept.columns, strict=True))
     connection.execute(
         insert(scan).values(
             **values, **columns, once_key=_once(new), rungs=list(new.rungs), fields=_written(new), evidence=proofs

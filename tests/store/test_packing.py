@@ -155,7 +155,7 @@ def test_a_changed_packing_is_never_believed(words: str) -> None:
     packed = pack_arrival(message_in("d1", LINES, part, 3))
     assert packed is not None
     with pytest.raises(StateError, match="quarantined"):
-        unpack(replace(packed[0], packing=words), part)
+        unpack(packed[0]._replace(packing=words), part)
 
 
 def test_a_damaged_row_makes_nobody_inflate_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,7 +167,7 @@ async def test_rows_of_an_earlier_schema_are_read_as_they_are(store: SqlStore, t
     columns = "account, message, number, kind, media_type, time, sha256, size, packing, octets, file"
     for number, proof in enumerate(arrival.evidence, start=1):
         kept = await store._payloads.keep(proof.octets, "d1.proof")  # each for itself
-        row = (EXEMPEL, "d1", number, proof.kind, proof.media_type, "2026-11-25T12:00:00.000000Z", *kept.values())
+        row = (EXEMPEL, "d1", number, proof.kind, proof.media_type, "2026-11-25T12:00:00.000000Z", *kept.columns)
         plain(tmp_path, f"INSERT INTO evidence ({columns}) VALUES ({', '.join('?' * len(row))})", *row)
     await is_whole(store, arrival)
     assert (await store.add_once(arrival)).receipt == arrival.evidence[1].octets

@@ -1,7 +1,8 @@
-"""What is said alike is written once as JSON, and never in place of what only looks alike."""
+"""What is said alike is written once as JSON, and never in place of what only looks alike. How keys are written."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.model.lifecycle import State
 from gateway.store import tables
+from gateway.store.keys import inbound_key, sent_key
 from gateway.store.tables import json_text, repeated_json_text
 
 SAID: list[dict[str, object]] = [
@@ -48,3 +50,10 @@ def test_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         assert repeated_json_text({"number": number}) == f'{{"number":{number}}}'
     assert len(tables._repeated) <= 5
+
+
+@pytest.mark.parametrize("word", ["POP000001", "", 'a"b\\c', "åäö €", "\0\n\x7f", "\U0001f4c4", "\ud800"])
+def test_a_key_is_written_as_it_was_by_earlier_programs(word: str) -> None:
+    """What a store has of them is found by it: a repeat is told from a new message."""
+    assert inbound_key(word, f"{word}@x") == json.dumps(["in", word, f"{word}@x"])
+    assert sent_key(word) == json.dumps(["out", word])
