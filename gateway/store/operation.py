@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway.model.identifiers import AccountId
 from gateway.model.lifecycle import WORKABLE
@@ -155,10 +155,7 @@ def _confirm(connection: Connection, *, actor: str, detail: dict[str, object], n
 
 def _trouble(connection: Connection) -> dict[tuple[str, str], int]:
     known = tables.message.c
-    states: list[ColumnElement[str]] = [
-        literal_column(f"'{state}'") for state in tables.TROUBLE
-    ]  # as the index is written
-    wanted = select(known.direction, known.state, func.count()).where(known.state.in_(states))
+    wanted = select(known.direction, known.state, func.count()).where(tables.in_trouble)
     rows = connection.execute(wanted.group_by(known.direction, known.state))
     return {(str(direction), str(state)): number for direction, state, number in rows}
 

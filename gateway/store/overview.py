@@ -21,7 +21,7 @@ from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
 from gateway.store.operation import Write
 from gateway.store.people_tables import handled
-from gateway.store.queries import IN_TROUBLE, of_account
+from gateway.store.queries import of_account
 from gateway.store.reads import Reads
 from gateway.store.trail import note
 
@@ -77,7 +77,7 @@ def _waiting(connection: Connection, account: AccountId, limit: int) -> list[Mes
     wanted = (
         select(*MESSAGE_COLUMNS)
         .join(handled, seen_to, isouter=True)
-        .where(IN_TROUBLE, of_account(account), handled.c.message.is_(None))
+        .where(tables.in_trouble, of_account(account), handled.c.message.is_(None))
         .order_by(known.updated.desc(), known.id)
         .limit(limit)
     )

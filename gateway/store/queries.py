@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, and_, bindparam, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, literal_column, or_, select
 
 from gateway.errors import NotFound
 from gateway.model.identifiers import AccountId, DocumentId, MessageId
@@ -140,10 +140,6 @@ def find(connection: Connection, account: AccountId, which: Filter) -> tuple[lis
     messages.sort(key=lambda message: (message.created, message.id), reverse=True)
     page = messages[:limit]
     return page, _cursor(page[-1]) if len(messages) > limit else ""
-
-
-IN_TROUBLE: Final = _message.c.state.in_([literal_column(f"'{state}'", Text()) for state in tables.TROUBLE])
-"""As the index of trouble is written: with parameters instead it would not be used."""
 
 
 def of_account(account: AccountId) -> ColumnElement[bool]:

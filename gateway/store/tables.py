@@ -19,6 +19,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
+    or_,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -36,7 +38,7 @@ from gateway.model.lifecycle import State
 from gateway.model.message import Direction, PayloadKind, Route
 from gateway.model.registration import Goal
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """The last step of ``migrations``."""
 MOVING_IN: Final = -2
 """Stands in ``schema_version`` while ``gateway db move`` fills a store; no gateway opens it."""
@@ -303,12 +305,21 @@ message = Table(
     _text("search"),
 )
 
+
+def _one_of(states: tuple[State, ...]) -> ColumnElement[bool]:
+    """Whether a document is in one of these states, as an index has it: whoever asks so finds by the index.
+
+    Not ``IN``: for a longer list SQLite makes a table anew with each row that is written, a quarter of what that costs.
+    """
+    return or_(*(message.c.state == literal_column(f"'{state}'", Text()) for state in states))
+
+
 # Only what waits for work is in the first index: it stays small however many documents there are.
 _due: Final = message.c.next_attempt.is_not(None)
 Index("message_due", message.c.next_attempt, sqlite_where=_due, postgresql_where=_due)
 # Few documents are ever in it; what waits for a person is counted by it.
-_in_trouble = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in TROUBLE])
-message_trouble = Index("message_trouble", message.c.state, sqlite_where=_in_trouble, postgresql_where=_in_trouble)
+in_trouble = _one_of(TROUBLE)
+message_trouble = Index("message_trouble", message.c.state, sqlite_where=in_trouble, postgresql_where=in_trouble)
 Index("message_list", message.c.account, message.c.created, message.c.id)
 # Who mostly receives finds the little that was sent at once, and the other way round.
 message_direction = Index("message_direction", message.c.account, message.c.direction, message.c.created, message.c.id)
@@ -321,7 +332,7 @@ message_off_network = Index(
     postgresql_where=off_network,
 )
 # What has not arrived, or waits to be fetched: found at once, however much has arrived since.
-not_arrived = message.c.state.in_([literal_column(f"'{state}'", Text()) for state in NOT_ARRIVED])
+not_arrived = _one_of(NOT_ARRIVED)
 message_not_arrived = Index(
     "message_not_arrived",
     *(message.c.account, message.c.state, message.c.created, message.c.id),

@@ -15,8 +15,8 @@ from gateway.store import SqlStore, ledger
 
 COUNTED = """SELECT m.direction || ' ' || e.event, count(*) FROM event e JOIN message m ON m.id = e.message
     GROUP BY 1"""
-TROUBLE = """SELECT direction, state, count(*) FROM message WHERE state IN ('FAILED', 'REJECTED', 'UNKNOWN')
-    GROUP BY 1, 2"""
+TROUBLE = """SELECT direction, state, count(*) FROM message
+    WHERE state = 'FAILED' OR state = 'REJECTED' OR state = 'UNKNOWN' GROUP BY 1, 2"""
 
 
 def rows(folder: Path) -> dict[str, int]:
