@@ -10,6 +10,7 @@ well-formed document, and what is looked for below are its tags and nothing else
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 from gateway.errors import InvalidAddress, InvalidMessage
 from gateway.model.document import Envelope, Summary, Unwrapped
 from gateway.model.identifiers import DocumentTypeId, InstanceId, ProcessId
+from gateway.ubl.forms import Forms
 from gateway.ubl.header import SPACE, fits, is_created, is_instance, usual_header
 from gateway.ubl.invoice import read_date
 from gateway.ubl.names import CAC, CBC, DOCUMENTS, INVOICE_NS, SBDH, decimal
@@ -47,15 +49,16 @@ def usual_envelope(octets: bytes) -> Unwrapped | None:
     if first > _LONGEST or (root := _read_root(piece[:first], head.lent)) is None or not piece.endswith(b">"):
         return None
     # A prefix that the envelope declares may also stand in a value.
-    if any(prefix in piece for prefix in root.foreign) or not is_one_plain_document(piece, root.own):
+    if any(prefix in piece for prefix in root.foreign):
         return None
     try:
         fits(envelope, root.namespace, root.name)
     except InvalidMessage:
         return None
     if DOCUMENTS.get(root.namespace) != root.name:
-        return Unwrapped(envelope=envelope, document=piece, summary=None)
-    summary = usual_summary(piece, root.own, first)
+        plain = is_one_plain_document(piece, root.own)
+        return Unwrapped(envelope=envelope, document=piece, summary=None) if plain else None
+    summary = _usual_summary(piece, root.own, first)
     return None if summary is None else Unwrapped(envelope=envelope, document=piece, summary=summary)
 
 
@@ -164,40 +167,58 @@ def _read_root(text: bytes, lent: tuple[bytes, ...]) -> _Root | None:
 
 # --- what lists show of an invoice -----------------------------------------------------------------------------------
 
-_VALUE: Final = re.compile(rb'<cbc:(\w+)(?:\s+[\w.:-]+="[^"<]*")*\s*>([^<&\r]*)</cbc:\1\s*>')
-_PAYABLE: Final = re.compile(rb'<cbc:PayableAmount(?:\s+[\w.:-]+="[^"<]*")*>([^<&\r]*)<')
-_NAME: Final = re.compile(rb"<cac:PartyName>\s*<cbc:Name(?:\s+[\w.:-]+=\"[^\"<]*\")*>([^<&\r]*)</cbc:Name>")
-_REGISTERED: Final = re.compile(rb'<cbc:RegistrationName(?:\s+[\w.:-]+="[^"<]*")*>([^<&\r]*)<')
+_VALUE: Final = re.compile(rb'<cbc:(\w+)(?:\s+[\w.:-]+="[^"<]*")*\s*>([^<]*)</cbc:\1\s*>')
+_PARTY: Final = re.compile(rb"<[^<>]*Party>")
+_PARTY_NAME: Final = re.compile(rb"<cac:PartyName>\s*")
+_OF_ROOT: Final = (
+    *(b"CustomizationID", b"ProfileID", b"UBLVersionID"),
+    *(b"ID", b"IssueDate", b"DueDate", b"DocumentCurrencyCode"),
+)
+_FORMS: Final = Forms()
 
 
-def usual_summary(piece: bytes, own: dict[bytes, bytes], start: int) -> Summary | None:
-    """The summary of a plain invoice whose root tag ends at ``start``; None where the tree has to be read.
+def _usual_summary(piece: bytes, own: dict[bytes, bytes], start: int) -> Summary | None:
+    """The summary of an invoice whose root tag ends at ``start``; None where the tree has to be read."""
+    said = _FORMS.read(piece, lambda octets: _said(octets, own, start), lambda: is_one_plain_document(piece, own))
+    return None if said is None else _summary(said)
+
+
+def _said(piece: bytes, own: dict[bytes, bytes], start: int) -> Sequence[bytes] | None:
+    """The values that a summary is made of: the root's, amount, seller, buyer. None where they are in no usual place.
 
     UBL has the values of the root before its aggregates, and the first aggregate ends what is looked at for them.
+    Where a value is found depends on no value; so a second place of the due date, taken if the first is empty, is not
+    usual.
     """
-    if own.get(b"cbc") != _CBC or own.get(b"cac") != _CAC:
+    if own.get(b"cbc") != _CBC or own.get(b"cac") != _CAC or b"<cbc:PaymentDueDate" in piece:
         return None
-    first = piece.find(b"<cac:", start)
-    values = _VALUE.findall(piece, start, max(first, start))
+    first = max(start, piece.find(b"<cac:", start))
+    values = _VALUE.findall(piece, start, first)
+    if piece.count(b"<", start, first) != 2 * len(values):
+        return None
     root = dict(reversed(values))
-    due = root.get(b"DueDate", b"")
-    if piece.count(b"<", start, max(first, start)) != 2 * len(values) or (not due and b"PaymentDueDate" in piece):
-        return None
-    total = _PAYABLE.search(_element(piece, b"LegalMonetaryTotal", first))
+    total = _first_value(_element(piece, b"LegalMonetaryTotal", first), b"PayableAmount")
     seller = _name(_element(piece, b"AccountingSupplierParty", first))
     buyer = _name(_element(piece, b"AccountingCustomerParty", first))
-    if total is None or not seller or not buyer:
+    if total is None or seller is None or buyer is None:
         return None
-    number = _text(root.get(b"ID", b""))
-    said = (root.get(name, b"") for name in (b"CustomizationID", b"ProfileID", b"UBLVersionID"))
-    if not number or not _are_identifiers(*said):
+    return *(root.get(name, b"") for name in _OF_ROOT), total, seller, buyer
+
+
+def _summary(said: Sequence[bytes]) -> Summary | None:
+    """The same values as a summary; None where one that has to be there is empty, or any is not plain text."""
+    octets = b"".join(said)
+    if b"&" in octets or b"\r" in octets:
+        return None
+    customization, profile, version, number, issued, due, currency, amount, seller, buyer = map(_text, said)
+    if not (number and seller and buyer and _are_identifiers(customization, profile, version)):
         return None
     return Summary(
         number=number,
-        issue_date=read_date(_text(root.get(b"IssueDate", b""))),
-        due_date=read_date(_text(due)),
-        currency=_text(root.get(b"DocumentCurrencyCode", b"")),
-        amount=decimal(_text(total[1])),
+        issue_date=read_date(issued),
+        due_date=read_date(due),
+        currency=currency,
+        amount=decimal(amount),
         seller_name=seller,
         buyer_name=buyer,
     )
@@ -212,9 +233,8 @@ def _text(value: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _are_identifiers(*said: bytes) -> bool:
+def _are_identifiers(customization: str, profile: str, version: str) -> bool:
     """Whether CustomizationID, ProfileID and UBLVersionID can be identifiers of a document type and a process."""
-    customization, profile, version = map(_text, said)
     try:
         DocumentTypeId.of(INVOICE_NS, DOCUMENTS[INVOICE_NS], customization, version or "2.1")
         ProcessId.parse(profile)
@@ -229,11 +249,19 @@ def _element(piece: bytes, name: bytes, start: int) -> bytes:
     return piece[at : piece.find(b"</cac:%b" % name, at)] if at >= 0 else b""
 
 
-def _name(party: bytes) -> str:
-    """The trading name, else the registered name; empty where it is in no usual place."""
-    if party.count(b"Party>") != 3:  # its own tag and both of cac:Party: an agent's is not to be taken for it
-        return ""
-    found = _NAME.search(party)
-    if found is None and b"<cac:PartyName" not in party:
-        found = _REGISTERED.search(_element(party, b"PartyLegalEntity", 0))
-    return "" if found is None else _text(found[1])
+def _first_value(octets: bytes, name: bytes) -> bytes | None:
+    """The value of the first element of that name; None where there is none, or it is not usual."""
+    found = _VALUE.match(octets, octets.find(b"<cbc:%b" % name))
+    return found[2] if found is not None and found[1] == name else None
+
+
+def _name(party: bytes) -> bytes | None:
+    """The trading name, else the registered name; None where it is in no usual place."""
+    if len(_PARTY.findall(party)) != 3:  # its own tag and both of cac:Party: an agent's is not to be taken for it
+        return None
+    at = party.find(b"<cac:PartyName")
+    if at < 0:
+        return _first_value(_element(party, b"PartyLegalEntity", 0), b"RegistrationName")
+    tag = _PARTY_NAME.match(party, at)
+    found = _VALUE.match(party, tag.end()) if tag is not None else None
+    return found[2] if found is not None and found[1] == b"Name" else None

@@ -36,14 +36,14 @@ def is_one_plain_document(piece: bytes, own: dict[bytes, bytes]) -> bool:
     """
     if len(piece) > _DEEPEST * _LEVEL and piece.count(b"</") > _DEEPEST:
         return False
-    if len(piece) > _LONGEST or _PREFIX not in own or b"]" in piece or not _is_text(piece):
+    if len(piece) > _LONGEST or _PREFIX not in own or b"]" in piece or not is_text(piece):
         return _declared(piece) == len(own)  # ]]> must not stand in text; one sign is found at once
     skeleton = _LEAF.sub(_MARK, piece)
     declared = _known(skeleton) if len(skeleton) <= _REMEMBERED else _declared(skeleton)
     return declared == len(own)
 
 
-def _is_text(piece: bytes) -> bool:
+def is_text(piece: bytes) -> bool:
     """Whether it is UTF-8 of characters that XML has; control characters are looked for where text is."""
     if piece.isascii():
         return True
