@@ -303,7 +303,7 @@ class Inbound:
     ) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         summary = received.summary or _NOTHING_READ
-        document_type = str(envelope.document_type)
+        document_type, document = str(envelope.document_type), sha256_of(received.document)
         waits, due = self._next(received, participant, document_type, paper=paper and bool(summary.number))
         links: dict[str, str] = {}
         if envelope.mls_type:
@@ -332,8 +332,10 @@ class Inbound:
             instance_id=InstanceId(envelope.instance_id),
             conversation_id=received.conversation_id,
             peer=seat,
+            sha256=document,
             size=size_of(received.document),
             next_attempt=now if due else None,
+            queued_since=now,
             created=now,
             updated=now,
             links=links,
@@ -358,6 +360,7 @@ class Inbound:
             entry=entry,
             fingerprint=part,
             part_sha256=part,
+            document_sha256=document,
             document_at=received.document_at,
             twin=partial(_twin, entry),
         )

@@ -82,7 +82,7 @@ class Message:
     """True once the octets may have reached C3: from then on no other channel may take it."""
     next_attempt: datetime | None = None
     queued_since: datetime | None = None
-    """When it came, or was requeued: the retry window counts from here. Set by the store."""
+    """When it came, or was requeued: the retry window counts from here. Set by the store where it is not."""
     created: datetime
     updated: datetime
     idempotency_key: str = ""

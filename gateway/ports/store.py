@@ -50,6 +50,8 @@ class Arrival:
     an empty ``sha256`` of the message, so that octets are digested once."""
     part_sha256: str = ""
     """Hex digest of the part where it is known."""
+    document_sha256: str = ""
+    """Hex digest of the document where it was taken of these octets just now."""
     document_at: int | None = None
     """Inbound: where the document begins in what the part inflates to, for it need not be kept twice then."""
     twin: Callable[[Message, Message], tuple[Message, TimelineEntry]] | None = None

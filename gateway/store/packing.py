@@ -114,20 +114,21 @@ def _payloads(arrival: Arrival) -> Iterator[Kept]:
             yield host
         elif kind is PayloadKind.DOCUMENT and host is not None and arrival.message.direction is Direction.IN:
             # A part of ours may be made anew before it is sent: nothing is cut from it.
-            yield _cut(host, octets, arrival.document_at) or pack(octets)
+            known = arrival.document_sha256
+            yield _cut(host, octets, known, arrival.document_at) or pack(octets, known)
         else:
             yield pack(octets)
 
 
-def _cut(host: Kept, octets: bytes, at: int | None) -> Kept | None:
+def _cut(host: Kept, octets: bytes, sha256: str, at: int | None) -> Kept | None:
     """The octets as a piece of what the part inflates to; None where they cannot be that."""
     if at is None or host.octets is None or not host.octets.startswith(_GZIP) or at + len(octets) > _SLICED_MOST:
         return None
-    return _slice(host, octets, at)
+    return _slice(host, octets, at, sha256)
 
 
-def _slice(host: Kept, octets: bytes, at: int) -> Kept:
-    digest = hashlib.sha256(octets).hexdigest()
+def _slice(host: Kept, octets: bytes, at: int, sha256: str = "") -> Kept:
+    digest = sha256 or hashlib.sha256(octets).hexdigest()
     return Kept(sha256=digest, size=len(octets), packing=f"slice:{at}", octets=None, host=host)
 
 

@@ -143,15 +143,8 @@ class SqlStore:
         document = payloads.get(PayloadKind.DOCUMENT)
         if document is not None and message.sha256 and document.sha256 != message.sha256:
             raise StateError(f"{message.id}: the document's octets do not have the digest that was fixed for them")
-        workable = steps.is_workable(message.direction, message.state)
-        message = changed(
-            message,
-            sha256=message.sha256 or (document.sha256 if document else ""),
-            next_attempt=message.next_attempt if workable else None,
-            queued_since=message.queued_since or message.created,
-        )
         return documents.New(
-            message=message,
+            message=_completed(message, document),
             fingerprint=arrival.fingerprint
             or (payloads[PayloadKind.PART].sha256 if PayloadKind.PART in payloads else ""),
             twin=arrival.twin,
@@ -399,6 +392,19 @@ class SqlStore:
             return await self._writer.do(accounts.run_errands, errand)
         finally:
             self.relations.forget()  # also where it is not known whether it was written
+
+
+def _completed(message: Message, document: Kept | None) -> Message:
+    """What the store knows of a new document besides; itself where its maker has said all of that."""
+    fitting = message.next_attempt is None or steps.is_workable(message.direction, message.state)
+    if fitting and message.sha256 and message.queued_since is not None:
+        return message
+    return changed(
+        message,
+        sha256=message.sha256 or (document.sha256 if document else ""),
+        next_attempt=message.next_attempt if fitting else None,
+        queued_since=message.queued_since or message.created,
+    )
 
 
 def _proofs(evidence: Sequence[Evidence], kept: Sequence[Kept]) -> tuple[documents.KeptEvidence, ...]:

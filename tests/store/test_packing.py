@@ -79,6 +79,10 @@ def test_a_digest_that_is_known_is_not_computed_again() -> None:
     assert pack(b"part", "known").sha256 == "known"
     packed = pack_arrival(replace(incoming("d1"), payloads={PayloadKind.PART: b"part"}, part_sha256="known"))
     assert packed is not None and packed[0].sha256 == "known"
+    part = gzip.compress(b"<e>" + LINES + b"</e>", mtime=0)
+    for arrival in (message_in("d1", LINES, part, 3), message_in("d1", LINES, part, None)):
+        packed = pack_arrival(replace(arrival, document_sha256="taken"))
+        assert packed is not None and packed[0].sha256 == "taken"
 
 
 def test_only_a_receipt_after_its_envelope_shares_a_stream() -> None:
