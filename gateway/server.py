@@ -170,7 +170,7 @@ def spare_collector() -> None:
     """Let Python's garbage collector leave what was imported alone and run seldom: it took a tenth of the CPU."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(5_000, 50, 100)
 
 
 def supervise(config: Config, count: int, announce: Announce, work: Callable[[Config, Post, int], int]) -> int:

@@ -71,7 +71,11 @@ class Request:
     async def more(self) -> bytes:
         try:
             return await self._content.readany()
+        except ConnectionError as error:
+            error.__traceback__ = None  # the reader keeps it, and its frames would keep the reader
+            raise type(error)(*error.args) from None
         except (HttpProcessingError, RuntimeError) as error:
+            error.__traceback__ = None
             raise ConnectionError(type(error).__name__) from None
 
     def go_on(self) -> None:
@@ -116,7 +120,7 @@ class Front(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._handler, self._source, self._made, self._lost = handler, source, made, lost
-        self._parser = HttpRequestParser(
+        self._parser: HttpRequestParser | None = HttpRequestParser(
             self,  # type: ignore[arg-type]
             self._loop,
             _IN_HAND,
@@ -204,12 +208,12 @@ class Front(asyncio.Protocol):
         self._transport = None
         self._deaf = True
         self._lost(self)
+        self._parser = None  # it knows us: a circle that only the garbage collector would find
         if self._content is not None and not self._content.is_eof():
             self._content.set_exception(ConnectionResetError("the caller has left"))
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
-        if self._waiter is not None and self._task is not None:
-            self._task.cancel()
+        self._wake()
 
     def pause_writing(self) -> None:
         self._crowded = True
@@ -228,7 +232,8 @@ class Front(asyncio.Protocol):
     def pause_reading(self) -> None:
         """More of the body waits than is good."""
         self._full = True
-        self._parser.pause_reading()
+        if self._parser is not None:
+            self._parser.pause_reading()
         self._hold()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
@@ -255,8 +260,10 @@ class Front(asyncio.Protocol):
 
     def _feed(self, octets: bytes) -> None:
         """Read on, until a request is there."""
+        if (parser := self._parser) is None:
+            return
         try:
-            messages, upgraded, _ = self._parser.feed_data(octets)
+            messages, upgraded, _ = parser.feed_data(octets)
         except HttpProcessingError as error:
             self._misunderstand(error)
             return
@@ -271,11 +278,16 @@ class Front(asyncio.Protocol):
             self.head_since = self._idle_since = 0.0
             if self._task is None:
                 self._task = self._loop.create_task(self._serve())
-            elif self._waiter is not None:
-                self._waiter.set_result(None)
-                self._waiter = None
+            else:
+                self._wake()
         elif octets and self._content is None and not self.head_since:
             self.head_since = self._loop.time()
+
+    def _wake(self) -> None:
+        """Let the coroutine see that there is a request, or nobody any more."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _misunderstand(self, error: HttpProcessingError) -> None:
         """Answer what is no request in one line, without echo or the names of our software; nothing more is read."""
@@ -323,11 +335,13 @@ class Front(asyncio.Protocol):
             raise
         finally:
             self._deaf = True
+            self._request = self._content = None
             self.close()
 
     def _next(self) -> None:
         """Read what has come behind the request that was answered."""
-        self._parser.message_consumed()
+        if self._parser is not None:
+            self._parser.message_consumed()
         early, self._early = self._early, b""
         self._feed(early)
         if early and not self._full:

@@ -249,6 +249,7 @@ class Site:
     def _leave(self, guest: _Guest) -> None:
         if self._guests.pop(guest, guest) is guest:
             return  # it was counted out before
+        guest.connection = guest.transport = None  # they know it too: a circle
         self._held[guest.address] -= 1
         if not self._held[guest.address]:
             del self._held[guest.address]

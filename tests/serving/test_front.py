@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -270,3 +271,44 @@ async def test_a_body_that_still_comes_when_the_site_ends_is_taken() -> None:
     assert await caller.status() == 200 and caller.body == b"POST /as4 3"
     assert b"connection: close" in caller.head.lower()
     assert await caller.ended() and site_ends.when()
+
+
+async def test_callers_who_have_left_need_no_garbage_collector() -> None:
+    """A collection under a flood of them stopped every message for 15 ms."""
+
+    async def waits(asked: Asked) -> Answer:
+        await read(asked)
+        return Answer(200, b"")
+
+    async def come(site: Site, said: bytes, *, answered: bool, leaves: bool) -> None:
+        caller = await Caller.of(site)
+        await caller.say(said)
+        if answered:
+            assert await caller.status() == 200
+        if leaves:
+            caller.writer.transport.abort()
+        else:
+            assert await caller.ended()
+            caller.close()
+
+    ways = [
+        (b"", False, True),
+        (GET[:20], False, True),
+        (post(b"x" * 1000)[:-10], False, True),
+        (GET, True, True),
+        (post(b"x", "/as4", "Connection: close"), True, False),
+    ]
+    gc.collect()
+    gc.disable()
+    try:
+        async with fronting(waits) as site:
+            for said, answered, leaves in ways:
+                await come(site, said, answered=answered, leaves=leaves)
+            async with asyncio.timeout(5):
+                while site.connections:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
+            left = [held for held in gc.get_objects() if isinstance(held, fronts.Front | fronts.Request)]
+            assert not left
+    finally:
+        gc.enable()
