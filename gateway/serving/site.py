@@ -29,7 +29,8 @@ from gateway.serving.front import Front, Fronts, Handler
 
 _log = logging.getLogger(__name__)
 
-BACKLOG: Final = 1024
+BACKLOG: Final = 4096
+"""Connections that the kernel holds for us, where it may hold so many; whom it drops asks again after a second."""
 _SWEEP_SECONDS: Final = 1.0
 _FIRST_REQUEST_SECONDS: Final = 1.0
 """How long the drain waits for the request of a connection that was just taken."""
