@@ -94,10 +94,10 @@ def _open_head(octets: bytes) -> tuple[Envelope, _Head, int] | None:
     if not len(_INSTANCE) < at < stop < at_2 < stop_2 < end:
         return None
     head = _read_head(octets[:at], octets[stop:at_2], octets[stop_2:end])
-    values = octets[at:stop], octets[at_2:stop_2]
-    if head is None or any(b"&" in value or b"\r" in value or value.translate(None, _PRINTABLE) for value in values):
+    said = octets[at:stop], octets[at_2:stop_2]
+    if head is None or b"&" in (both := b"".join(said)) or both.translate(None, _PRINTABLE):
         return None
-    instance, created = (value.decode("ascii").strip(SPACE) for value in values)
+    instance, created = (value.decode("ascii").strip(SPACE) for value in said)
     if not is_instance(instance) or not is_created(created):
         return None
     of = head.envelope

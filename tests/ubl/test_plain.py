@@ -142,6 +142,9 @@ def test_what_is_not_plain_is_left_to_the_tree(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("<InstanceIdentifier>7f", "<InstanceIdentifier>7f&amp;"),
+        ("<InstanceIdentifier>7f", "<InstanceIdentifier>7f\r"),
+        ("<CreationDateAndTime>2", "<CreationDateAndTime>&#50;"),
         ("<cbc:ID>", "<cbc:ID >"),
         ("<cbc:ID>", "<cbc:ID>  "),
         ("<cbc:IssueDate>", "<cbc:IssueDate>x"),
