@@ -134,10 +134,10 @@ class As4Endpoint:
             limits = self._limits
             async with Body(spool, in_memory=limits.in_memory, largest=limits.message) as body:
                 try:
-                    await self._fill(body, request)
+                    content_type = await self._fill(body, request)
                 finally:
                     held = len(body)
-                signal, receipt = await self._answer(request, body)
+                signal, receipt = await self._answer(request.source, content_type, body)
                 return Answer(200, signal, _SIGNAL_TYPE), "receipt" if receipt else _code(signal)
         except UnreadableRequest as error:
             _log.info("refused a request with HTTP %d: %s", error.status, error)
@@ -151,13 +151,12 @@ class As4Endpoint:
         finally:
             self._held -= held
 
-    async def _answer(self, request: Asked, body: Body) -> tuple[bytes, bool]:
+    async def _answer(self, source: str, content_type: str, body: Body) -> tuple[bytes, bool]:
         """The signal that answers, and whether it is a receipt: verified in the caller's turn, then for the exchange.
 
         The large path begins here, for a body that is in a file, or that turns out not to fit into memory.
         """
-        source = request.source
-        receiving, judged = await self._read(request.header("Content-Type") or "", source, body)
+        receiving, judged = await self._read(content_type, source, body)
         if isinstance(judged, bytes):
             return judged, False
         received, receipt = judged
@@ -212,8 +211,11 @@ class As4Endpoint:
         assert judged is not None  # only what is read in memory can be too large for it
         return large, judged
 
-    async def _fill(self, body: Body, request: Asked) -> None:
-        """Take the body in within size and time; raises ``UnreadableRequest``, or ``Overloaded`` for want of room."""
+    async def _fill(self, body: Body, request: Asked) -> str:
+        """Take the body in within size and time, and give its Content-Type.
+
+        Raises ``UnreadableRequest``, or ``Overloaded`` for want of room.
+        """
         limits = self._limits
         if (request.header("Content-Encoding") or "identity").lower() != "identity":
             raise UnreadableRequest("Content-Encoding is not accepted", status=415)
@@ -225,7 +227,8 @@ class As4Endpoint:
         length = request.length
         if length > most:
             raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
-        await body.expect(length)
+        if length > limits.in_memory:
+            await body.expect(length)
         _wave_through(request)
         if length <= limits.preamble and (octets := request.whole()) is not None:  # all of it came with its head
             if body.give(octets):
@@ -233,7 +236,7 @@ class As4Endpoint:
                 self._check(body, most)
             else:
                 await self._take_in(body, octets, most)
-            return
+            return content_type
         read_media_type(content_type)  # before it is waited for; what is here is read at once, all of it
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -254,6 +257,7 @@ class As4Endpoint:
             raise UnreadableRequest("The body came too slowly", status=408) from None
         except ConnectionError as error:
             raise UnreadableRequest(f"The body did not come whole: {type(error).__name__}") from None
+        return content_type
 
     async def _take_in(self, body: Body, chunk: bytes, most: int) -> None:
         self._held += len(chunk)
