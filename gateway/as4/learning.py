@@ -19,8 +19,7 @@ from lxml import etree
 from gateway.as4 import namespaces as ns
 from gateway.as4.ebms import REPEATED, Signal
 from gateway.as4.limits import Limits
-from gateway.as4.shape import TEXT, Acknowledging, Covered, Form, Shape
-from gateway.as4.shapes import digest_of
+from gateway.as4.shape import TEXT, Acknowledging, Covered, Form, Shape, digest_of
 from gateway.as4.soap import Envelope, canonical
 from gateway.as4.usual import Layout, lay_out
 from gateway.as4.wss.encryption import Encryption
@@ -233,8 +232,6 @@ class _Study:
                 return False
             if covered.is_messaging and target != self._signed.messaging:
                 return False
-            if covered.fixed not in (None, digest):
-                return False
         return shape.spelled.fill(values).decode() == self._signed.repeated
 
     def _names(self, ids: dict[str, int]) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
@@ -258,15 +255,14 @@ class _Study:
         for element, reference in zip(elements, self._signed.references, strict=True):
             (digest,) = (child for child in nodes_of(element) if child.tag == _DIGEST_VALUE)
             target = self._envelope.ids[reference.uri[1:]] if reference.uri.startswith("#") else None
-            form = None if target is None else self._form(target, reference.prefixes)
             covered.append(
                 Covered(
                     uri=self._by_attribute[self._numbers[element], b"URI"],
                     digest=self._by_text[self._numbers[digest]],
                     spelled=self._form(element),
-                    target=form,
+                    part=self._content_ids.index(unquote(reference.uri[4:])) if target is None else None,
+                    target=None if target is None else self._form(target, reference.prefixes),
                     is_messaging=target is not None and target is self._envelope.messaging,
-                    fixed=digest_of(form.pieces[0]) if form is not None and not form.holes else None,
                 )
             )
         return covered

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any, Final, NoReturn, cast
-from urllib.parse import unquote
 
 from lxml import etree
 
@@ -379,7 +378,7 @@ class Receiving:
 
     def _recognised(self, message: mime.Related[Any], content_ids: tuple[str, ...], demand: Demand) -> Opened | None:
         """The short way, for an envelope that looks like one that was read whole before."""
-        whose = (self._identity.der, *(other.der for other in self._others))
+        whose = [self._identity.der, *[other.der for other in self._others]]
         seen = self._shapes.read(message.soap, content_ids, demand, whose)
         if seen is None or (user := seen.user) is None:
             return None
@@ -441,7 +440,6 @@ class Receiving:
         encryption: Encryption | None,
         user: ebms.UserMessage,
     ) -> Opened:
-        _correspond({unquote((part.href or "").removeprefix("cid:")) for part in user.parts}, content_ids)
         return Opened(parts, signed, encryption, user, match_parts(user, content_ids, self._profile))
 
     def _open(self, opened: Opened) -> tuple[Octets, Octets]:

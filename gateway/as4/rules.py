@@ -82,7 +82,8 @@ def check_profile(user: UserMessage, profile: Profile, *, seat: str, signer: str
 
 def match_parts(user: UserMessage, content_ids: tuple[str, ...], profile: Profile) -> Payload | None:
     """Pair PartInfo and MIME part; None for a test message without payload. Raises ``InvalidMessage``."""
-    if len(user.parts) != len(content_ids):
+    named = {unquote((part.href or "").removeprefix("cid:")) for part in user.parts}
+    if named != set(content_ids) or len(user.parts) != len(content_ids):
         _refuse(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PayloadInfo and the MIME parts do not correspond")
     if not content_ids and user.is_test:
         return None
@@ -91,8 +92,6 @@ def match_parts(user: UserMessage, content_ids: tuple[str, ...], profile: Profil
     part = user.parts[0]
     if part.href is None or not part.href.startswith("cid:"):
         _refuse(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PartInfo must refer to its part with cid:")
-    if unquote(part.href[4:]) != content_ids[0]:
-        _refuse(EbmsCode.EXTERNAL_PAYLOAD_ERROR, "PartInfo refers to a part that is not there")
     compression = part.properties.get("CompressionType")
     if compression not in (None, GZIP):
         _refuse(EbmsCode.VALUE_INCONSISTENT, f"CompressionType must be {GZIP}")

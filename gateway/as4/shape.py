@@ -5,6 +5,8 @@ It is made of an envelope that was read whole (``learning.py``) and used by ``sh
 
 from __future__ import annotations
 
+import binascii
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,6 +16,11 @@ from gateway.as4.usual import Draft, Layout
 
 TEXT: Final = b"\n !#$%'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
 """What a value may hold: printable ASCII without the signs of markup, and the line ends of long base64."""
+
+
+def digest_of(octets: bytes) -> bytes:
+    """SHA-256 in base64, as a signature has it."""
+    return binascii.b2a_base64(hashlib.sha256(octets).digest(), newline=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,18 @@ class Covered:
     digest: int
     spelled: Form
     """The element as a receipt repeats it."""
+    part: int | None
+    """The part that it names; None for an element."""
     target: Form | None
-    """The element that it names; None for a part."""
+    """The element that it names; None for a part, and for an element that is alike in all, as its digest is."""
     is_messaging: bool
-    fixed: bytes | None
-    """The digest of an element without a value, such as the Body, in base64."""
+
+    def narrowed(self, values: Sequence[bytes], alike: frozenset[int]) -> Covered:
+        """The same where these values are alike: the digest of an element without others was compared then."""
+        target = None if self.target is None else self.target.narrowed(values, alike)
+        if target is not None and not target.holes and self.digest in alike and not self.is_messaging:
+            target = None
+        return replace(self, target=target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +171,7 @@ class Shape:
             ids=() if alike.issuperset(self.ids) else self.ids,
             names=tuple(pair for pair in self.names if not alike.issuperset(pair)),
             signed_info=self.signed_info.narrowed(values, alike),
-            covered=tuple(
-                one if one.target is None else replace(one, target=one.target.narrowed(values, alike))
-                for one in self.covered
-            ),
+            covered=tuple(one.narrowed(values, alike) for one in self.covered),
             spelled=self.spelled.narrowed(values, alike),
             user=self._user(values, alike, limits),
         )

@@ -19,7 +19,6 @@ strangers teach none.
 from __future__ import annotations
 
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from cryptography.exceptions import InvalidSignature
 
 from gateway.as4.ebms import Acknowledged, Signal, UserMessage
 from gateway.as4.limits import Limits
-from gateway.as4.shape import Acknowledging, Shape
+from gateway.as4.shape import Acknowledging, Shape, digest_of
 from gateway.as4.usual import read_user_message
 from gateway.as4.wss.encryption import Encryption
 from gateway.as4.wss.references import Demand
@@ -165,15 +164,12 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
     parts: dict[str, bytes] = {}
     for covered in shape.covered:
         uri, digest = values[covered.uri].decode(), values[covered.digest]
-        if covered.target is None:
-            parts[unquote(uri[4:])] = octets = binascii.a2b_base64(digest, strict_mode=True)
+        if covered.part is not None:
+            parts[content_ids[covered.part]] = octets = binascii.a2b_base64(digest, strict_mode=True)
             # Base64 leaves two bits free at the end of a digest: one spelling is usual.
             if len(octets) != _DIGEST_SIZE or binascii.b2a_base64(octets, newline=False) != digest:
                 return None
-        elif covered.fixed is not None:
-            if covered.fixed != digest:
-                return None
-        else:
+        elif covered.target is not None:
             octets = covered.target.fill(values)
             if not hmac.compare_digest(digest_of(octets), digest):
                 return None
@@ -198,11 +194,6 @@ def _verified(shape: Shape, values: list[bytes], content_ids: tuple[str, ...], d
     layout, places = shape.user
     user = layout.read([values[place].decode() for place in places], demand.limits)
     return Recognised(signed, encryption, None, user)
-
-
-def digest_of(octets: bytes) -> bytes:
-    """SHA-256 in base64, as a signature has it."""
-    return binascii.b2a_base64(hashlib.sha256(octets).digest(), newline=False)
 
 
 def _octets(value: bytes) -> bytes:

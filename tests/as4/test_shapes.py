@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from gateway.as4 import learning, mime, soap
 from gateway.as4.limits import LIMITS
 from gateway.as4.msh import Receiving, Request
-from gateway.as4.shape import Form, Shape
+from gateway.as4.shape import Form, Shape, digest_of
 from gateway.as4.shapes import Shapes
 from gateway.errors import GatewayError, InvalidMessage, UnreadableRequest
 from gateway.model.identifiers import ParticipantId, ProcessId
@@ -33,6 +34,9 @@ from tests.as4.as4_parts import (
     vectors,
 )
 from tests.as4.test_vectors import RECEIVER
+
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+"""Of base64."""
 
 
 def never(*_: Any) -> Any:
@@ -206,6 +210,17 @@ def _written(shape: Shape, values: list[bytes]) -> bytes:
     return b"".join(literal + value for (_, literal, _), value in zip(shape.steps, values, strict=True)) + shape.tail
 
 
+def _signed_anew(world: World, shape: Shape, values: list[bytes], *, digests: bool = True) -> bytes:
+    """The envelope as C2 itself would have it with these values."""
+    values = list(values)
+    for covered in shape.covered:
+        if digests and covered.target is not None:
+            values[covered.digest] = digest_of(covered.target.fill(values))
+    signature = world.c2.signer.sign(shape.signed_info.fill(values))
+    values[shape.signature] = binascii.b2a_base64(signature, newline=False)
+    return _written(shape, values)
+
+
 def test_values_in_each_others_place_end_as_in_the_whole_reading(world: World, taught: Shapes) -> None:
     request = another(world)
     shape, values = _slots(taught, request.soap)
@@ -216,6 +231,23 @@ def test_values_in_each_others_place_end_as_in_the_whole_reading(world: World, t
                 swapped = list(values)
                 swapped[one] = values[other]
                 agree(world, taught, _written(shape, swapped), request)
+                agree(world, taught, _signed_anew(world, shape, swapped), request)
+
+
+def test_a_digest_that_was_signed_is_compared_and_told_in_its_usual_spelling(world: World, taught: Shapes) -> None:
+    request = another(world)
+    shape, values = _slots(taught, request.soap)
+    taken = 0
+    for covered in shape.covered:
+        right = values[covered.digest]
+        spelled = right[:-2] + bytes((ALPHABET[ALPHABET.index(right[-2]) + 1],)) + b"="  # of two bits nobody reads
+        for digest in (right, spelled, right[1:] + right[:1], b"AAAA", digest_of(b"")):
+            changed = [*values[: covered.digest], digest, *values[covered.digest + 1 :]]
+            envelope = _signed_anew(world, shape, changed, digests=False)
+            found = agree(world, taught, envelope, request)
+            assert isinstance(found, Received) == (digest in (right, spelled))
+            taken += isinstance(found, Received)
+    assert taken == 2 * len(shape.covered)
 
 
 @pytest.mark.parametrize("value", [b"", b" ", b"\n", b"a&#x41;b", b"<x/>", b"\xc3\xa5", b"a>b", b"%23", b"cid:", b"#"])
@@ -258,9 +290,10 @@ def takes_the_same_or_nothing(narrow: Shape, shape: Shape, envelope: bytes) -> i
         assert narrow.signed_info.fill(found) == shape.signed_info.fill(found)
         assert narrow.spelled.fill(found) == shape.spelled.fill(found)
         for one, other in zip(narrow.covered, shape.covered, strict=True):
-            assert (one.target is None) == (other.target is None)
             if one.target is not None and other.target is not None:
                 assert one.target.fill(found) == other.target.fill(found)
+            elif other.target is not None:  # not to be compared again
+                assert found[other.digest] == digest_of(other.target.fill(found))
         said = [
             user and user[0].read([found[place].decode() for place in user[1]], LIMITS)
             for user in (narrow.user, shape.user)
@@ -292,6 +325,32 @@ def test_what_one_foreign_access_point_writes_alike_is_read_as_its_messages_are_
         assert habit.narrow is not None
         assert takes_the_same_or_nothing(habit.narrow, habit.shape, _written(habit.shape, list(habit.shape.values)))
     assert any(0 < len(habit.narrow.steps) < len(habit.shape.steps) for habit in habits if habit.narrow is not None)
+
+
+def test_the_digest_of_what_is_alike_is_compared_once_if_it_is_alike_too(world: World, taught: Shapes) -> None:
+    shape, values = _slots(taught, another(world).soap)
+    everything = frozenset(range(len(values)))
+    _, body, part = sorted(shape.covered, key=lambda one: (one.part is not None, not one.is_messaging))
+    assert part.target is None and body.target is not None
+    narrow = {one.digest: one.target for one in shape.narrowed(values, everything, LIMITS).covered}
+    assert narrow[body.digest] is None
+    for differs in (body.digest, *body.target.holes):
+        narrow = {one.digest: one.target for one in shape.narrowed(values, everything - {differs}, LIMITS).covered}
+        assert narrow[body.digest] is not None
+
+
+def test_the_same_message_again_and_again_says_what_it_says_when_read_whole(world: World) -> None:
+    shapes = Shapes()
+    request = another(world)
+    whole = reading(world, request, None)
+    expected = whole.read()
+    for _ in range(3):
+        short = reading(world, request, shapes)
+        assert short.read() == expected
+        assert short._signed is not None and whole._signed is not None
+        assert short._signed.messaging == whole._signed.messaging
+        assert short._signed.repeated == whole._signed.repeated
+    assert not _habit(shapes).narrow.steps
 
 
 @pytest.mark.parametrize(
