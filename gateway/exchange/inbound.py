@@ -33,7 +33,7 @@ from gateway.exchange.retry import RetryPolicy
 from gateway.exchange.rules import DocumentRules, as_detail
 from gateway.exchange.status import STATUS_TYPES, Statuses
 from gateway.exchange.step import Outcome, explained, wait_of
-from gateway.exchange.threads import in_thread_if_large
+from gateway.exchange.threads import LARGE, in_thread_if_large
 from gateway.model.document import Facts, Summary, Verdict, bare_facts
 from gateway.model.identifiers import DocumentTypeId, InstanceId, ParticipantId, ProcessId
 from gateway.model.lifecycle import Event, State
@@ -303,7 +303,7 @@ class Inbound:
     ) -> Arrival:
         envelope, seat, now = received.envelope, received.verification.seat, self.clock.now()
         summary = received.summary or _NOTHING_READ
-        document_type, document = str(envelope.document_type), sha256_of(received.document)
+        document_type, document = str(envelope.document_type), _digest_of_small(received.document)
         waits, due = self._next(received, participant, document_type, paper=paper and bool(summary.number))
         links: dict[str, str] = {}
         if envelope.mls_type:
@@ -427,6 +427,11 @@ def _twin(entry: TimelineEntry, message: Message, earlier: Message) -> tuple[Mes
     reason = f"The envelope id was used before for another document ({first}); handed over, please look"
     links = {**message.links, "same_envelope_as": first}
     return replace(message, links=links), replace(entry, reason=f"{entry.reason}. {reason}")
+
+
+def _digest_of_small(octets: Octets) -> str:
+    """SHA-256; empty for a large document, whose digest is made where it is packed, beside the event loop."""
+    return sha256_of(octets) if size_of(octets) <= LARGE else ""
 
 
 def _acknowledges(receipt: bytes, received: Received) -> bool:
