@@ -19,8 +19,8 @@ from gateway.store.search_tables import document_word
 from tests.portal.stage import ALPHA, BETA, Sample, SteadyClock, add
 
 QUERIES = (
-    *("2026-10", "2026-1004", "1004", "ab", "5567212047", "556721-2047", "0007:5567212047"),
-    *("nordisk", "finnsinte", "exempelkund 2026-1004", "kund", "%", "_", "EXEMPELKUND"),
+    *("2026-K10", "2026-K1004", "K1004", "ab", "5567212047", "556721-2047", "0007:5567212047"),
+    *("nordisk", "finnsinte", "exempelkund 2026-K1004", "kund", "%", "_", "EXEMPELKUND"),
 )
 
 
@@ -38,7 +38,7 @@ async def fill(store: SqlStore, number: int = 12) -> list[DocumentId]:
         account = BETA if n % 4 == 3 else ALPHA
         direction = Direction.IN if n % 3 == 2 else Direction.OUT
         sample = Sample(
-            number=f"2026-{1000 + n}",
+            number=f"2026-K{1000 + n}",
             other=f"Exempelkund {n} AB",
             account=account,
             direction=direction,
@@ -65,7 +65,7 @@ async def advance(store: SqlStore, limit: int = 5) -> None:
 async def test_a_search_finds_the_same_with_a_half_and_with_the_whole_index(store: SqlStore) -> None:
     await fill(store)
     plain = {query: await found(store, query=query) for query in QUERIES}
-    assert plain["2026-1004"] == plain["exempelkund 2026-1004"] == ["2026-1004"]
+    assert plain["2026-K1004"] == plain["exempelkund 2026-K1004"] == ["2026-K1004"]
     assert plain["556721-2047"] == plain["5567212047"] != []
     await store.search.advance(5)
     half = {query: await found(store, query=query) for query in QUERIES}
@@ -91,9 +91,9 @@ async def test_a_document_is_found_by_each_of_its_ids_whole_and_by_their_beginni
 async def test_another_account_finds_its_own_and_nothing_else(store: SqlStore) -> None:
     await fill(store)
     await advance(store)
-    assert await found(store, BETA, query="2026-1003") == ["2026-1003"]
-    assert await found(store, query="2026-1003") == []
-    assert await found(store, BETA, names=("Exempelkund 3 AB",)) == ["2026-1003"]
+    assert await found(store, BETA, query="2026-K1003") == ["2026-K1003"]
+    assert await found(store, query="2026-K1003") == []
+    assert await found(store, BETA, names=("Exempelkund 3 AB",)) == ["2026-K1003"]
     assert await found(store, names=("Exempelkund 3 AB",)) == []
 
 
@@ -143,17 +143,17 @@ async def test_a_long_name_hides_no_document(store: SqlStore) -> None:
 async def test_a_word_of_many_reads_the_newest_on(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(store, 30)
     await advance(store)
-    before = await found(store, query="exempelkund"), await found(store, query="exempelkund 2026-1004")
-    assert len(before[0]) > 20 and before[1] == ["2026-1004"]
+    before = await found(store, query="exempelkund"), await found(store, query="exempelkund 2026-K1004")
+    assert len(before[0]) > 20 and before[1] == ["2026-K1004"]
     monkeypatch.setattr(searching, "FEW", 3)
-    assert (await found(store, query="exempelkund"), await found(store, query="exempelkund 2026-1004")) == before
+    assert (await found(store, query="exempelkund"), await found(store, query="exempelkund 2026-K1004")) == before
 
 
 async def test_an_index_that_is_far_behind_is_not_asked(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(store)
     await store.search.advance(1)
     monkeypatch.setattr(searching, "BEHIND", 2)
-    assert await found(store, query="2026-1008") == ["2026-1008"]
+    assert await found(store, query="2026-K1008") == ["2026-K1008"]
 
 
 async def test_what_is_erased_leaves_no_word_behind(store: SqlStore) -> None:
