@@ -11,6 +11,7 @@ from tests.portal.axe import ADMIN, THEMES, Look, look_through
 from tests.portal.browser import open_browser, why_not
 from tests.portal.conftest import Site
 from tests.portal.pictures import sign_in
+from tests.portal.test_doubles import twice
 
 CONTRAST = ["color-contrast", "link-in-text-block"]
 
@@ -71,3 +72,18 @@ async def test_the_search_finds_without_a_reload_and_the_page_reads_without_scri
     await page.fill("#q", "F-88213")
     await page.click("form[role=search] button")
     assert await page.locator("#found tbody tr").count() == 1
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+async def test_no_column_is_cut_on_today_and_on_a_document(site: Site, browser: Any, language: str) -> None:
+    _, second = await twice(site, "hold")
+    url = str(site.client.make_url("")).rstrip("/")
+    context = await browser.new_context(locale={"sv": "sv-SE", "en": "en-GB"}[language])
+    page = await context.new_page()
+    await sign_in(page, url, ADMIN)
+    for path in ("/", f"/documents/{second.id}"):
+        await page.goto(url + path)
+        for width in (1280, 1024, 390):
+            await page.set_viewport_size({"width": width, "height": 900})
+            cut = await page.locator(".scroll").evaluate_all("all => all.map(e => e.scrollWidth - e.clientWidth)")
+            assert cut == [0], f"{path} at {width} px: {cut} px of its table cannot be seen"
