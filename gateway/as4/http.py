@@ -227,8 +227,7 @@ class As4Endpoint:
         length = request.length
         if length > most:
             raise UnreadableRequest(f"A message may have at most {most} octets", status=413)
-        if length > limits.in_memory:
-            await body.expect(length)
+        await body.expect(length)
         _wave_through(request)
         if length <= limits.preamble and (octets := request.whole()) is not None:  # all of it came with its head
             if body.give(octets):
