@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import aiohappyeyeballs
 from aiohttp.abc import AbstractResolver
@@ -27,13 +27,15 @@ from yarl import URL
 
 from gateway import __version__
 from gateway.connecting.answer import Answer, AnswerReader, BrokenAnswer
-from gateway.errors import InvalidAddress, InvalidAnswer, PeerUnavailable
+from gateway.connecting.wire import Wire
+from gateway.errors import InvalidAddress, PeerUnavailable
 from gateway.security.tls import client_context, explain
 
 PER_HOST: Final = 32
 """Connections to one: fewer make the messages of a long queue wait for each other, and share fewer commits."""
-KEPT_SECONDS: Final = 60.0
-"""How long a connection without a request stays open; servers usually leave it open a little longer."""
+KEPT_SECONDS: Final = 20.0
+"""How long a connection without a request may still be used: less than the 30 or 60 s after which servers, and what
+stands before them, give it up, and not always with a word."""
 _IDLE_MOST: Final = 256
 """Connections without a request, of all hosts together."""
 _URL: Final = re.compile(r"(https?://[^/?#\s]+)([!-\"$-~]*)", re.ASCII | re.IGNORECASE)
@@ -63,12 +65,26 @@ class _Target:
     """The request up to the value of its last header."""
 
 
+class _Request(NamedTuple):
+    """One request, where to, and until when; the times are the loop's."""
+
+    url: str
+    target: _Target
+    head: bytes
+    body: bytes | AsyncIterator[bytes]
+    reader: AnswerReader
+    connected_by: float
+    answered_by: float
+    seconds: float
+    """How long the answer may take, for the text of an error."""
+
+
 @dataclass(slots=True, eq=False)
 class _Host:
     """The connections to one host and port."""
 
     places: asyncio.Semaphore
-    idle: list[_Wire] = field(default_factory=list)
+    idle: list[Wire] = field(default_factory=list)
     """Those without a request, the one used last at the end: so the few that are needed stay young."""
     users: int = 0
 
@@ -90,7 +106,7 @@ class Calls:
         self._per_host = per_host
         self._family = family
         self._hosts: dict[tuple[bool, str, int], _Host] = {}
-        self._idle: deque[tuple[float, _Host, _Wire]] = deque()
+        self._idle: deque[tuple[float, _Host, Wire]] = deque()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -129,39 +145,32 @@ class Calls:
         """
         target = _target(url, "POST")
         head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (target.head, content_type.encode("latin-1"), length)
-        return await self._call(target, url, head, body, AnswerReader(most), connect=connect, total=total)
+        started = asyncio.get_running_loop().time()
+        request = _Request(url, target, head, body, AnswerReader(most), started + connect, started + total, total)
+        return await self._call(request, place_by=started + connect)
 
     async def get(self, url: str, *, accept: str, most: int, said: int, connect: float, total: float) -> Answer:
         """Ask once; of an answer with the status ``said`` the body is not read. Otherwise as ``post``."""
         target = _target(url, "GET")
         head = b"%b%b\r\n\r\n" % (target.head, accept.encode("ascii"))
-        return await self._call(target, url, head, b"", AnswerReader(most, said=said), connect=connect, total=total)
-
-    async def _call(
-        self,
-        target: _Target,
-        url: str,
-        head: bytes,
-        body: bytes | AsyncIterator[bytes],
-        reader: AnswerReader,
-        *,
-        connect: float,
-        total: float,
-    ) -> Answer:
         started = asyncio.get_running_loop().time()
-        key = (target.tls, target.host, target.port)
+        reader = AnswerReader(most, said=said)
+        request = _Request(url, target, head, b"", reader, started + connect, started + total, total)
+        return await self._call(request, place_by=started + total)
+
+    async def _call(self, request: _Request, place_by: float) -> Answer:
+        key = (request.target.tls, request.target.host, request.target.port)
         host = self._hosts.get(key)
         if host is None:
             host = self._hosts[key] = _Host(asyncio.Semaphore(self._per_host))
         host.users += 1
         try:
             if host.places.locked():
-                await self._place(host, url, started + (connect if target.head.startswith(b"POST") else total))
+                await self._place(host, request.url, place_by)
             else:
                 await host.places.acquire()  # returns at once
             try:
-                wire = self._waiting(host) or await self._connected(target, url, started + connect)
-                answer = await _asked(wire, url, head, body, reader, until=started + total, seconds=total)
+                wire, answer = await self._exchange(host, request)
                 if answer.kept and wire.usable and not self._closed:
                     self._keep(host, wire)
                 else:
@@ -174,6 +183,30 @@ class Calls:
             if not host.users and not host.idle:
                 self._hosts.pop(key, None)
 
+    async def _exchange(self, host: _Host, request: _Request) -> tuple[Wire, Answer]:
+        """Send and get the answer; once more at once where a kept connection turns out to have been given up.
+
+        What stands before a server may hold a connection open that the server itself has left. Sending again does no
+        harm: a GET changes nothing, and a message has the identifier by which its receiver knows it again.
+        Source: RFC 9112 section 9.3.1.
+        """
+        # A body that comes in pieces can be given only once, so its connection has never waited.
+        kept = self._waiting(host) if isinstance(request.body, bytes) else None
+        if kept is None:
+            wire = await self._connected(request)
+            return wire, await _asked(wire, request)
+        try:
+            return kept, await _asked(kept, request)
+        except CallFailed as failed:
+            late = asyncio.get_running_loop().time() >= request.connected_by
+            if failed.kind != "broken" or request.reader.begun or late:
+                raise
+        try:
+            wire = await self._connected(request)
+        except CallFailed as error:  # but the octets sent before may have arrived
+            raise _unanswered(request.url, error.reason, error.kind, error.remedy) from None
+        return wire, await _asked(wire, request)
+
     @staticmethod
     async def _place(host: _Host, url: str, until: float) -> None:
         try:
@@ -183,14 +216,16 @@ class Calls:
             raise _unreached(url, "all connections to it are in use", kind="connect") from None
 
     @staticmethod
-    def _waiting(host: _Host) -> _Wire | None:
+    def _waiting(host: _Host) -> Wire | None:
+        oldest = asyncio.get_running_loop().time() - KEPT_SECONDS
         while host.idle:
             wire = host.idle.pop()
-            if wire.usable:
+            if wire.usable and wire.idle_since > oldest:
                 return wire
+            wire.close()
         return None
 
-    def _keep(self, host: _Host, wire: _Wire) -> None:
+    def _keep(self, host: _Host, wire: Wire) -> None:
         loop = asyncio.get_running_loop()
         wire.idle_since = now = loop.time()
         host.idle.append(wire)
@@ -214,18 +249,19 @@ class Calls:
             self._sweeper.cancel()
         self._sweeper = loop.call_later(KEPT_SECONDS / 4, self._sweep) if current else None
 
-    async def _connected(self, target: _Target, url: str, until: float) -> _Wire:
-        """A new connection. Raises ``PeerUnavailable``: nothing was sent."""
+    async def _connected(self, request: _Request) -> Wire:
+        """A new connection. Raises ``CallFailed``: nothing was sent."""
+        target, url = request.target, request.url
         context = self._context() if target.tls else None
         made: socket.socket | None = None
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(request.connected_by):
                 made = await aiohappyeyeballs.start_connection(
                     await self._addresses(target), happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1
                 )
                 loop = asyncio.get_running_loop()
                 _, wire = await loop.create_connection(
-                    _Wire, sock=made, ssl=context, server_hostname=target.host.rstrip(".") if context else None
+                    Wire, sock=made, ssl=context, server_hostname=target.host.rstrip(".") if context else None
                 )
                 return wire
         except TimeoutError as error:
@@ -269,26 +305,17 @@ class Calls:
         ]
 
 
-async def _asked(
-    wire: _Wire,
-    url: str,
-    head: bytes,
-    body: bytes | AsyncIterator[bytes],
-    reader: AnswerReader,
-    *,
-    until: float,
-    seconds: float,
-) -> Answer:
+async def _asked(wire: Wire, request: _Request) -> Answer:
     """Send and wait for the answer; whatever goes wrong ends the connection, and the octets may have arrived."""
     whole = False
     try:
-        answer = await wire.ask(head, body, reader, until)
+        answer = await wire.ask(request.head, request.body, request.reader, request.answered_by)
         whole = True
         return answer
     except TimeoutError:
-        raise _unanswered(url, f"none came within {seconds:g} s", "time") from None
+        raise _unanswered(request.url, f"none came within {request.seconds:g} s", "time") from None
     except (BrokenAnswer, OSError) as error:
-        raise _unanswered(url, str(error) or type(error).__name__, "broken") from None
+        raise _unanswered(request.url, str(error) or type(error).__name__, "broken") from None
     finally:
         if not whole:
             wire.abort()
@@ -298,8 +325,8 @@ def _unreached(url: str, text: str, remedy: str = "", *, kind: Kind = "broken") 
     return CallFailed(f"{url} cannot be reached: {text}", sent=False, reason=text, kind=kind, remedy=remedy)
 
 
-def _unanswered(url: str, text: str, kind: Kind) -> CallFailed:
-    return CallFailed(f"{url} gave no answer: {text}", sent=True, reason=text, kind=kind)
+def _unanswered(url: str, text: str, kind: Kind, remedy: str = "") -> CallFailed:
+    return CallFailed(f"{url} gave no answer: {text}", sent=True, reason=text, kind=kind, remedy=remedy)
 
 
 def _target(url: str, method: Literal["GET", "POST"]) -> _Target:
@@ -352,108 +379,3 @@ def _head(request: str, named: str, accept: str, last: str) -> bytes:
         last,
     )
     return "\r\n".join(lines).encode("ascii")
-
-
-class _Wire(asyncio.Protocol):
-    """One connection, on which one request at a time is answered."""
-
-    __slots__ = ("_answer", "_drained", "_reader", "_transport", "idle_since")
-
-    def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._reader: AnswerReader | None = None
-        self._answer: asyncio.Future[Answer] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self.idle_since = 0.0
-
-    @property
-    def usable(self) -> bool:
-        """Whether the other side has neither hung up nor said anything unasked."""
-        return self._transport is not None and not self._transport.is_closing()
-
-    async def ask(self, head: bytes, body: bytes | AsyncIterator[bytes], reader: AnswerReader, until: float) -> Answer:
-        """Send one request; raises ``TimeoutError``, ``BrokenAnswer``, ``InvalidAnswer``, ``OSError``."""
-        transport = self._transport
-        if transport is None:
-            raise BrokenAnswer("the connection has ended")
-        loop = asyncio.get_running_loop()
-        self._reader, self._answer = reader, loop.create_future()
-        alarm = loop.call_at(until, self._fail, TimeoutError())
-        try:
-            if isinstance(body, bytes):
-                transport.write(head + body)
-            else:
-                transport.write(head)
-                await self._stream(transport, body)
-            return await self._answer
-        finally:
-            alarm.cancel()
-            self._reader = self._answer = None
-
-    async def _stream(self, transport: asyncio.Transport, body: AsyncIterator[bytes]) -> None:
-        """Send piece after piece, no faster than they are taken; an answer that comes before the end is the answer."""
-        assert self._answer is not None
-        async for piece in body:
-            if self._answer.done():
-                transport.close()  # the rest of the body will not come: nothing may follow it
-                return
-            transport.write(piece)
-            if self._drained is not None:
-                await asyncio.wait((self._drained, self._answer), return_when=asyncio.FIRST_COMPLETED)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _fail(self, error: Exception) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        answer = self._answer
-        if answer is None or answer.done() or self._reader is None:
-            self.abort()  # nothing was asked
-            return
-        try:
-            whole = self._reader.feed(data)
-        except (BrokenAnswer, InvalidAnswer) as error:
-            answer.set_exception(error)
-            return
-        if whole is not None:
-            answer.set_result(whole)
-
-    def eof_received(self) -> bool:
-        self._end(None)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._end(exc)
-
-    def _end(self, error: Exception | None) -> None:
-        answer = self._answer
-        if answer is None or answer.done() or self._reader is None:
-            return
-        try:
-            if error is not None:
-                raise error if isinstance(error, OSError) else BrokenAnswer(str(error))
-            answer.set_result(self._reader.end())
-        except (BrokenAnswer, OSError) as broken:
-            answer.set_exception(broken)
-
-    def pause_writing(self) -> None:
-        self._drained = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        drained, self._drained = self._drained, None
-        if drained is not None and not drained.done():
-            drained.set_result(None)

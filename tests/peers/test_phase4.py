@@ -54,7 +54,8 @@ def test_what_we_send_arrives_with_phase4_and_its_receipts_satisfy_us(
     sent = gateway.send_all(documents.values())
     got = phase4.got()
     for row in sent:
-        assert (row["state"], row["channel"], row["peer"], row["attempts"]) == ("SENT", "peppol", "POP000101", 1), row
+        assert (row["state"], row["channel"], row["peer"]) == ("SENT", "peppol", "POP000101"), row
+        assert row["attempts"] == 1, gateway.timeline(row["id"])
         assert canonical(got[row["instance_id"]]) == canonical(documents[row["number"]])
         receipt_is_kept(gateway, row)
     assert len({row["instance_id"] for row in sent}) == MANY
