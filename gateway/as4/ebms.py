@@ -97,6 +97,7 @@ class Acknowledged:
     digest: str
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One signal message: a receipt, or errors. ``receipt`` holds what it acknowledges."""

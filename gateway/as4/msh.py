@@ -76,6 +76,7 @@ def _domain(seat: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", seat.lower()).strip("-") or "seat"
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What goes on the wire, and the SOAP envelope in it as evidence."""

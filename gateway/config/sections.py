@@ -201,7 +201,7 @@ class Sending:
     retry_for: timedelta = timedelta(days=5)
     first_retry: timedelta = timedelta(minutes=1)
     longest_pause: timedelta = timedelta(hours=1)
-    at_once: int = 48
+    at_once: int = 64
     quarantine_after: int = 3
     rest_after: int = 3
     refusals: int = 25

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.errors import InvalidAnswer
+from gateway.model.often import made_often
 
 _HEAD_OCTETS: Final = 64 * 1024
 """Of status line and headers."""
@@ -34,6 +35,7 @@ class BrokenAnswer(Exception):
     """What came is no answer of HTTP/1.1, or it broke off."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One whole answer."""
@@ -45,6 +47,7 @@ class Answer:
     """Whether its connection can take another request."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class _Head:
     status: int

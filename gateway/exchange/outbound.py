@@ -453,7 +453,7 @@ class Outbound:
             process=found.process,
             country_c1=facts.sender.country or self.country,
             instance_id=message.instance_id,
-            created=f"{message.created:%Y-%m-%dT%H:%M:%SZ}",
+            created=f"{message.created.isoformat()[:19]}Z",
             standard=standard,
             type_version=type_version,
             type=type_name,

@@ -33,6 +33,7 @@ from gateway.model.document import Facts
 from gateway.model.identifiers import ParticipantId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Direction, Message
+from gateway.model.often import made_often
 from gateway.model.relating import Relation, RelationState, allows
 from gateway.model.relation import Reachable
 from gateway.ports import Changes, Clock, Store
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 _IN_USE: Final = (RelationState.ACTIVE, RelationState.SUSPECT, RelationState.QUARANTINED)
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """What is known of a document's receiver, and what follows before the network is asked."""

@@ -11,11 +11,13 @@ from gateway.errors import AtRest, ChannelUnavailable, GatewayError
 from gateway.model.document import Facts, bare_facts
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, Message
+from gateway.model.often import made_often
 from gateway.model.relation import Step
 from gateway.ports import Arrival
 from gateway.ubl.submission import Submission
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What happened to a claimed document: recorded by the worker in one commit."""

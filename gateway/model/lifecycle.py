@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from gateway.errors import StateError
+from gateway.model.often import made_often
 
 
 class State(StrEnum):
@@ -38,6 +39,7 @@ class State(StrEnum):
     """We gave up; a person must look."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened to a document. ``reason`` is one sentence for people."""

@@ -117,6 +117,7 @@ class TimelineEntry:
     """Names of stored evidence rows."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """What an AS4 profile needs to build the message; the same on every retry."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gateway.model.identifiers import MessageId
+from gateway.model.often import made_often
 
 
 class EbmsCode(StrEnum):
@@ -36,6 +37,7 @@ NOT_SERVICED = "PEPPOL:NOT_SERVICED"
 """ErrorDetail that Peppol prescribes when the receiver is not ours."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A signed receipt that was checked against what was sent."""

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from gateway.model.identifiers import DocumentTypeId, ParticipantId, ProcessId
 from gateway.model.message import Message, Outgoing, Parcel
+from gateway.model.often import made_often
 from gateway.model.relation import Endpoint, Reachable, Unreachable
 from gateway.model.signals import Handover, Receipt
 from gateway.model.survey import Finding, Seen, Tally
@@ -58,6 +59,7 @@ class Surveyor(Protocol):
         ...
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A transport's success: the receipt and what was sent to earn it."""

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from gateway.model.counterpart import Acceptance, AutoAccept, Counterpart, PartyKind, RelationPolicy
 from gateway.model.message import Route
+from gateway.model.often import made_often
 from gateway.model.relating import Relation, RelationEvent, RelationState, Verdict
 from gateway.routing import holding
 from gateway.routing.gates import Gate, gate, kind_of, looks_public
@@ -25,6 +26,7 @@ _S: Final = RelationState
 ORDER: Final = ("email", "print")
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Everything that the decision looks at."""
@@ -51,6 +53,7 @@ class Situation:
     """The receiver gets e-invoices already, at another address than the invoice names; ``relation`` is None then."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the search came to."""
@@ -64,6 +67,7 @@ class Answer:
     """A negative that lies with us (the seller has no address): it says nothing of the receiver."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is decided before the network is asked."""
@@ -79,6 +83,7 @@ class Plan:
     said: tuple[Said, ...] = ()
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which way, and what it does to the relation."""

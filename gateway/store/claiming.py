@@ -19,6 +19,7 @@ from gateway.ports import ANY_SIZE
 from gateway.store import tables
 from gateway.store.documents import MESSAGE_COLUMNS
 from gateway.store.session import Session, Statement, message_of, one_of
+from gateway.store.steps import Current
 from gateway.store.tables import instant_text, json_text
 
 
@@ -82,8 +83,9 @@ _CLAIM: Final = Statement(
         lease_owner=bindparam("owner"),
         attempts=tables.message.c.attempts + literal_column("1"),
     )
-    .returning(*MESSAGE_COLUMNS),
+    .returning(*MESSAGE_COLUMNS, tables.message.c.evidence_count),
     ("begin", "now", "again_now", "without", "largest", "most", "until", "owner"),
+    noted=True,
 )
 
 
@@ -93,6 +95,12 @@ def _claim(session: Session, job: Claim) -> list[Message]:
     leaving_out = begin, now, now, json_text(job.without), job.largest
     rows = session.fetch(_CLAIM, (*leaving_out, job.limit, until, job.owner))
     messages = [message_of(row) for row in rows]
+    if session.in_hand is not None:
+        lease = datetime.fromisoformat(until)
+        for message, row in zip(messages, rows, strict=True):
+            session.in_hand.note(
+                Current(message=message, lease_until=lease, lease_owner=job.owner, evidence_count=row[-1])
+            )
     return sorted(messages, key=lambda message: (message.next_attempt or job.now, message.created))
 
 

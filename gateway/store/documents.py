@@ -19,6 +19,7 @@ from gateway.errors import GatewayError, NotFound
 from gateway.model.identifiers import AccountId, DocumentId
 from gateway.model.lifecycle import State
 from gateway.model.message import Message, PayloadKind, TimelineEntry
+from gateway.model.often import made_often
 from gateway.store import tables
 from gateway.store.hosts import kept_of, with_host
 from gateway.store.keys import evidence_name, instance_key, once_key, search_text
@@ -87,6 +88,7 @@ class Standing(NamedTuple):
         return self.new and self.message.next_attempt is not None
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step of one document; ``account`` empty when the caller is not an account."""
@@ -103,6 +105,7 @@ class Step:
     """A document that this step gives rise to: added in the same commit, unless there is one with its key."""
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stepped:
     """The document after its step, and whether it wants a worker now."""
@@ -303,7 +306,7 @@ _GLANCE: Final = Statement(
 def _update_of(*names: str) -> Statement:
     changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
     core = update(tables.message).where(tables.message.c.id == bindparam("of_id")).values(changes)
-    return Statement(core, (*(f"new_{name}" for name in names), "of_id"))
+    return Statement(core, (*(f"new_{name}" for name in names), "of_id"), noted=True)
 
 
 _STEPPING: Final = tuple(name for name in _CHANGING if name != "receiver")
@@ -363,6 +366,9 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
     session.write(_SLIGHT_UPDATE, [(*_slight_values(slightly[of].message), of) for of in slightly.keys() - changed])
     session.write(_READDRESS, list(readdressed.values()))
     session.write(UNSAID, unsaid)
+    if session.in_hand is not None:
+        for of in changed.keys() | slightly.keys():
+            session.in_hand.note(current[of])
     session.write(_NO_PART, [(of,) for of in parts])
     for message, part in parts.values():
         rows.add_payload(message, PayloadKind.PART, part)
@@ -377,7 +383,12 @@ def apply(session: Session, jobs: Sequence[Step]) -> list[Stepped | GatewayError
 def _current(session: Session, known: dict[DocumentId, Message | None]) -> dict[DocumentId, Current]:
     found: dict[DocumentId, Current] = {}
     unknown: list[DocumentId] = []
-    for row in session.fetch_each(_GLANCE, sorted(known)):  # everybody locks in one order
+    unseen = sorted(known)  # everybody locks in one order
+    if session.in_hand is not None:
+        seen = {of: session.in_hand.get(of) for of in unseen}
+        found = {of: current for of, current in seen.items() if current is not None}
+        unseen = [of for of in unseen if of not in found]
+    for row in session.fetch_each(_GLANCE, unseen):
         message = known[row[0]]
         if message is not None and list(row[1:-3]) == _seen_values(message):
             found[row[0]] = _current_of(message, row)

@@ -15,7 +15,20 @@ from datetime import date
 from operator import attrgetter
 from typing import Any, Final, Protocol, cast
 
-from sqlalchemy import ClauseElement, Column, Connection, Dialect, Select, Table, bindparam, insert, select
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    Connection,
+    Delete,
+    Dialect,
+    Insert,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    insert,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -23,6 +36,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from gateway.model.message import Message
 from gateway.store import tables
+from gateway.store.in_hand import InHand
 
 Row = tuple[Any, ...]
 
@@ -43,6 +57,14 @@ class Statement:
     names: tuple[str, ...]
     once: str = ""
     """A unique column: a row whose value is there already is left out."""
+    noted: bool = False
+    """Whether who runs it tells ``Session.in_hand`` what becomes of the documents."""
+
+    @property
+    def hides_change(self) -> bool:
+        """Whether it may change documents that are in hand, and nobody tells."""
+        changes = isinstance(self.core, Update | Delete) or (isinstance(self.core, Insert) and not self.once)
+        return changes and cast("Any", self.core).table is tables.message and not self.noted
 
     def written(self, dialect: Dialect) -> tuple[str, tuple[int, ...]]:
         """The statement as this database takes it, and the places of its values in the rows, in its own order.
@@ -92,8 +114,13 @@ def _numbered(table: Table, name: str) -> bool:
 class Session(Protocol):
     """What a batch or a look may ask of one database. Its errors are those of the driver."""
 
-    connection: Connection | None
-    """For what is asked seldom and not compiled here; the writer's session has one."""
+    in_hand: InHand | None
+    """What is known of documents without asking; None where others may change them at any moment."""
+
+    @property
+    def connection(self) -> Connection | None:
+        """For what is asked seldom and not compiled here; the writer's session has one."""
+        ...
 
     @property
     def in_order(self) -> bool:
@@ -138,13 +165,22 @@ class SqliteSession:
     Its errors are those of the driver: ``database.meaning`` translates them.
     """
 
-    __slots__ = ("_cursor", "_texts", "connection")
+    __slots__ = ("_connection", "_cursor", "_texts", "in_hand")
     in_order: Final = True
 
-    def __init__(self, connection: Connection | None, driver: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: Connection | None, driver: sqlite3.Connection, in_hand: InHand | None = None
+    ) -> None:
+        self._connection = connection
+        self.in_hand = in_hand
         self._cursor = driver.cursor()
-        self._texts: dict[Statement, str] = {}
+        self._texts: dict[Statement, tuple[str, bool]] = {}
+
+    @property
+    def connection(self) -> Connection | None:
+        if self.in_hand is not None:
+            self.in_hand.forget()  # whoever takes it may change any row
+        return self._connection
 
     def fetch(self, statement: Statement, values: Sequence[object]) -> list[Row]:
         return self._cursor.execute(self._text(statement), values).fetchall()
@@ -172,13 +208,15 @@ class SqliteSession:
         """Nothing: other processes look by themselves."""
 
     def _text(self, statement: Statement) -> str:
-        text = self._texts.get(statement)
-        if text is None:
+        known = self._texts.get(statement)
+        if known is None:
             text, places = statement.written(_DIALECT)
             if places != tuple(range(len(places))):
                 raise TypeError(f"the parameters of {text} come in another order")
-            self._texts[statement] = text
-        return text
+            known = self._texts[statement] = text, statement.hides_change
+        if known[1] and self.in_hand is not None:
+            self.in_hand.forget()
+        return known[0]
 
 
 def values_of(columns: Sequence[Column[Any]], row: Row) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from typing import Final
 from gateway.errors import LostLease, NotFound
 from gateway.model.lifecycle import NOTED, WORKABLE, Event, State, advance
 from gateway.model.message import Direction, Message, TimelineEntry
+from gateway.model.often import made_often
 from gateway.store.session import changed
 
 _TROUBLE: Final = frozenset({State.REJECTED, State.FAILED, State.UNKNOWN})
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
     """A document as its row has it now, with what the row knows beside it."""
@@ -28,6 +30,7 @@ class Current:
     evidence_count: int = 0
 
 
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What the row becomes; ``entry`` None means that nothing changes."""

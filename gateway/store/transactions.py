@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from gateway.errors import StoreUnavailable
 from gateway.store.aside import Aside
 from gateway.store.database import BEGIN, BUSY_SECONDS, is_busy, meaning, patience
+from gateway.store.in_hand import InHand
 from gateway.store.session import Session, SqliteSession
 from gateway.store.turns import Turns
 
@@ -56,13 +57,16 @@ class SqliteTransactions:
         self._connection: Connection | None = None
         self._driver: sqlite3.Connection | None = None
         self._session: Session | None = None
+        self._in_hand = InHand()
         self._aside = Aside("store-writer")
 
     async def commit(self, work: Callable[[Session], Result]) -> Result:
+        committed = False
         try:
             await self._begin()
             try:
                 assert self._session is not None
+                self._see_version()
                 outcome = work(self._session)
             except BaseException:
                 with suppress(Exception):  # what made it fail is told, and a broken connection goes away
@@ -70,6 +74,7 @@ class SqliteTransactions:
                 self._give_turn()
                 raise
             await self._aside.do(self._end)
+            committed = True
             return outcome
         except Exception as error:
             meant = meaning(error)
@@ -78,6 +83,9 @@ class SqliteTransactions:
             if meant is error:
                 raise
             raise meant from error
+        finally:
+            if not committed:
+                self._in_hand.forget()
 
     async def close(self) -> None:
         try:
@@ -119,7 +127,8 @@ class SqliteTransactions:
             if self._connection is None:
                 self._connection = self._engine.connect()
                 self._driver = cast("sqlite3.Connection", self._connection.connection.driver_connection)
-                self._session = SqliteSession(self._connection, self._driver)
+                self._in_hand = InHand()
+                self._session = SqliteSession(self._connection, self._driver, self._in_hand)
             assert self._driver is not None
             patience(self._driver, BUSY_SECONDS)
             try:
@@ -129,6 +138,12 @@ class SqliteTransactions:
         except BaseException:
             self._give_turn()
             raise
+
+    def _see_version(self) -> None:
+        """What others have committed since the last transaction, of documents in hand too, is no longer known."""
+        assert self._driver is not None
+        ((version,),) = self._driver.execute("PRAGMA data_version")
+        self._in_hand.begin(version)
 
     def _end(self) -> None:
         """In the writer's thread: the commit, with its fsync and whatever checkpoint it brings about."""

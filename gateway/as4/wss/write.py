@@ -80,6 +80,7 @@ class Signature:
     references: tuple[tuple[str, str], ...]
 
 
+@made_often
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """The receiver's token, the wrapped key and the description of the part as text, and the encrypted part."""

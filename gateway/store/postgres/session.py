@@ -26,6 +26,7 @@ class PostgresSession:
 
     __slots__ = ("_driver", "connection", "work")
     in_order: Final = False
+    in_hand: Final = None
 
     def __init__(self, connection: Connection | None, driver: Driver) -> None:
         self.connection = connection
