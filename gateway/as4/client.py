@@ -15,6 +15,7 @@ from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.shapes import Shapes
 from gateway.connecting.calls import Calls
+from gateway.errors import PeerRefused
 from gateway.model.message import Outgoing
 from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint
@@ -91,7 +92,11 @@ class As4Client:
             connect=limits.connect,
             total=limits.total + length / limits.pace,
         )
-        receipt = sending.close(answer.status, answer.content_type, answer.body)
+        try:
+            receipt = sending.close(answer.status, answer.content_type, answer.body)
+        except PeerRefused as refused:
+            refused.repeated = answer.repeated
+            raise
         return Delivery(receipt=receipt, soap=request.soap, milliseconds=(time.perf_counter() - started) * 1000)
 
 

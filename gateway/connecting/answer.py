@@ -45,6 +45,8 @@ class Answer:
     body: bytes
     kept: bool
     """Whether its connection can take another request."""
+    repeated: bool = False
+    """Whether the same request had gone out a moment before, over a connection that ended without an answer."""
 
 
 @made_often

@@ -187,8 +187,8 @@ class Calls:
         """Send and get the answer; once more at once where a kept connection turns out to have been given up.
 
         What stands before a server may hold a connection open that the server itself has left. Sending again does no
-        harm: a GET changes nothing, and a message has the identifier by which its receiver knows it again.
-        Source: RFC 9112 section 9.3.1.
+        harm: a GET changes nothing, and a message has the identifier by which its receiver knows it again; the answer
+        says ``repeated``, since it may be about one that is there already. Source: RFC 9112 section 9.3.1.
         """
         # A body that comes in pieces can be given only once, so its connection has never waited.
         kept = self._waiting(host) if isinstance(request.body, bytes) else None
@@ -205,7 +205,7 @@ class Calls:
             wire = await self._connected(request)
         except CallFailed as error:  # but the octets sent before may have arrived
             raise _unanswered(request.url, error.reason, error.kind, error.remedy) from None
-        return wire, await _asked(wire, request)
+        return wire, replace(await _asked(wire, request), repeated=True)
 
     @staticmethod
     async def _place(host: _Host, url: str, until: float) -> None:

@@ -152,8 +152,9 @@ async def test_a_connection_that_breaks_leaves_it_open_whether_it_arrived(answer
 async def test_a_kept_connection_that_was_given_up_behind_our_back_costs_no_attempt() -> None:
     peer = Peer(OK, b"", OK)
     async with listening(peer) as url, calling() as calls:
-        await post(calls, url)
-        assert (await post(calls, url)).body == b"ok"
+        assert not (await post(calls, url)).repeated
+        answer = await post(calls, url)
+        assert answer.body == b"ok" and answer.repeated
         assert (peer.connections, calls.idle) == (2, 1)
     assert len(peer.requests) == 3 and peer.requests[1] == peer.requests[2]
 
