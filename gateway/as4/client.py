@@ -60,7 +60,7 @@ class As4Client:
             await self._calls.close()
 
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
+        """Send and check the answer; see :class:`~gateway.ports.Transport`."""
         started = time.perf_counter()
         limits, identity = self._limits, self._keys.current
         kind = LargeSending if isinstance(outgoing.part, Spooled) else Sending

@@ -108,7 +108,7 @@ class Transport(Protocol):
     """A way to another access point."""
 
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send once and check the receipt.
+        """Send and check the receipt: once, or once more where a kept connection ended without an answer.
 
         Raises ``PeerUnavailable`` (no valid answer; ``sent`` tells if the octets may be there),
         ``InvalidAnswer`` (an answer that proves nothing), ``PeerRefused`` (an ebMS error).
