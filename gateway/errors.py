@@ -226,16 +226,12 @@ class PeerRefused(PermanentError):
 
     remedy = "Read what the other operator says; mend the document or the registration, then requeue or resend."
 
-    def __init__(
-        self, code: str, detail: str, *, signed: bool = False, octets: bytes = b"", repeated: bool = False
-    ) -> None:
+    def __init__(self, code: str, detail: str, *, signed: bool = False, octets: bytes = b"") -> None:
         super().__init__(f"{code} {detail}".strip())
         self.code = code
         self.detail = detail
         self.signed = signed
         self.octets = octets
-        self.repeated = repeated
-        """Whether the very same message had gone out a moment before and got no answer: it may have arrived then."""
 
 
 class InvalidAnswer(PermanentError):

@@ -15,7 +15,6 @@ from gateway.as4.profiles import Profile
 from gateway.as4.profiles.peppol import PROFILE
 from gateway.as4.shapes import Shapes
 from gateway.connecting.calls import Calls
-from gateway.errors import PeerRefused
 from gateway.model.message import Outgoing
 from gateway.model.octets import Spooled, size_of
 from gateway.model.relation import Endpoint
@@ -60,7 +59,7 @@ class As4Client:
             await self._calls.close()
 
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send and check the answer; see :class:`~gateway.ports.Transport`."""
+        """Send once and check the answer; see :class:`~gateway.ports.Transport`."""
         started = time.perf_counter()
         limits, identity = self._limits, self._keys.current
         kind = LargeSending if isinstance(outgoing.part, Spooled) else Sending
@@ -92,11 +91,7 @@ class As4Client:
             connect=limits.connect,
             total=limits.total + length / limits.pace,
         )
-        try:
-            receipt = sending.close(answer.status, answer.content_type, answer.body)
-        except PeerRefused as refused:
-            refused.repeated = answer.repeated
-            raise
+        receipt = sending.close(answer.status, answer.content_type, answer.body)
         return Delivery(receipt=receipt, soap=request.soap, milliseconds=(time.perf_counter() - started) * 1000)
 
 

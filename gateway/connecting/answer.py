@@ -45,8 +45,6 @@ class Answer:
     body: bytes
     kept: bool
     """Whether its connection can take another request."""
-    repeated: bool = False
-    """Whether the same request had gone out a moment before, over a connection that ended without an answer."""
 
 
 @made_often
@@ -68,13 +66,11 @@ class AnswerReader:
     Of answers with the status ``said`` nobody reads the body: whatever it is, they are whole.
     """
 
-    __slots__ = ("_body", "_buffer", "_head", "_most", "_provisional", "_said", "_trailing", "begun")
+    __slots__ = ("_body", "_buffer", "_head", "_most", "_provisional", "_said", "_trailing")
 
     def __init__(self, most: int, *, said: int = 0) -> None:
         self._most = most
         self._said = said
-        self.begun = False
-        """Whether anything has come."""
         self._buffer: bytes | bytearray = b""
         """What has come and is not taken apart yet."""
         self._head: _Head | None = None
@@ -89,7 +85,6 @@ class AnswerReader:
 
         Raises ``BrokenAnswer``, or ``InvalidAnswer`` for one that is too large or packed.
         """
-        self.begun = True
         if self._buffer:
             self._buffer = bytearray(self._buffer) if isinstance(self._buffer, bytes) else self._buffer
             self._buffer += octets

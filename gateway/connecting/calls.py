@@ -170,7 +170,8 @@ class Calls:
             else:
                 await host.places.acquire()  # returns at once
             try:
-                wire, answer = await self._exchange(host, request)
+                wire = self._waiting(host) or await self._connected(request)
+                answer = await _asked(wire, request)
                 if answer.kept and wire.usable and not self._closed:
                     self._keep(host, wire)
                 else:
@@ -183,37 +184,16 @@ class Calls:
             if not host.users and not host.idle:
                 self._hosts.pop(key, None)
 
-    async def _exchange(self, host: _Host, request: _Request) -> tuple[Wire, Answer]:
-        """Send and get the answer; once more at once where a kept connection turns out to have been given up.
-
-        What stands before a server may hold a connection open that the server itself has left. Sending again does no
-        harm: a GET changes nothing, and a message has the identifier by which its receiver knows it again; the answer
-        says ``repeated``, since it may be about one that is there already. Source: RFC 9112 section 9.3.1.
-        """
-        # A body that comes in pieces can be given only once, so its connection has never waited.
-        kept = self._waiting(host) if isinstance(request.body, bytes) else None
-        if kept is None:
-            wire = await self._connected(request)
-            return wire, await _asked(wire, request)
-        try:
-            return kept, await _asked(kept, request)
-        except CallFailed as failed:
-            late = asyncio.get_running_loop().time() >= request.connected_by
-            if failed.kind != "broken" or request.reader.begun or late:
-                raise
-        try:
-            wire = await self._connected(request)
-        except CallFailed as error:  # but the octets sent before may have arrived
-            raise _unanswered(request.url, error.reason, error.kind, error.remedy) from None
-        return wire, replace(await _asked(wire, request), repeated=True)
-
     @staticmethod
     async def _place(host: _Host, url: str, until: float) -> None:
         try:
             async with asyncio.timeout_at(until):
                 await host.places.acquire()
         except TimeoutError:
-            raise _unreached(url, "all connections to it are in use", kind="connect") from None
+            remedy = "Nothing to do: it is sent when one is free."
+            busy = _unreached(url, "all connections to it are in use", remedy, kind="connect")
+            busy.failure = "local"  # the other side has done nothing
+            raise busy from None
 
     @staticmethod
     def _waiting(host: _Host) -> Wire | None:
@@ -325,8 +305,8 @@ def _unreached(url: str, text: str, remedy: str = "", *, kind: Kind = "broken") 
     return CallFailed(f"{url} cannot be reached: {text}", sent=False, reason=text, kind=kind, remedy=remedy)
 
 
-def _unanswered(url: str, text: str, kind: Kind, remedy: str = "") -> CallFailed:
-    return CallFailed(f"{url} gave no answer: {text}", sent=True, reason=text, kind=kind, remedy=remedy)
+def _unanswered(url: str, text: str, kind: Kind) -> CallFailed:
+    return CallFailed(f"{url} gave no answer: {text}", sent=True, reason=text, kind=kind)
 
 
 def _target(url: str, method: Literal["GET", "POST"]) -> _Target:

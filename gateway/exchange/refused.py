@@ -36,7 +36,6 @@ class Refusals:
 
     async def outcome(self, message: Message, found: Reachable, error: PeerRefused, *, sent_before: bool) -> Outcome:
         """What follows; ``sent_before``: octets of an earlier attempt may have arrived."""
-        sent_before = sent_before or error.repeated
         evidence = (
             (Evidence(kind="error", media_type="application/soap+xml", octets=error.octets),) if error.octets else ()
         )
@@ -68,14 +67,14 @@ class Refusals:
 
     def _event(self, message: Message, error: PeerRefused) -> Event:
         unsigned = "" if error.signed else " (an unsigned answer)"
-        repeated = (message.attempts > 1 or error.repeated) and (
+        repeated = message.attempts > 1 and (
             error.code == EbmsCode.DUPLICATE_DETECTED
             or (error.code == EbmsCode.OTHER and "duplicate" in error.detail.lower())
         )
         if error.code in _TEMPORARY:
             return self.retry.after(message, f"The other access point answered {error}", self.clock.now(), sent=True)
         if repeated:
-            # It has the message from an earlier sending whose receipt was lost: no proof, and no reason to send anew.
+            # It has the message from an earlier attempt whose receipt was lost: no proof, and no reason to send anew.
             return Event(name="LostTrack", reason=f"The receiver has it already, its receipt was lost: {error}")
         reason = f"The receiver's access point refused it{unsigned}: {error}"
         return Event(name="Rejected", reason=reason, channel="peppol")

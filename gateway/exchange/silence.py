@@ -33,7 +33,7 @@ class Silence:
         Only a transmission without an answer tells of silence.
         """
         failed = event.name in ("Postponed", "LostTrack", "GaveUp")
-        if not receiver or (failed and event.sent_octets is None):
+        if not receiver or (failed and (event.sent_octets is None or event.detail.get("failure") == "local")):
             return
         self._home.pop(receiver, None)
         if peer:

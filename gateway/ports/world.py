@@ -108,7 +108,7 @@ class Transport(Protocol):
     """A way to another access point."""
 
     async def send(self, outgoing: Outgoing, endpoint: Endpoint) -> Delivery:
-        """Send and check the receipt: once, or once more where a kept connection ended without an answer.
+        """Send once and check the receipt.
 
         Raises ``PeerUnavailable`` (no valid answer; ``sent`` tells if the octets may be there),
         ``InvalidAnswer`` (an answer that proves nothing), ``PeerRefused`` (an ebMS error).

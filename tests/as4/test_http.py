@@ -17,13 +17,11 @@ import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 
-from gateway.as4 import ebms
 from gateway.as4.client import As4Client
 from gateway.as4.http import As4Endpoint
 from gateway.as4.limits import Limits
 from gateway.as4.msh import Unwrap
 from gateway.as4.turns import Accounts
-from gateway.as4.wss.write import write_envelope
 from gateway.config.values import Address, neighbourhood
 from gateway.connecting.calls import Calls
 from gateway.errors import (
@@ -341,35 +339,6 @@ async def test_a_connection_that_breaks_leaves_it_open(world: World, client: As4
     with pytest.raises(PeerUnavailable) as raised:
         await client.send(outgoing(), to(world, url))
     assert raised.value.sent
-    await runner.cleanup()
-
-
-@pytest.mark.parametrize("repeats", [True, False])
-async def test_a_refusal_says_whether_the_message_had_gone_out_before(
-    world: World, client: As4Client, repeats: bool
-) -> None:
-    """Over a kept connection that ends without an answer it may have arrived: “duplicate” is no refusal then."""
-    messaging = ebms.write_error(
-        message_id="e@as4", ref_to=outgoing().message_id, now=NOW, code="EBMS:4001", detail="DuplicateDetected"
-    )
-    refusal = write_envelope(messaging, "")
-    seen: list[bytes] = []
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        seen.append(await request.read())
-        if len(seen) == 1:
-            return web.Response()
-        if len(seen) == 2 and repeats:
-            assert request.transport is not None
-            request.transport.abort()
-        return web.Response(body=refusal, content_type="application/soap+xml")
-
-    runner, url = await serve(handler)
-    with pytest.raises(PeerUnavailable):
-        await client.send(outgoing(), to(world, url))
-    with pytest.raises(PeerRefused, match="EBMS:4001") as raised:
-        await client.send(outgoing(), to(world, url))
-    assert (raised.value.repeated, len(seen)) == (repeats, 3 if repeats else 2)
     await runner.cleanup()
 
 

@@ -228,26 +228,6 @@ async def test_a_duplicate_error_on_a_retry_is_no_rejection(exchange: Exchange) 
     assert (await exchange.now(message)).state is State.UNKNOWN
 
 
-async def test_a_duplicate_error_after_a_second_sending_of_one_attempt_is_no_rejection(exchange: Exchange) -> None:
-    exchange.lookup.answers[BUYER.value] = ENDPOINT
-    exchange.transport.errors = [PeerRefused("EBMS:4001", "DuplicateDetected", repeated=True)]
-    message = await exchange.submit(NETWORK)
-    await exchange.settle()
-    now = await exchange.now(message)
-    assert (now.state, now.attempts) == (State.UNKNOWN, 1)
-    assert exchange.email.parcels == exchange.print.parcels == []
-
-
-async def test_one_that_has_moved_may_have_what_went_out_before_its_refusal(exchange: Exchange) -> None:
-    exchange.lookup.answers[BUYER.value] = ENDPOINT
-    exchange.transport.errors = [PeerRefused("EBMS:0004", "PEPPOL:NOT_SERVICED", repeated=True)]
-    message = await exchange.submit(NETWORK)
-    exchange.lookup.found_afresh = replace(ENDPOINT, url="https://new.example/as4", seat="POP000077")
-    await exchange.settle()
-    now = await exchange.now(message)
-    assert now.state is State.ACCEPTED and now.sent_octets
-
-
 async def test_a_temporary_error_of_the_receiver_is_tried_again(exchange: Exchange) -> None:
     exchange.lookup.answers[BUYER.value] = ENDPOINT
     exchange.transport.errors = [PeerRefused("EBMS:0202", "DeliveryFailure")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.exchange.silence import Silence
 from gateway.model.lifecycle import Event
 
@@ -20,6 +22,14 @@ def test_a_silent_receiver_holds_one_place_until_it_answers() -> None:
     assert silence.left_out(["a"], most=6, few=2) == ["a"]
     silence.note("a", SENT)
     assert silence.left_out(["a"], most=6, few=2) == []
+
+
+def test_what_failed_here_tells_of_no_silence() -> None:
+    silence = Silence()
+    silence.note("a", replace(NO_ANSWER, sent_octets=False, detail={"failure": "local"}))
+    assert silence.left_out(["a"], most=6, few=2) == []
+    silence.note("a", replace(NO_ANSWER, sent_octets=False, detail={"failure": "remote"}))
+    assert silence.left_out(["a"], most=6, few=2) == ["a"]
 
 
 def test_all_silent_receivers_together_hold_a_few() -> None:
