@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from gateway.errors import StateError, StoreUnavailable
 from gateway.files.spool import measured
 from gateway.model.octets import IN_MEMORY, Octets, Spooled
 from gateway.store.packing import IN_ROW, Kept, pack, pack_again, quarantined, unpack
+
+log = logging.getLogger(__name__)
 
 OBJECT: Final = "s3:"
 """How the names of octets in a bucket begin (``objects.py``)."""
@@ -48,8 +51,7 @@ class Folder:
                 done.append(_in_row(octets, name) or await self.keep(octets, name))
         except BaseException:
             for kept in done:
-                with suppress(OSError):
-                    await self.drop(kept)
+                await self.drop(kept)
             raise
         return done
 
@@ -132,9 +134,17 @@ class Folder:
         return await asyncio.to_thread(unpack, kept, packed)
 
     async def drop(self, kept: Kept) -> None:
-        """Remove the file of octets that no row names."""
-        if kept.file:
-            await asyncio.to_thread(self._place(kept).unlink, missing_ok=True)
+        """Remove the file of octets that no row names; one that cannot be removed now is waste, no harm.
+
+        Retention looks for such files each night. Raises ``StoreUnavailable`` when it lies in a bucket without a name.
+        """
+        if not kept.file:
+            return
+        place = self._place(kept)
+        try:
+            await asyncio.to_thread(place.unlink, missing_ok=True)
+        except OSError as error:
+            log.warning("%s stays although no row names it: %s", place, error.strerror or error)
 
 
 def _file_name(sha256: str, name: str) -> str:

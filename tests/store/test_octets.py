@@ -147,6 +147,20 @@ async def test_a_file_that_did_not_fit_leaves_nothing_behind(
     assert files(tmp_path) == []
 
 
+async def test_a_repeat_is_answered_although_its_own_file_cannot_be_removed(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    await store.add_once(outgoing("d1", key="k", octets=LARGE))
+    monkeypatch.setattr(octets.Path, "unlink", broken)
+    again = await store.add_once(outgoing("d2", key="k", octets=LARGE))
+    monkeypatch.undo()
+    assert (again.message.id, again.new, again.same) == ("d1", False, True)
+    assert len(files(tmp_path)) == 2 and "stays although no row names it" in caplog.text
+
+
 async def test_when_one_of_several_does_not_fit_the_others_do_not_stay(
     store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
