@@ -168,8 +168,8 @@ def _read_root(text: bytes, lent: tuple[bytes, ...]) -> _Root | None:
 # --- what lists show of an invoice -----------------------------------------------------------------------------------
 
 _VALUE: Final = re.compile(rb'<cbc:(\w+)(?:\s+[\w.:-]+="[^"<]*")*\s*>([^<]*)</cbc:\1\s*>')
-_PARTY: Final = re.compile(rb"<[^<>]*Party>")
-_PARTY_NAME: Final = re.compile(rb"<cac:PartyName>\s*")
+_Span = tuple[int, int]
+"""Where a piece begins and ends."""
 _OF_ROOT: Final = (
     *(b"CustomizationID", b"ProfileID", b"UBLVersionID"),
     *(b"ID", b"IssueDate", b"DueDate", b"DocumentCurrencyCode"),
@@ -192,14 +192,17 @@ def _said(piece: bytes, own: dict[bytes, bytes], start: int) -> Sequence[bytes] 
     """
     if own.get(b"cbc") != _CBC or own.get(b"cac") != _CAC or b"<cbc:PaymentDueDate" in piece:
         return None
+    bound = tuple(own.values())
+    if bound.count(_CBC) != 1 or bound.count(_CAC) != 1:
+        return None  # the same names may be written with another prefix
     first = max(start, piece.find(b"<cac:", start))
     values = _VALUE.findall(piece, start, first)
     if piece.count(b"<", start, first) != 2 * len(values):
         return None
-    root = dict(reversed(values))
-    total = _first_value(_element(piece, b"LegalMonetaryTotal", first), b"PayableAmount")
-    seller = _name(_element(piece, b"AccountingSupplierParty", first))
-    buyer = _name(_element(piece, b"AccountingCustomerParty", first))
+    root, below = dict(reversed(values)), (first, len(piece))
+    total = _value(piece, _child(piece, below, b"LegalMonetaryTotal"), b"PayableAmount")
+    seller = _name(piece, _child(piece, below, b"AccountingSupplierParty"))
+    buyer = _name(piece, _child(piece, below, b"AccountingCustomerParty"))
     if total is None or seller is None or buyer is None:
         return None
     return *(root.get(name, b"") for name in _OF_ROOT), total, seller, buyer
@@ -243,25 +246,35 @@ def _are_identifiers(customization: str, profile: str, version: str) -> bool:
     return bool(customization and profile)
 
 
-def _element(piece: bytes, name: bytes, start: int) -> bytes:
-    """What the first aggregate of that name holds; nothing where there is none, or one with attributes."""
-    at = piece.find(b"<cac:%b>" % name, start)
-    return piece[at : piece.find(b"</cac:%b" % name, at)] if at >= 0 else b""
+def _child(piece: bytes, span: _Span | None, name: bytes) -> _Span | None:
+    """What the first aggregate of that name holds, where it is a child of what the span holds; None where it is not."""
+    at = -1 if span is None else piece.find(b"<cac:%b>" % name, *span)
+    if span is None or at < 0 or not _is_level(piece, span[0], at):
+        return None
+    inner = at + len(b"<cac:>") + len(name)
+    end = piece.find(b"</cac:%b>" % name, inner, span[1])
+    return (inner, end) if end >= 0 and _is_level(piece, inner, end) else None
 
 
-def _first_value(octets: bytes, name: bytes) -> bytes | None:
-    """The value of the first element of that name; None where there is none, or it is not usual."""
-    found = _VALUE.match(octets, octets.find(b"<cbc:%b" % name))
+def _value(piece: bytes, span: _Span | None, name: bytes) -> bytes | None:
+    """The value of the first element of that name, where it is a child of what the span holds; None where not."""
+    at = -1 if span is None else piece.find(b"<cbc:%b" % name, *span)
+    if span is None or at < 0 or not _is_level(piece, span[0], at):
+        return None
+    found = _VALUE.match(piece, at, span[1])
     return found[2] if found is not None and found[1] == name else None
 
 
-def _name(party: bytes) -> bytes | None:
+def _is_level(piece: bytes, begin: int, end: int) -> bool:
+    """Whether as many tags end there as begin; an empty element's tag, which does both, is not usual."""
+    return piece.count(b"<", begin, end) == 2 * piece.count(b"</", begin, end)
+
+
+def _name(piece: bytes, role: _Span | None) -> bytes | None:
     """The trading name, else the registered name; None where it is in no usual place."""
-    if len(_PARTY.findall(party)) != 3:  # its own tag and both of cac:Party: an agent's is not to be taken for it
+    party = _child(piece, role, b"Party")
+    if party is None:
         return None
-    at = party.find(b"<cac:PartyName")
-    if at < 0:
-        return _first_value(_element(party, b"PartyLegalEntity", 0), b"RegistrationName")
-    tag = _PARTY_NAME.match(party, at)
-    found = _VALUE.match(party, tag.end()) if tag is not None else None
-    return found[2] if found is not None and found[1] == b"Name" else None
+    if piece.find(b"<cac:PartyName", *party) < 0:
+        return _value(piece, _child(piece, party, b"PartyLegalEntity"), b"RegistrationName")
+    return _value(piece, _child(piece, party, b"PartyName"), b"Name")

@@ -13,6 +13,7 @@ from gateway.errors import GatewayError, InvalidDocument
 from gateway.model.document import Envelope, Unwrapped
 from gateway.ubl import invoice, plain, sbdh
 from gateway.ubl.forms import Forms
+from gateway.ubl.names import CAC
 from gateway.ubl.plain import usual_envelope
 from tests.ubl.ubl_parts import example
 
@@ -112,6 +113,7 @@ def _inside(old: str, new: str) -> bytes:
 
 TOTAL = "<cac:LegalMonetaryTotal>"
 NAME = "<cac:PartyName><cbc:Name>A</cbc:Name></cac:PartyName>"
+ROLE = re.search(rb"<cac:AccountingCustomerParty>.*</cac:AccountingCustomerParty>", WRAPPED, re.DOTALL)[0]  # type: ignore[index]
 DEEP = b"<a>" * 3000 + b"</a>" * 3000 + TOTAL.encode()
 NOT_PLAIN = {
     "comment": _inside("<cbc:ID>", "<!-- <cbc:ID>other</cbc:ID> --><cbc:ID>"),
@@ -125,6 +127,20 @@ NOT_PLAIN = {
     ),
     "names declared again below": _inside("<cac:LegalMonetaryTotal>", '<cac:LegalMonetaryTotal xmlns:cbc="urn:x">'),
     "an agent before the name": _inside("<cac:PartyName>", f"<cac:AgentParty>{NAME}</cac:AgentParty><cac:PartyName>"),
+    "the buyer in a line": WRAPPED.replace(ROLE, b"").replace(b"<cac:Item>", ROLE + b"<cac:Item>", 1),
+    "the party within another": WRAPPED.replace(
+        ROLE,
+        ROLE.replace(b"<cac:Party>", b"<cac:Contract><cac:Party>").replace(
+            b"</cac:Accounting", b"</cac:Contract></cac:Accounting"
+        ),
+    ),
+    "the name within another": _inside("<cac:PartyName>", "<cac:Person><cac:PartyName>").replace(
+        b"</cac:PartyName>", b"</cac:PartyName></cac:Person>", 1
+    ),
+    "the amount within another": _inside("<cbc:PayableAmount", "<cac:Price><cbc:PayableAmount").replace(
+        b"</cbc:PayableAmount>", b"</cbc:PayableAmount></cac:Price>"
+    ),
+    "another prefix for the same names": _inside(' xmlns:cac="', f' xmlns:x="{CAC}" xmlns:cac="'),
     "unbound prefix": _inside("<cac:LegalMonetaryTotal>", "<foo:bar/><cac:LegalMonetaryTotal>"),
     "deep": WRAPPED.replace(TOTAL.encode(), DEEP),
     "cut": WRAPPED[:-40],
