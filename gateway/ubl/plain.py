@@ -33,6 +33,8 @@ _DECLARED: Final = re.compile(rb'\sxmlns(?::([\w.-]+))?="([^"<&]*)"')
 _DOCUMENT: Final = re.compile(rb'<(?:([A-Za-z_][\w.-]*):)?([A-Za-z_][\w.-]*)((?:\s+[\w.:-]+="[^"<&]*")*)\s*/?>')
 _PRINTABLE: Final = bytes((9, 10, *range(32, 127)))
 _BLANK: Final = b" \t\r\n"
+_NO_TEXT: Final = b"]]>"
+"""Printable, and in no text. Source: XML 1.0, section 2.4."""
 
 
 def usual_envelope(octets: bytes) -> Unwrapped | None:
@@ -95,7 +97,7 @@ def _open_head(octets: bytes) -> tuple[Envelope, _Head, int] | None:
         return None
     head = _read_head(octets[:at], octets[stop:at_2], octets[stop_2:end])
     said = octets[at:stop], octets[at_2:stop_2]
-    if head is None or b"&" in (both := b"".join(said)) or both.translate(None, _PRINTABLE):
+    if head is None or b"&" in (both := b"".join(said)) or _NO_TEXT in both or both.translate(None, _PRINTABLE):
         return None
     instance, created = (value.decode("ascii").strip(SPACE) for value in said)
     if not is_instance(instance) or not is_created(created):
@@ -123,7 +125,7 @@ def _read_head(before: bytes, between: bytes, after: bytes) -> _Head | None:
     """Read a head from what stands around its id and its time."""
     octets = b"".join((before, _SOME_ID.encode(), between, _SOME_TIME.encode(), after))
     root = _ROOT.match(octets)
-    if root is None or octets.translate(None, _PRINTABLE):
+    if root is None or _NO_TEXT in octets or octets.translate(None, _PRINTABLE):
         return None
     prefix, lent = root[1], dict(_DECLARED.findall(root[2]))
     if lent.get(prefix[:-1]) != SBDH.encode():

@@ -144,6 +144,8 @@ NOT_PLAIN = {
     "unbound prefix": _inside("<cac:LegalMonetaryTotal>", "<foo:bar/><cac:LegalMonetaryTotal>"),
     "deep": WRAPPED.replace(TOTAL.encode(), DEEP),
     "cut": WRAPPED[:-40],
+    "]]> in an identifier of the head": _inside("#compliant#urn:fdc:peppol", "#compliant#urn:fdc:peppo]]>l"),
+    "]]> in its own id": _inside("<InstanceIdentifier>7f", "<InstanceIdentifier>7f]]>"),
     "another document than the header says": WRAPPED.replace(b"<Type>Invoice<", b"<Type>CreditNote<"),
 }
 
