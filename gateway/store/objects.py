@@ -80,10 +80,10 @@ class Objects(Folder):
         except OSError as error:
             raise StoreUnavailable(f"{path} cannot be written: {error.strerror or error}") from error
 
-    async def drop(self, kept: Kept) -> None:
-        """Remove an object that no row names; one that cannot be removed now is waste, no harm."""
+    async def remove(self, kept: Kept) -> None:
+        """Remove an object; one that cannot be removed now is waste that no row names."""
         if not kept.file.startswith(OBJECT):
-            await Folder.drop(self, kept)
+            await Folder.remove(self, kept)
             return
         import obstore
 

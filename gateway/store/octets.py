@@ -134,17 +134,21 @@ class Folder:
         return await asyncio.to_thread(unpack, kept, packed)
 
     async def drop(self, kept: Kept) -> None:
-        """Remove the file of octets that no row names; one that cannot be removed now is waste, no harm.
+        """Remove the file of octets that no row ever named; one that cannot be removed now is waste, no harm."""
+        try:
+            await self.remove(kept)
+        except StoreUnavailable as error:
+            log.warning("a file stays although no row names it: %s", error)
 
-        Retention looks for such files each night. Raises ``StoreUnavailable`` when it lies in a bucket without a name.
-        """
+    async def remove(self, kept: Kept) -> None:
+        """Remove the file of octets that are to be gone. Raises ``StoreUnavailable``."""
         if not kept.file:
             return
         place = self._place(kept)
         try:
             await asyncio.to_thread(place.unlink, missing_ok=True)
         except OSError as error:
-            log.warning("%s stays although no row names it: %s", place, error.strerror or error)
+            raise StoreUnavailable(f"{place} cannot be removed: {error.strerror or error}") from error
 
 
 def _file_name(sha256: str, name: str) -> str:

@@ -108,7 +108,7 @@ class Retention:
 
     async def _remove(self, files: Sequence[str]) -> None:
         for file in files:  # on the disk or in a bucket
-            await self.payloads.drop(Kept(sha256="", size=0, packing="plain", octets=None, file=file))
+            await self.payloads.remove(Kept(sha256="", size=0, packing="plain", octets=None, file=file))
 
     def _sweep(self, named: set[str]) -> int:
         """Remove files that no row names any more: a kill came between a commit and its files."""

@@ -158,7 +158,7 @@ async def test_a_repeat_is_answered_although_its_own_file_cannot_be_removed(
     again = await store.add_once(outgoing("d2", key="k", octets=LARGE))
     monkeypatch.undo()
     assert (again.message.id, again.new, again.same) == ("d1", False, True)
-    assert len(files(tmp_path)) == 2 and "stays although no row names it" in caplog.text
+    assert len(files(tmp_path)) == 2 and "cannot be removed" in caplog.text
 
 
 async def test_when_one_of_several_does_not_fit_the_others_do_not_stay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import inspect
 from store_parts import EXEMPEL, StillClock, outgoing, plain
 
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, NotFound, StoreUnavailable
 from gateway.model.identifiers import DocumentId
 from gateway.model.lifecycle import Event
 from gateway.model.message import Evidence, PayloadKind
@@ -132,6 +133,20 @@ async def scanned(store: SqlStore, clock: StillClock, id_: str, state: ScanState
 
 def of_scans(folder: Path) -> str:
     return str([tuple(row) for table in ("scan", "scan_crop") for row in plain(folder, f"SELECT * FROM {table}")])
+
+
+async def test_a_file_that_cannot_be_erased_is_told(
+    store: SqlStore, clock: StillClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (sent,) = await end(store, clock, "Sent")
+    monkeypatch.setattr(Path, "unlink", broken)
+    with pytest.raises(StoreUnavailable, match="cannot be removed"):
+        await store.retention.erase(sent, "account main", "asked by the person")
+    monkeypatch.undo()
+    assert len(files(tmp_path)) == 1
 
 
 async def test_a_file_on_paper_is_erased_with_its_document_and_so_is_one_that_repeats_it(
